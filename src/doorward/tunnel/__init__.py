@@ -1,0 +1,30 @@
+"""The tunnel between a machine that accepts no connections and the edge that does.
+
+Owns: the frames (docs/tunnel.md), flow control, scheduling and liveness as a pure core (`endpoint`), and two
+asyncio shells: `Edge`, the public listener which dispatches requests by `Host`, and `Connector`, which dials out
+from the machine and hands every request to a router. Mounts `/.well-known/connect/tunnel` at the edge.
+
+Neighbours: `relay` decides who may connect (`Authorize`, `ResolveHost`), `environment` routes what arrives.
+Imports nothing of ours but `http1`.
+"""
+
+from doorward.tunnel.admission import (
+    Authorize,
+    HostOwner,
+    ResolveHost,
+    TunnelGrant,
+    TunnelHello,
+    TunnelRefusal,
+)
+from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
+
+__all__ = [
+    "Authorize",
+    "ConnectorToken",
+    "HostOwner",
+    "InvalidConnectorToken",
+    "ResolveHost",
+    "TunnelGrant",
+    "TunnelHello",
+    "TunnelRefusal",
+]
