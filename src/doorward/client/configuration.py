@@ -1,0 +1,130 @@
+"""Public configuration: which relay and which accounts server this home folder belongs to.
+
+Nothing here is secret. Each value comes from the first of: the process environment, the file
+`connect.json` in the home folder (written by `doorward up` beside it). Names of T3 Code are accepted
+so that one set of variables serves both programs; Doorward's own names win where both are set.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from doorward.client.errors import ConfigurationMissing
+from doorward.t3_connect import secure_origin
+
+CLI_CLIENT_ID = "doorward-cli"
+GATE_CLIENT_ID = "doorward-gate"
+
+_RELAY = ("DOORWARD_RELAY_URL", "T3CODE_RELAY_URL")
+_KEY = ("DOORWARD_PUBLISHABLE_KEY", "T3CODE_CLERK_PUBLISHABLE_KEY", "CLERK_PUBLISHABLE_KEY")
+_CLIENT = ("DOORWARD_CLI_OAUTH_CLIENT_ID", "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID")
+_AUTHORITY = ("DOORWARD_CA_FILE", "NODE_EXTRA_CA_CERTS")
+
+
+class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """Origins without a trailing slash; `ca_file` is an extra certificate authority to trust, or None."""
+
+    relay_url: str
+    accounts_origin: str
+    cli_client_id: str = CLI_CLIENT_ID
+    ca_file: str | None = None
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The data folder: DOORWARD_HOME, else the platform's place for a user's data."""
+    if named := environ.get("DOORWARD_HOME", "").strip():
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Doorward"
+    data = environ.get("XDG_DATA_HOME", "").strip()
+    return (Path(data) if data else Path.home() / ".local" / "share") / "doorward"
+
+
+def accounts_origin_of(publishable_key: str) -> str:
+    """The accounts origin inside a publishable key (`pk_live_` or `pk_test_` + base64 of `<host>$`).
+
+    Plain HTTP is meant for `*.localhost` only; everything else is HTTPS.
+    Raises ValueError when the text is not such a key.
+    """
+    parts = publishable_key.strip().split("_")
+    if len(parts) != 3 or parts[0] != "pk" or parts[1] not in ("live", "test"):
+        raise ValueError("a publishable key looks like pk_live_… or pk_test_…")
+    try:
+        host = base64.b64decode(parts[2] + "=" * (-len(parts[2]) % 4), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError("the part after the second underscore is not base64 text") from error
+    host = host.removesuffix("$")
+    name = urlsplit(f"//{host}").hostname
+    if not name or "/" in host or "$" in host:
+        raise ValueError("the key does not hold a host name")
+    scheme = "http" if name.endswith(".localhost") else "https"
+    return f"{scheme}://{host}"
+
+
+def publishable_key_of(accounts_origin: str, *, development: bool) -> str:
+    """The key Clerk's SDKs and T3 clients take for an accounts origin; without base64 padding, as they expect."""
+    payload = base64.b64encode(f"{urlsplit(accounts_origin).netloc}$".encode()).decode().rstrip("=")
+    return f"pk_{'test' if development else 'live'}_{payload}"
+
+
+def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> PublicConfiguration:
+    """Read the public configuration. Raises ConfigurationMissing with the variables to set."""
+    stored = _stored(home)
+    relay = _first(environ, _RELAY) or (stored.relay_url if stored else "")
+    key = _first(environ, _KEY)
+    missing = []
+    if not relay:
+        missing.append(_RELAY[0])
+    if not key and stored is None:
+        missing.append(_KEY[0])
+    if missing:
+        raise ConfigurationMissing(
+            "No Doorward server is known here. "
+            f"Set {' and '.join(missing)} (the server's start banner prints them), "
+            "or run this command with the DOORWARD_HOME of a running `doorward up`."
+        )
+    try:
+        accounts = accounts_origin_of(key) if key else (stored.accounts_origin if stored else "")
+        return PublicConfiguration(
+            relay_url=secure_origin(relay),
+            accounts_origin=accounts,
+            cli_client_id=_first(environ, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
+            ca_file=_first(environ, _AUTHORITY) or (stored.ca_file if stored else None),
+        )
+    except ValueError as error:
+        raise ConfigurationMissing(f"The public configuration cannot be used: {error}.") from error
+
+
+def save_configuration(home: Path, configuration: PublicConfiguration) -> None:
+    """Write `connect.json`, so that commands run with the same home folder find the server."""
+    path = home / "connect.json"
+    text = msgspec.json.format(msgspec.json.encode(configuration), indent=2) + b"\n"
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(text)
+    partial.replace(path)
+
+
+def _stored(home: Path) -> PublicConfiguration | None:
+    try:
+        text = (home / "connect.json").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return msgspec.json.decode(text, type=PublicConfiguration)
+    except msgspec.DecodeError as error:
+        raise ConfigurationMissing(
+            f"{home / 'connect.json'} is damaged ({error}). Delete it and start `doorward up` again."
+        ) from error
+
+
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """The first non-blank variable; blank means absent."""
+    return next((value for name in names if (value := environ.get(name, "").strip())), "")
