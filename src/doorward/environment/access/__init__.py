@@ -1,0 +1,8 @@
+"""Who may do what on this machine. Owns the one table of that; mounts nothing.
+
+`rules.refusal` is asked by every route and by the control socket; nothing else decides.
+"""
+
+from doorward.environment.access.rules import Action, Actor, Door, Refusal, Role, refusal
+
+__all__ = ["Action", "Actor", "Door", "Refusal", "Role", "refusal"]

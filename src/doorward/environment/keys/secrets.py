@@ -1,0 +1,148 @@
+"""Secret files: `<name>.bin`, mode 0600, in a folder of mode 0700.
+
+`create` is exclusive and `set` is atomic, so that two processes (the agent and a CLI beside it) never see
+half a secret and never both believe they made it. Synchronous: the files are tens of bytes.
+"""
+
+import os
+import re
+import secrets
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+class SecretStoreFailed(Exception):
+    """A secret could not be read, written or removed. Says which file and why, never its content."""
+
+    code = "secret_store_failed"
+
+
+class SecretExists(SecretStoreFailed):
+    """`create` found the name taken; the existing content is untouched."""
+
+    code = "secret_exists"
+
+
+class SecretStore:
+    """`SecretStore(path)`: makes the folder on first use. Every method raises SecretStoreFailed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"SecretStore({str(self._folder)!r})"
+
+    def get(self, name: str) -> bytes | None:
+        """The content, or None when there is no such secret."""
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("read", name, error) from error
+
+    def get_text(self, name: str) -> str | None:
+        """The content as UTF-8 with surrounding whitespace removed; None when absent or blank."""
+        content = self.get(name)
+        if content is None:
+            return None
+        try:
+            return content.decode().strip() or None
+        except UnicodeDecodeError as error:
+            raise self._failed("read", name, error) from error
+
+    def set(self, name: str, content: bytes) -> None:
+        """Replace the content in one step: a reader sees the old bytes or the new, never a mixture."""
+        path = self._path(name)
+        draft = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
+        try:
+            self._make_folder()
+            self._write_new(draft, content)
+            draft.replace(path)
+            path.chmod(0o600)
+            self._sync_folder()
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise self._failed("write", name, error) from error
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write a secret that must not exist yet. Raises SecretExists when it does.
+
+        The bytes are complete before the name appears (a link to a finished draft), so that a process
+        that loses the race, or a crash, never finds an empty secret.
+        """
+        path = self._path(name)
+        draft = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
+        try:
+            self._make_folder()
+            self._write_new(draft, content)
+            os.link(draft, path)
+            self._sync_folder()
+        except FileExistsError as error:
+            raise SecretExists(f"The secret {name} exists already.") from error
+        except OSError as error:
+            raise self._failed("create", name, error) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a secret; one that is absent already is success."""
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed("remove", name, error) from error
+
+    def get_or_create_random(self, name: str, size: int) -> bytes:
+        """`size` random bytes made once; whoever loses the race to make them uses the winner's."""
+        return self.get_or_create(name, secrets.token_bytes(size))
+
+    def get_or_create(self, name: str, content: bytes) -> bytes:
+        """The stored content, or `content` after storing it."""
+        existing = self.get(name)
+        if existing is not None:
+            return existing
+        try:
+            self.create(name, content)
+        except SecretExists:
+            existing = self.get(name)
+            if existing is None:
+                raise SecretStoreFailed(f"The secret {name} vanished while it was read.") from None
+            return existing
+        return content
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            # A name never comes from the network; were it ever to, it must not leave the folder.
+            raise SecretStoreFailed("A secret's name has letters, digits, dots, dashes and underscores only.")
+        return self._folder / f"{name}.bin"
+
+    def _make_folder(self) -> None:
+        if not self._folder.is_dir():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folder.stat().st_mode & 0o077:
+            self._folder.chmod(0o700)
+
+    def _write_new(self, path: Path, content: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _failed(self, verb: str, name: str, error: Exception) -> SecretStoreFailed:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        return SecretStoreFailed(f"Could not {verb} the secret {name} in {self._folder}: {reason}.")

@@ -1,0 +1,61 @@
+"""What an environment is told when it is made."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+HostHeader = Literal["public", "local"]
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One local HTTP/WebSocket service to publish under `name` (a DNS label).
+
+    `host_header` says which Host the service sees: the public one, or `localhost:<port>` for services
+    that answer to nothing else.
+    """
+
+    name: str
+    port: int
+    host: str = "127.0.0.1"
+    host_header: HostHeader = "public"
+
+
+class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`home` is the data folder (`DOORWARD_HOME`); state lives in `<home>/userdata`, sockets in `<home>/run`.
+
+    `relay_url` and `accounts_origin` may be None: the environment then answers but never links.
+    `remote_admin` lets a device approved as administrator list, approve standard devices, reject and
+    revoke through the tunnel; everything else always needs the machine itself.
+    `development_origins` are browser origins, besides the machine's own, whose pages may call the API.
+    """
+
+    home: Path
+    label: str
+    host: str = "127.0.0.1"
+    port: int = 3773
+    relay_url: str | None = None
+    accounts_origin: str | None = None
+    cli_client_id: str = "doorward-cli"
+    gate_client_id: str = "doorward-gate"
+    services: tuple[Service, ...] = ()
+    remote_admin: bool = False
+    development_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.label.strip():
+            raise ValueError("an environment needs a label")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"{self.port} is not a port")
+
+    @property
+    def state_dir(self) -> Path:
+        return self.home / "userdata"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.state_dir.absolute() / 'state.sqlite'}"
