@@ -1,0 +1,64 @@
+"""Identity: accounts, sign-in, sessions, tokens and the OAuth 2.1 provider of one Doorward instance.
+
+Owns every table whose name starts with `identity_`, the signing keys and the cookies `__client` and
+`__client_uat`. It mounts, at the accounts origin:
+
+| routes | folder |
+| --- | --- |
+| `/v1/…` (the Frontend API, Clerk's wire) | `frontend_api` |
+| `/oauth/…`, `/.well-known/…` | `oauth`, `signing_keys` (wire in `frontend_api`) |
+| `/api/v1/jwks` | `frontend_api` |
+| `/sign-in`, `/sign-up`, `/oauth-consent`, `/device`, `/user`, `/dev/inbox` | `pages` |
+
+Neighbours: `store` keeps the rows, `jose` signs, `web` draws the pages. The relay and the environments meet
+identity over the wire only (JWKS and tokens). `server` puts the application on a socket.
+
+Inside, one folder per capability, each with the same words: `rules` (pure), `store` (SQL), `service` (one use
+case, one transaction).
+
+Services
+--------
+`create_identity(...)` answers an `Identity`; its attributes are the services. Pages call them directly and share the
+Frontend API's cookies. Every method is `async` unless it says otherwise; refusals raise `errors.Refused` (Clerk's code,
+message, long_message; `.errors[0].code`, `.errors[0].text`, `.errors[0].param`, `.status`, `.retry_after`).
+
+    visit = await identity.visits.of(request)                 # Visit: ip, user_agent, origin, client | None
+    identity.visits.write(response, changed.client)           # sets the cookies a change asks for (sync)
+    identity.visits.require_own_origin(request)               # sync; CSRF: the POST came from our own pages, else Refused
+
+    await identity.sessions.current(visit)                    -> SignedIn(user, session) | None
+    await identity.sessions.list_of_user(user_id)             -> list[SessionRecord] (active ones, newest activity first)
+    await identity.sessions.end(visit, session_id)            -> Changed[SessionRecord]   (a session of this browser)
+    await identity.sessions.revoke(signed_in, session_id)     -> SessionRecord            (any session of the same user)
+    await identity.sessions.sign_out(visit)                   -> Changed[None]            (all sessions of this browser)
+    await identity.sessions.reauthenticate(visit, session_id, password=…)   -> SessionRecord (good for 10 minutes)
+
+    await identity.sign_up.start(visit, SignUpFields(email_address=…, password=…, ticket=…)) -> Changed[SignUp]
+    await identity.sign_up.prepare_verification(visit, sign_up_id)         -> Changed[SignUp]  (mails the code)
+    await identity.sign_up.attempt_verification(visit, sign_up_id, code)   -> Changed[SignUp]  (.status "complete" = signed in)
+    await identity.sign_up.get(visit, sign_up_id)                          -> SignUp
+
+    await identity.sign_in.start(visit, SignInFields(identifier=…, password=…))  -> Changed[SignIn]
+    await identity.sign_in.prepare_first_factor(visit, sign_in_id, strategy)     -> Changed[SignIn]
+    await identity.sign_in.attempt_first_factor(visit, sign_in_id, strategy, password=… | code=…) -> Changed[SignIn]
+    await identity.sign_in.reset_password(visit, sign_in_id, password, sign_out_of_other_sessions=True) -> Changed[SignIn]
+
+    await identity.accounts.change_password(signed_in, current_password, new_password, sign_out_of_other_sessions=True)
+    await identity.accounts.delete_account(signed_in)                      (needs a re-authentication of the last 10 minutes)
+
+    await identity.oauth.authorize(params: Mapping[str, str], signed_in)   -> Redirect(url) | NeedsSignIn | NeedsConsent
+    await identity.oauth.consent_request(params, signed_in)                -> ConsentRequest(client_name, resource, scopes, …)
+    await identity.oauth.decide_consent(params, signed_in, consented=…)    -> str (the URL to answer 303 with)
+          # the consent page may also let its form POST to /v1/me/oauth/consent/{client_id}, with the authorize
+          # parameters as hidden inputs and consented=true|false
+    await identity.devices.find(signed_in, visit, user_code)               -> DeviceRequest(client_name, ip, user_agent, requested_at, …)
+    await identity.devices.decide(signed_in, visit, user_code, approve=…)  -> None
+
+    await identity.restrictions.invitation_of(ticket)                      -> Invitation | None  (for the sign-up page)
+    identity.inbox                                                         -> DevelopmentInbox | None
+
+`pages` exports `routes(identity) -> list[BaseRoute]` and `error_page(identity, request, refused) -> Response`.
+Where authorize needs a person it sends the browser (303) to `/sign-in?redirect_url=<authorize URL>` or to
+`/oauth-consent?<authorize parameters>`; invitations point at `/sign-up?__clerk_ticket=<ticket>`; a device's person opens
+`/device` or `/device?user_code=WDJB-MJHT`.
+"""

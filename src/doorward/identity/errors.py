@@ -1,0 +1,263 @@
+"""The table of Clerk's errors: every code, status and sentence the Frontend API answers with.
+
+    Refused                  raised by services; carries one or more `Problem`s of one status
+      └ .errors: Problem     code, message, long_message, meta
+
+The wire shape is `{"errors": [{message, long_message, code, meta}], "clerk_trace_id"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One row of the table, or one made from it by `at`."""
+
+    status: int
+    code: str
+    message: str
+    long_message: str | None = None
+    param: str | None = None
+    meta: Mapping[str, object] = {}
+
+    @property
+    def text(self) -> str:
+        """The sentence for a person."""
+        return self.long_message or self.message
+
+    def at(self, param: str | None = None, /, *, long_message: str | None = None, **meta: object) -> Problem:
+        """The same problem, said of one parameter or with more detail."""
+        return msgspec.structs.replace(
+            self,
+            param=param or self.param,
+            long_message=long_message or self.long_message,
+            meta={**self.meta, **meta},
+        )
+
+
+class Refused(Exception):
+    """A request that gets an error answer. `retry_after` is in seconds."""
+
+    def __init__(self, *errors: Problem, retry_after: int | None = None) -> None:
+        if not errors:
+            raise ValueError("a refusal names at least one problem")
+        super().__init__(", ".join(error.code for error in errors))
+        self.errors = errors
+        self.status = errors[0].status
+        self.retry_after = retry_after
+
+
+# 400: the request cannot be done in this state
+SESSION_EXISTS = Problem(400, "session_exists", "Session already exists", "You're already signed in.")
+CLIENT_STATE_INVALID = Problem(
+    400, "client_state_invalid", "Invalid action", "We were unable to complete this action for this Client."
+)
+STRATEGY_FOR_USER_INVALID = Problem(
+    400,
+    "strategy_for_user_invalid",
+    "Invalid verification strategy",
+    "The verification strategy is not valid for this account",
+)
+IDENTIFICATION_CLAIMED = Problem(
+    400,
+    "identification_claimed",
+    "Identification claimed by another user",
+    "One or more identifiers on this sign up have since been connected to a different User. Please sign up again.",
+)
+VERIFICATION_ALREADY_VERIFIED = Problem(
+    400, "verification_already_verified", "already verified", "This verification has already been verified."
+)
+VERIFICATION_EXPIRED = Problem(
+    400, "verification_expired", "expired", "This verification has expired. You must create a new one."
+)
+VERIFICATION_FAILED = Problem(
+    400,
+    "verification_failed",
+    "failed",
+    "Too many failed attempts. You have to try again with the same or another method.",
+)
+VERIFICATION_MISSING = Problem(
+    400,
+    "verification_missing",
+    "is missing",
+    "This strategy requires verification preparation before attempting to validate it.",
+)
+VERIFICATION_STRATEGY_INVALID = Problem(400, "verification_strategy_invalid", "has invalid strategy")
+TICKET_INVALID = Problem(400, "ticket_invalid_code", "ticket is invalid", "The ticket is invalid.")
+TICKET_EXPIRED = Problem(400, "ticket_expired_code", "ticket has expired", "The ticket has expired.")
+INVITATION_ALREADY_ACCEPTED = Problem(
+    400,
+    "invitation_already_accepted",
+    "already accepted",
+    "This invitation has already been accepted. Please sign in instead.",
+)
+IDENTIFICATION_DELETION_FAILED = Problem(
+    400, "identification_deletion_failed", "Deletion failed", "You cannot delete your last identification."
+)
+NO_PASSWORD_SET = Problem(400, "no_password_set", "No password set", "This account has no password.")
+ORIGIN_INVALID = Problem(
+    400,
+    "origin_invalid",
+    "Invalid HTTP Origin header",
+    "The Request HTTP Origin header must be equal to or a subdomain of the requesting URL.",
+)
+ORIGIN_MISSING = Problem(
+    400, "origin_missing", "Missing HTTP Origin header", "Browser requests that change state need an Origin header."
+)
+REQUEST_BODY_INVALID = Problem(
+    400, "request_body_invalid", "Request body invalid", "The request body could not be read. Check its encoding."
+)
+NATIVE_API_DISABLED = Problem(
+    400,
+    "native_api_disabled",
+    "Native API disabled",
+    "The Native API is disabled for this instance. Visit the Clerk Dashboard to enable it.",
+)
+API_VERSION_INVALID = Problem(400, "api_version_invalid", "API version invalid", "The API version must be a date.")
+TEMPLATE_RESERVED_CLAIM = Problem(
+    400, "jwt_template_reserved_claim", "Reserved claim", "A template cannot set this claim."
+)
+
+# 401
+AUTHENTICATION_INVALID = Problem(
+    401,
+    "authentication_invalid",
+    "Invalid authentication",
+    "Unable to authenticate the request, you need to supply an active session",
+)
+SIGNED_OUT = Problem(401, "signed_out", "Signed out", "You are signed out")
+OAUTH_FETCH_USER_ERROR = Problem(
+    401,
+    "oauth_fetch_user_error",
+    "Unable to fetch user info",
+    "Unable to fetch user info. Check if access token is present and valid.",
+)
+
+# 403
+AUTHORIZATION_INVALID = Problem(
+    403, "authorization_invalid", "Unauthorized request", "You are not authorized to perform this request"
+)
+SIGN_UP_MODE_RESTRICTED = Problem(
+    403, "sign_up_mode_restricted", "Sign-ups restricted", "New sign-ups are currently restricted."
+)
+USER_BANNED = Problem(
+    403,
+    "user_banned",
+    "User banned",
+    "You have been banned. If you think this was by mistake, please contact support.",
+)
+USER_LOCKED = Problem(
+    403,
+    "user_locked",
+    "User locked",
+    "Your account is locked. You will be able to try again in 1 hour. For more information, please contact support.",
+)
+SESSION_REVERIFICATION_REQUIRED = Problem(
+    403,
+    "session_reverification_required",
+    "Reverification required",
+    "You need to provide additional verification to perform this operation",
+    meta={
+        "reason": "reverification-error",
+        "metadata": {"reverification": {"level": "first_factor", "after_minutes": 10}},
+    },
+)
+CSRF_TOKEN_INVALID = Problem(
+    403, "csrf_token_invalid", "Request forged", "This request did not come from this site's own pages. Try again."
+)
+
+# 404
+RESOURCE_NOT_FOUND = Problem(404, "resource_not_found", "not found", "The resource was not found.")
+
+# 405, 413, 415
+METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "Method not allowed")
+REQUEST_BODY_TOO_LARGE = Problem(413, "request_body_too_large", "Request body too large")
+UNSUPPORTED_CONTENT_TYPE = Problem(415, "unsupported_content_type", "Content-Type is unsupported")
+
+# 422: a parameter is wrong
+FORM_IDENTIFIER_NOT_FOUND = Problem(
+    422, "form_identifier_not_found", "Couldn't find your account.", param="identifier"
+)
+FORM_IDENTIFIER_EXISTS = Problem(
+    422, "form_identifier_exists", "That email address is taken. Please try another.", param="email_address"
+)
+FORM_PASSWORD_INCORRECT = Problem(
+    422,
+    "form_password_incorrect",
+    "Password is incorrect. Try again, or use another method.",
+    param="password",
+)
+FORM_PASSWORD_OR_IDENTIFIER_INCORRECT = Problem(
+    422,
+    "form_password_or_identifier_incorrect",
+    "Password is incorrect or identifier doesn't exist. Try again, or use another method.",
+    param="password",
+)
+FORM_CODE_INCORRECT = Problem(422, "form_code_incorrect", "is incorrect", "Incorrect code", param="code")
+FORM_PASSWORD_TOO_SHORT = Problem(
+    422, "form_password_length_too_short", "Passwords must be 8 characters or more.", param="password"
+)
+FORM_PASSWORD_TOO_LONG = Problem(
+    422, "form_password_length_too_long", "Passwords must be 256 characters or fewer.", param="password"
+)
+FORM_PASSWORD_NOT_STRONG = Problem(
+    422,
+    "form_password_not_strong_enough",
+    "Given password is not strong enough.",
+    "This password is among the first ones an attacker would try. Use a longer phrase of your own.",
+    param="password",
+    meta={
+        "zxcvbn": {
+            "suggestions": [
+                {"code": "anotherWord", "message": "Add another word or two. Uncommon words are better."}
+            ]
+        }
+    },
+)
+FORM_PASSWORD_MATCHES_IDENTIFIER = Problem(
+    422,
+    "form_password_matches_identifier",
+    "Password must not be built from your email address.",
+    param="password",
+)
+FORM_PASSWORD_MATCHES_CURRENT = Problem(
+    422,
+    "form_new_password_matches_current",
+    "New password cannot be the same as the current one.",
+    param="new_password",
+)
+FORM_PASSWORD_VALIDATION_FAILED = Problem(
+    422,
+    "form_password_validation_failed",
+    "Incorrect password",
+    "Invalid verification: the current password is not correct.",
+    param="current_password",
+)
+FORM_PARAM_MISSING = Problem(422, "form_param_missing", "is missing")
+FORM_PARAM_NIL = Problem(422, "form_param_nil", "Enter a value.")
+FORM_PARAM_FORMAT_INVALID = Problem(422, "form_param_format_invalid", "is invalid")
+FORM_PARAM_VALUE_INVALID = Problem(422, "form_param_value_invalid", "is invalid")
+FORM_PARAM_MAX_LENGTH = Problem(422, "form_param_max_length_exceeded", "exceeds maximum length")
+
+# 429, 5xx
+TOO_MANY_REQUESTS = Problem(429, "too_many_requests", "Too many requests", "Too many requests, retry later")
+CODE_TOO_MANY_REQUESTS = Problem(
+    429,
+    "verification_code_too_many_requests",
+    "Too many verification code requests. Please wait at least 30 seconds to receive your code before trying again.",
+)
+INTERNAL_ERROR = Problem(500, "internal_clerk_error", "Oops, an unexpected error occurred")
+OVERLOADED = Problem(
+    503, "service_overloaded", "Service busy", "Too many people are signing in at this moment. Try again shortly."
+)
+
+
+def missing(param: str) -> Problem:
+    return FORM_PARAM_MISSING.at(param, long_message=f"{param} must be included.")
+
+
+def not_found(sentence: str) -> Problem:
+    return RESOURCE_NOT_FOUND.at(long_message=sentence)
