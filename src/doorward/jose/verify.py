@@ -1,0 +1,163 @@
+"""Checking a JWT: syntax, algorithm and key, signature, `typ`, claims, schema, in that order (RFC 8725)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from math import isfinite
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from doorward.jose.base64url import b64url_decode
+from doorward.jose.compact import Compact, split_compact
+from doorward.jose.errors import (
+    AlgorithmRefused,
+    ClaimRefused,
+    InvalidSignature,
+    TokenExpired,
+    UnknownKey,
+)
+from doorward.jose.keys import KeySet, PublicKey, SecretKey, VerifyingKey
+from doorward.jose.strict_json import decode_object
+
+T = TypeVar("T")
+
+
+class Verified(msgspec.Struct, Generic[T], frozen=True):
+    """An authentic token: its claims, its protected header (read-only) and the key that signed it."""
+
+    claims: T
+    header: Mapping[str, Any]
+    key: VerifyingKey
+
+
+def verify_jwt(
+    token: str,
+    keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
+    *,
+    claims: type[T],
+    now: int,
+    typ: str | tuple[str | None, ...] | None,
+    issuer: str | None = None,
+    audience: str | None = None,
+    algorithms: Collection[str] | None = None,
+    leeway: int = 0,
+    max_age: int | None = None,
+    required: Iterable[str] = ("exp",),
+) -> Verified[T]:
+    """The claims of `token` as `claims` (a msgspec type, or dict), once everything about it holds.
+
+    Times are seconds: `now - leeway` must lie before `exp`; `nbf` and `iat` at or before `now + leeway`;
+    with `max_age`, `iat` is required and `now - iat - leeway <= max_age`.
+    `keys`: one key is pinned, whatever `kid` the token names, unless both name one and differ; of several,
+    `kid` chooses. `algorithms` narrows the header's names, such as ("EdDSA",) to shut out `Ed25519`.
+    `typ` ignores case and an `application/` prefix; None in a tuple permits its absence; None alone skips
+    the check. `issuer` and `audience`, when given, make `iss` and `aud` required.
+
+    Raises MalformedToken, AlgorithmRefused, UnknownKey, InvalidSignature, ClaimRefused (TokenExpired).
+    """
+    jws = split_compact(token)
+    key = _choose_key(jws, keys, algorithms)
+    if not key.verify(jws.signature, jws.signing_input):
+        raise InvalidSignature("the signature is not this key's")
+    values = decode_object(b64url_decode(jws.payload))
+    if typ is not None:
+        _check_typ(jws.header.get("typ"), typ)
+    if max_age is not None:
+        required = (*required, "iat")
+    _check_claims(values, issuer, audience, required)
+    _check_times(values, now, leeway, max_age)
+    return Verified(_as_type(values, claims), jws.header, key)
+
+
+def peek_header(token: str) -> Mapping[str, Any]:
+    """The header WITHOUT verification: anybody may have written it. Raises MalformedToken."""
+    return split_compact(token).header
+
+
+def peek_claims(token: str, claims: type[T]) -> T:
+    """The claims WITHOUT verification: anybody may have written them. Raises MalformedToken, ClaimRefused."""
+    return _as_type(decode_object(b64url_decode(split_compact(token).payload)), claims)
+
+
+def _choose_key(
+    jws: Compact,
+    keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
+    algorithms: Collection[str] | None,
+) -> VerifyingKey:
+    if algorithms is not None and jws.alg not in algorithms:
+        raise AlgorithmRefused("the token's algorithm is not accepted here", claim="alg")
+    kid = jws.header.get("kid")
+    if isinstance(keys, (PublicKey, SecretKey)):
+        key = keys
+        if kid is not None and key.kid is not None and kid != key.kid:
+            raise UnknownKey("the token names another key", claim="kid")
+    else:
+        key = (keys if isinstance(keys, KeySet) else KeySet(keys)).find(kid, jws.alg)
+    if jws.alg not in key.header_names:
+        raise AlgorithmRefused("the token's algorithm is not the key's", claim="alg")
+    return key
+
+
+def _check_typ(present: str | None, accepted: str | tuple[str | None, ...]) -> None:
+    if isinstance(accepted, str):
+        accepted = (accepted,)
+    if present in accepted:
+        return
+    if present is None or _media_type(present) not in {
+        _media_type(name) for name in accepted if name is not None
+    }:
+        raise ClaimRefused("a token of another type", code="typ_mismatch", claim="typ")
+
+
+def _media_type(typ: str) -> str:
+    return typ.lower().removeprefix("application/")
+
+
+def _check_claims(
+    values: dict[str, Any], issuer: str | None, audience: str | None, required: Iterable[str]
+) -> None:
+    for name in required:
+        if name not in values:
+            raise ClaimRefused(f"the token lacks {name}", code="missing_claim", claim=name)
+    if issuer is not None:
+        if "iss" not in values:
+            raise ClaimRefused("the token lacks iss", code="missing_claim", claim="iss")
+        if values["iss"] != issuer:
+            raise ClaimRefused("another issuer's token", code="issuer_mismatch", claim="iss")
+    if audience is not None:
+        if "aud" not in values:
+            raise ClaimRefused("the token lacks aud", code="missing_claim", claim="aud")
+        listed = values["aud"]
+        if listed != audience and not (isinstance(listed, list) and audience in listed):
+            raise ClaimRefused("a token for another audience", code="audience_mismatch", claim="aud")
+
+
+def _check_times(values: dict[str, Any], now: int, leeway: int, max_age: int | None) -> None:
+    not_before, issued, expires = _time(values, "nbf"), _time(values, "iat"), _time(values, "exp")
+    if not_before is not None and not_before > now + leeway:
+        raise ClaimRefused("the token is not valid yet", code="not_yet_valid", claim="nbf")
+    if expires is not None and expires <= now - leeway:
+        raise TokenExpired("the token has expired", claim="exp")
+    if issued is not None:
+        if max_age is not None and now - issued - leeway > max_age:
+            raise TokenExpired("the token is too old", code="too_old", claim="iat")
+        if issued > now + leeway:
+            raise ClaimRefused("the token was issued in the future", code="issued_in_future", claim="iat")
+
+
+def _time(values: dict[str, Any], name: str) -> int | float | None:
+    """A NumericDate (RFC 7519 §2): a number, where true, "1" and null are not one."""
+    if name not in values:
+        return None
+    value = values[name]
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return value
+    raise ClaimRefused(f"{name} is not a number", code="invalid_claim", claim=name)
+
+
+def _as_type(values: dict[str, Any], claims: type[T]) -> T:
+    try:
+        return msgspec.convert(values, claims)
+    except msgspec.ValidationError:
+        raise ClaimRefused("the claims have another shape", code="invalid_claim") from None
