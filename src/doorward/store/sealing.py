@@ -1,0 +1,135 @@
+"""Secrets at rest: AES-256-GCM envelopes under a key-encryption key that is not in the database.
+
+An envelope is `version (1) | key id (8) | nonce (12) | ciphertext and tag`. The key id says which key sealed it, so
+keys rotate by sealing with the new one while the old one still opens. The context (table, row, column) is
+authenticated with it: an envelope moved to another row does not open.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from doorward.store.errors import KeyFileRefused, SealBroken
+
+KEY_BYTES = 32
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 8
+_NONCE_BYTES = 12
+_HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES
+_TAG_BYTES = 16
+
+
+class Sealer:
+    """Seals with one key-encryption key (32 bytes), opens with it and with `retired` ones."""
+
+    def __init__(self, kek: bytes, *, retired: Sequence[bytes] = ()) -> None:
+        for key in (kek, *retired):
+            if len(key) != KEY_BYTES:
+                raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes, not {len(key)}")
+        self._key_id = _key_id(kek)
+        self._keys = {_key_id(key): AESGCM(key) for key in (*retired, kek)}
+
+    def __repr__(self) -> str:
+        return f"Sealer(key {self._key_id.hex()}, {len(self._keys) - 1} retired)"
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Sealer":
+        """The sealer of a key file: one line of 64 hex digits per key, the current one first; created when absent.
+
+        Raises KeyFileRefused when others may read the file, or it holds something else.
+        """
+        keys = _read_keys(path)
+        if keys is None:
+            _create_key_file(path)
+            keys = _read_keys(path)
+        if not keys:
+            raise KeyFileRefused(
+                f"The key file {path} is empty. Restore it from a backup: without it nothing opens."
+            )
+        return cls(keys[0], retired=keys[1:])
+
+    def seal(self, plaintext: bytes, *, context: str) -> bytes:
+        """An envelope only this key and this context open; different each time."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        header = _VERSION + self._key_id
+        return header + nonce + self._keys[self._key_id].encrypt(nonce, plaintext, header + context.encode())
+
+    def open(self, envelope: bytes, *, context: str) -> bytes:
+        """What was sealed in this context. Raises SealBroken."""
+        envelope = bytes(envelope)
+        if len(envelope) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or envelope[:1] != _VERSION:
+            raise SealBroken("This is not a sealed value.")
+        header, nonce = envelope[:_HEADER_BYTES], envelope[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
+        key = self._keys.get(header[1:])
+        if key is None:
+            raise SealBroken(
+                f"A value was sealed with key {header[1:].hex()}, which is not in the key file. "
+                "Restore the key file that belongs to this database."
+            )
+        try:
+            return key.decrypt(nonce, envelope[_HEADER_BYTES + _NONCE_BYTES :], header + context.encode())
+        except InvalidTag:
+            raise SealBroken("A sealed value was changed, or belongs to another row.") from None
+
+    def is_current(self, envelope: bytes) -> bool:
+        """Whether the current key sealed it; false asks a rotation to seal it again."""
+        return hmac.compare_digest(bytes(envelope[1:_HEADER_BYTES]), self._key_id)
+
+
+def _key_id(kek: bytes) -> bytes:
+    return hashlib.sha256(b"doorward key id\0" + kek).digest()[:_KEY_ID_BYTES]
+
+
+def _read_keys(path: Path) -> list[bytes] | None:
+    """The file's keys, or None when there is no file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeyFileRefused(f"Cannot read the key file {path} ({error.strerror}).") from error
+    with open(descriptor, encoding="ascii", errors="replace") as file:
+        # Asked of the open file, so that it cannot be swapped between the check and the reading.
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & 0o077:
+            raise KeyFileRefused(
+                f"The key file {path} can be read by other users (mode {mode:04o}). "
+                f"Run `chmod 600 {path}`, and replace the key if somebody may have read it."
+            )
+        lines = file.read().split()
+    try:
+        keys = [bytes.fromhex(line) for line in lines]
+    except ValueError:
+        keys = [b""]
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise KeyFileRefused(
+            f"The key file {path} holds something else than keys of {2 * KEY_BYTES} hex digits."
+        )
+    return keys
+
+
+def _create_key_file(path: Path) -> None:
+    """Write a new key so that a crash leaves either no file or a whole one; whoever is first wins."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    except OSError as error:
+        raise KeyFileRefused(f"Cannot create the key file {path} ({error.strerror}).") from error

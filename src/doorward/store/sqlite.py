@@ -1,0 +1,244 @@
+"""SQLite, by the standard library: one writer thread with group commit, a few reader threads.
+
+SQLite lets one transaction write at a time, and with `synchronous=FULL` a COMMIT costs an fsync. So one
+thread writes: it begins, runs every job that is waiting (each inside a SAVEPOINT, so that a job that
+raises undoes only itself), commits once, and only then answers them all.
+
+Readers see the last commit: WAL keeps them from waiting for the writer or the writer for them.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from doorward.store import sqlite_files
+from doorward.store.database import Dialect, Subscription, Tx
+from doorward.store.errors import DatabaseClosed, StoreError
+from doorward.store.notifications import Hub
+from doorward.store.statements import for_sqlite
+from doorward.store.transaction import Transaction
+
+T = TypeVar("T")
+
+# A group takes what is waiting, but the first job of it never waits longer than this for the others.
+GROUP_SECONDS = 0.005
+# How soon a write by another process (a CLI beside a running agent) is noticed.
+WATCH_SECONDS = 0.25
+READERS = 4
+
+
+class SqliteTransaction(Transaction):
+    def __init__(self, connection: sqlite3.Connection, *, writable: bool) -> None:
+        super().__init__(writable=writable)
+        self._connection = connection
+
+    def _run(self, sql: str, params: Sequence[object]) -> sqlite3.Cursor:
+        return self._connection.execute(for_sqlite(sql), tuple(params))
+
+    def _failed(self, error: Exception) -> StoreError:
+        return sqlite_files.store_error(error)
+
+
+class _Job:
+    """One `write` on its way through the writer thread."""
+
+    def __init__(self, fn: Callable[[Tx], Any]) -> None:
+        self.fn = fn
+        self.future: Future[Any] = Future()
+        self.answer: Any = None
+        self.error: BaseException | None = None
+        self.notifications: list[tuple[str, str]] = []
+
+    def settle(self) -> None:
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)
+
+
+class _Writer(threading.Thread):
+    """Owns the only connection that writes."""
+
+    def __init__(self, path: Path, hub: Hub) -> None:
+        super().__init__(name="doorward-sqlite-writer", daemon=True)
+        self._path = path
+        self._hub = hub
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: sqlite3.Connection
+        self._stopping = False
+
+    def submit(self, job: _Job) -> None:
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Ask it to end after what is queued now."""
+        self._jobs.put(None)
+
+    def run(self) -> None:
+        self._connection = sqlite_files.connect(self._path)
+        try:
+            seen = self._data_version()
+            next_look = time.monotonic() + WATCH_SECONDS
+            while not self._stopping:
+                with suppress(queue.Empty):
+                    self._take(self._jobs.get(timeout=max(0.0, next_look - time.monotonic())))
+                if time.monotonic() >= next_look:
+                    # This connection's own commits do not move its data_version, only those of others do.
+                    version = self._data_version()
+                    if version != seen:
+                        seen = version
+                        self._hub.reload_all()
+                    next_look = time.monotonic() + WATCH_SECONDS
+        finally:
+            self._connection.close()
+
+    def _data_version(self) -> int:
+        try:
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return -1  # unreadable now: whatever comes next counts as a change
+        return version
+
+    def _take(self, first: _Job | None) -> None:
+        group: list[_Job] = []
+        deadline = time.monotonic() + GROUP_SECONDS
+        job = first
+        while True:
+            if job is None:
+                self._stopping = True
+                break
+            if job.future.set_running_or_notify_cancel():
+                if not group and not self._begin(job):
+                    break
+                self._run_in_savepoint(job)
+                group.append(job)
+                if not self._connection.in_transaction:
+                    break  # SQLite gave up the whole transaction (no space, I/O error)
+            if time.monotonic() >= deadline:
+                break
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        if group:
+            self._finish(group)
+
+    def _begin(self, job: _Job) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            job.error = sqlite_files.store_error(error)
+            job.error.__cause__ = error
+            job.settle()
+            return False
+        return True
+
+    def _run_in_savepoint(self, job: _Job) -> None:
+        self._connection.execute("SAVEPOINT job")
+        transaction = SqliteTransaction(self._connection, writable=True)
+        try:
+            job.answer = transaction.run(job.fn)
+            job.notifications = transaction.notifications
+        except BaseException as error:
+            # Whatever it is belongs to the caller; this thread serves every other caller too.
+            job.error = error
+        if self._connection.in_transaction:
+            if job.error is not None:
+                self._connection.execute("ROLLBACK TO job")
+            self._connection.execute("RELEASE job")
+
+    def _finish(self, group: list[_Job]) -> None:
+        """Commit the group, tell the subscribers, answer the callers: in this order."""
+        failure: StoreError | None = None
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                failure = sqlite_files.store_error(error)
+                failure.__cause__ = error
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+        else:
+            failure = next((job.error for job in group if isinstance(job.error, StoreError)), None)
+            failure = failure or sqlite_files.transaction_lost()
+        for job in group:
+            if failure is not None:
+                job.error = job.error or failure
+            else:
+                for channel, payload in job.notifications:
+                    self._hub.publish(channel, payload)
+        for job in group:
+            job.settle()
+
+
+class SqliteDatabase:
+    """`Database` on one SQLite file."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        """The file exists and is migrated. Raises DatabaseUnreachable."""
+        self._path = path
+        self._hub = Hub()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="doorward-sqlite-reader")
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle.put(sqlite_files.connect(path, read_only=True))
+        self._closed = False
+        self._writer = _Writer(path, self._hub)
+        self._writer.start()
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        self._require_open()
+        job = _Job(fn)
+        self._writer.submit(job)
+        answer: T = await asyncio.wrap_future(job.future)
+        return answer
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        self._require_open()
+        return await asyncio.wrap_future(self._readers.submit(self._read, fn))
+
+    def subscribe(self, channel: str) -> Subscription:
+        return self._hub.subscribe(channel)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.stop()
+        await asyncio.get_running_loop().run_in_executor(None, self._join)
+
+    def _join(self) -> None:
+        self._writer.join()
+        self._readers.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
+        self._hub.close()
+
+    def _read(self, fn: Callable[[Tx], T]) -> T:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = sqlite_files.connect(self._path, read_only=True)
+        transaction = SqliteTransaction(connection, writable=False)
+        try:
+            # One transaction, one snapshot: two SELECTs of it never straddle a commit.
+            connection.execute("BEGIN")
+            return transaction.run(fn)
+        except sqlite3.Error as error:
+            raise sqlite_files.store_error(error) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._idle.put(connection)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise DatabaseClosed("this database has been closed")

@@ -1,0 +1,94 @@
+"""Fixtures every suite shares: asyncio, real databases of both engines, a clock that moves when told to.
+
+@pytest.mark.anyio
+async def test_a_link_is_kept(open_test_database, clock):
+    database = await open_test_database(SCHEMA)      # runs twice: on SQLite and on PostgreSQL
+    clock.advance(60_000)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from doorward.store import Database, Schema, open_database
+from tests import databases
+from tests.system_parts import report_missing_parts
+
+DatabaseUrl = Callable[..., str]
+OpenTestDatabase = Callable[..., Awaitable[Database]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.begin_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.end_run()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    report_missing_parts(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class ClockForTests:
+    """A `Clock` (milliseconds since the epoch) that stands still until `advance`."""
+
+    def __init__(self, now: int = 1_800_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+
+@pytest.fixture
+def clock() -> ClockForTests:
+    return ClockForTests()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine a test that asks for a database runs on: once on each."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(engine: str, tmp_path: Path) -> Iterator[DatabaseUrl]:
+    """`database_url(*schemas)`: the URL of a fresh migrated database, for tests that open it in several processes."""
+    with ExitStack() as stack:
+
+        def create(*schemas: Schema) -> str:
+            if engine == "sqlite":
+                return databases.new_sqlite(tmp_path, schemas)
+            return stack.enter_context(databases.new_postgresql(schemas))
+
+        yield create
+
+
+@pytest.fixture
+async def open_test_database(
+    anyio_backend: str, database_url: DatabaseUrl
+) -> AsyncIterator[OpenTestDatabase]:
+    """`await open_test_database(*schemas)`: a fresh migrated database, closed at the end of the test."""
+    opened: list[Database] = []
+
+    async def create(*schemas: Schema) -> Database:
+        database = await open_database(database_url(*schemas), schemas=schemas)
+        opened.append(database)
+        return database
+
+    yield create
+    for database in opened:
+        await database.close()

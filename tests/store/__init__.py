@@ -1,0 +1,1 @@
+"""The store, every case on SQLite and on PostgreSQL."""

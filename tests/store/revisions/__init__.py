@@ -1,0 +1,1 @@
+"""Revisions of a schema that exists for the store's own tests."""
