@@ -50,10 +50,11 @@ REMOTE_ADMINISTRATION = frozenset(
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `name` is for the audit trail: a session id, `cli`, `agent`."""
+    """Who asks. `name` and `address` are for the audit trail: a session id or `cli`, and where it came from."""
 
     door: Door
     name: str
+    address: str = ""
     scopes: frozenset[str] = frozenset()
     role: Role = "standard"
     is_remote_admin_on: bool = False
@@ -62,8 +63,19 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 #: Why not: a scope is missing (the client can ask for it), or this door never allows it.
 Refusal = Literal["scope_missing", "not_from_here"]
 
-#: The machine itself: the CLI and the agent's own work.
+#: The machine itself: the CLI, directly or through the control socket.
 MACHINE = Actor(door="machine", name="cli")
+
+
+class NotAllowed(Exception):
+    """The table says no. `action` is what was wanted, `reason` why not."""
+
+    code = "not_allowed"
+
+    def __init__(self, action: Action, reason: Refusal) -> None:
+        super().__init__(f"This session may not {action.label} ({reason}).")
+        self.action = action
+        self.reason = reason
 
 
 def refusal(actor: Actor, action: Action) -> Refusal | None:
@@ -82,6 +94,13 @@ def refusal(actor: Actor, action: Action) -> Refusal | None:
     ):
         return None
     return "not_from_here"
+
+
+def require(actor: Actor, action: Action) -> None:
+    """Raises NotAllowed unless `actor` may do `action`."""
+    reason = refusal(actor, action)
+    if reason is not None:
+        raise NotAllowed(action, reason)
 
 
 def granted_scopes(

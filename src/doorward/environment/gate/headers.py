@@ -9,6 +9,7 @@ in our names. All header names are lower-case bytes, as `doorward.http1` deliver
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 import msgspec
 
@@ -132,38 +133,38 @@ def inbound_headers(
     return sent
 
 
-def _rebase(url: bytes, public_origin: bytes, local_origin: bytes) -> bytes:
-    if url == public_origin:
-        return local_origin
-    if url.startswith(public_origin + b"/"):
-        return local_origin + url[len(public_origin) :]
+def _rebase(url: bytes, from_origin: bytes, to_origin: bytes) -> bytes:
+    if url == from_origin or url.startswith((from_origin + b"/", from_origin + b"?")):
+        return to_origin + url[len(from_origin) :]
     return url
 
 
-def visitor_of(headers: Sequence[Header], *, peer_ip: str, peer_scheme: str, host: str) -> Visitor:
-    """Who is visiting, from the edge's X-Forwarded-* when there is exactly one of each, else from the connection.
+def visitor_of(headers: Sequence[Header], *, peer_ip: str, scheme: str, host: str) -> Visitor:
+    """Who is visiting, by the edge's X-Forwarded-For when there is exactly one address, else by the connection.
 
-    The edge drops what visitors send under these names and sets its own; a second value means something came
-    along beside it, and then none of them is believed.
+    The edge drops what visitors send under this name and sets its own; a second value means something came
+    along beside it, and then none of them is believed. Scheme and host are those of the public URL.
     """
-    forwarded_for = _only(headers, b"x-forwarded-for")
-    proto = _only(headers, b"x-forwarded-proto")
-    return Visitor(
-        ip=forwarded_for if forwarded_for and "," not in forwarded_for else peer_ip,
-        scheme=proto if proto in ("http", "https") else peer_scheme,
-        host=host,
-    )
+    values = [value for key, value in headers if key == b"x-forwarded-for"]
+    address = values[0].decode("latin-1").strip() if len(values) == 1 else ""
+    return Visitor(ip=address if _is_address(address) else peer_ip, scheme=scheme, host=host)
 
 
-def _only(headers: Sequence[Header], name: bytes) -> str | None:
-    values = [value for key, value in headers if key == name]
-    return values[0].decode("latin-1").strip() if len(values) == 1 else None
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
-def outbound_headers(headers: Sequence[Header]) -> list[Header]:
+def outbound_headers(
+    headers: Sequence[Header], *, public_origin: str, host_rewrite: HostRewrite | None
+) -> list[Header]:
     """The header list the visitor receives from the service.
 
-    Programs act on `Doorward-Gate`, so only the gate may say it; Set-Cookie passes `confine_set_cookie`.
+    Programs act on `Doorward-Gate`, so only the gate may say it; Set-Cookie passes `confine_set_cookie`. A service that was
+    told a local name redirects to that name, which means nothing to the visitor: it is put back.
     """
     kept: list[Header] = []
     for name, value in headers:
@@ -173,6 +174,9 @@ def outbound_headers(headers: Sequence[Header]) -> list[Header]:
             confined = confine_set_cookie(value)
             if confined is not None:
                 kept.append((name, confined))
+        elif name == b"location" and host_rewrite is not None:
+            local_origin = f"http://{host_rewrite.authority}".encode()
+            kept.append((name, _rebase(value, local_origin, public_origin.encode())))
         else:
             kept.append((name, value))
     return kept

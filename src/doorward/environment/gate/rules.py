@@ -117,16 +117,3 @@ def sign_in_location(api_origin: str, *, service_host: str, nonce: str, return_p
         f"{api_origin}/gate?service={quote(service_host, safe='')}"
         f"&nonce={nonce_hash(nonce)}&return={quote(safe_return_path(return_path), safe='')}"
     )
-
-
-def authority_of(origin: str) -> str:
-    """`host[:port]` of an origin, lower-case, default port left out."""
-    scheme, _, authority = origin.partition("://")
-    return normal_authority(authority, scheme=scheme)
-
-
-def normal_authority(authority: str, *, scheme: str) -> str:
-    """A Host header as it compares: lower-case, without the scheme's default port."""
-    lowered = authority.strip().lower()
-    default = ":443" if scheme == "https" else ":80"
-    return lowered.removesuffix(default)

@@ -15,13 +15,13 @@ from doorward.t3_connect import iso
 _WILDCARDS = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104 - recognised, never bound here
 
 
-class ServerRuntime(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ServerRuntime(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     version: int
     pid: int
+    host: str | None = None
     port: int
     origin: str
     started_at: str
-    host: str | None = None
 
 
 def write_runtime_file(state_dir: Path, *, host: str | None, port: int, now: int) -> ServerRuntime:

@@ -1,0 +1,93 @@
+"""SQL of `auth_connect_clients`. The next state comes from `rules`; rows are written whole."""
+
+from typing import Any
+
+from doorward.environment.approvals.rules import Client
+from doorward.store import Tx
+
+_COLUMNS = (
+    "client_proof_key_thumbprint, cloud_user_id, device_id, status, role, client_label, client_device_type,"
+    " client_os, requested_at, updated_at, approved_at, rejected_at, revoked_at, last_seen_at"
+)
+
+
+def _client(row: tuple[Any, ...]) -> Client:
+    return Client(
+        thumbprint=row[0],
+        cloud_user_id=row[1],
+        device_id=row[2],
+        status=row[3],
+        role=row[4],
+        label=row[5],
+        device_type=row[6],
+        os=row[7],
+        requested_at=row[8],
+        updated_at=row[9],
+        approved_at=row[10],
+        rejected_at=row[11],
+        revoked_at=row[12],
+        last_seen_at=row[13],
+    )
+
+
+def find(tx: Tx, thumbprint: str) -> Client | None:
+    """The row, revoked or not."""
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM auth_connect_clients WHERE client_proof_key_thumbprint = ?",  # noqa: S608
+        (thumbprint,),
+    )
+    return None if row is None else _client(row)
+
+
+def save(tx: Tx, client: Client) -> None:
+    tx.execute(
+        f"INSERT INTO auth_connect_clients ({_COLUMNS})"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (client_proof_key_thumbprint) DO UPDATE SET"
+        " cloud_user_id = excluded.cloud_user_id, device_id = excluded.device_id, status = excluded.status,"
+        " role = excluded.role, client_label = excluded.client_label,"
+        " client_device_type = excluded.client_device_type, client_os = excluded.client_os,"
+        " requested_at = excluded.requested_at, updated_at = excluded.updated_at,"
+        " approved_at = excluded.approved_at, rejected_at = excluded.rejected_at,"
+        " revoked_at = excluded.revoked_at, last_seen_at = excluded.last_seen_at",
+        (
+            client.thumbprint,
+            client.cloud_user_id,
+            client.device_id,
+            client.status,
+            client.role,
+            client.label,
+            client.device_type,
+            client.os,
+            client.requested_at,
+            client.updated_at,
+            client.approved_at,
+            client.rejected_at,
+            client.revoked_at,
+            client.last_seen_at,
+        ),
+    )
+
+
+def list_active(tx: Tx) -> list[Client]:
+    """Every key that is not revoked: pending, approved, rejected; then the latest change first."""
+    rows = tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM auth_connect_clients WHERE revoked_at IS NULL"  # noqa: S608
+        " ORDER BY CASE status WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END,"
+        " updated_at DESC, client_proof_key_thumbprint DESC"
+    )
+    return [_client(row) for row in rows]
+
+
+def drop_oldest_pending(tx: Tx, cloud_user_id: str, *, keep: int) -> list[str]:
+    """Delete the user's oldest pending rows beyond `keep`; their thumbprints."""
+    rows = tx.fetch_all(
+        "SELECT client_proof_key_thumbprint FROM auth_connect_clients"
+        " WHERE cloud_user_id = ? AND revoked_at IS NULL AND status = 'pending'"
+        " ORDER BY requested_at DESC, client_proof_key_thumbprint DESC",
+        (cloud_user_id,),
+    )
+    surplus = [row[0] for row in rows[keep:]]
+    for thumbprint in surplus:
+        tx.execute("DELETE FROM auth_connect_clients WHERE client_proof_key_thumbprint = ?", (thumbprint,))
+    return surplus
