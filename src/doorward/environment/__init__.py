@@ -36,7 +36,7 @@ What `gate/`, `pages/` and the composition root use of an `Environment` (every m
 
     .settings, .clock, .environment_id, .label (plain values)
     .keys.link_key() -> PrivateKey (sync, cached)         signs Doorward-Assertion; iss is f"t3-env:{environment_id}"
-    .authentication.verify_dpop(token, proof, *, method, url) -> Session      raises EnvironmentAuthInvalid
+    .authentication.verify_dpop(token, proof, *, method, url) -> Session      raises AuthenticationFailed (sessions.authentication)
     .authentication.verify_proof(proof, *, method, url) -> thumbprint         a proof without a token; consumed once
     .sessions.find(session_id) -> Session | None                              alive sessions only
     .sessions.end(session_id, *, by) -> bool

@@ -1,7 +1,7 @@
 // The relay's two calls: a token bound to this device's key, and the request to be let in.
 
-import { proofOfPossession } from "./device-key.js";
-import { request } from "./http.js";
+import { proofOfPossession } from "doorward/device-key.js";
+import { request } from "doorward/http.js";
 
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";

@@ -1,18 +1,20 @@
 // Signing in at the accounts server: OAuth 2.1 authorization code with PKCE (RFC 7636), one token for this origin
 // alone (RFC 8707). What is under way lives in this tab's sessionStorage and nowhere else.
 
-import { base64url, decodeBase64urlJson, randomSecret, sha256 } from "./encoding.js";
-import { request } from "./http.js";
+import { base64url, decodeBase64urlJson, randomSecret, sha256 } from "doorward/encoding.js";
+import { Refused, request } from "doorward/http.js";
 
 const SCOPE = "openid profile email";
 const UNDER_WAY = "doorward.sign-in.";
 const FORGET_AFTER = 3_600_000;
 
-// Thrown when the accounts server sent an error back, or the answer is not to a question of this tab.
+// The accounts server sent an error back, or the answer is not to a question of this tab. `goal` is where the person
+// was going, when that is known.
 export class SignInFailed extends Error {
-  constructor(code) {
+  constructor(code, goal = null) {
     super(code);
     this.code = code;
+    this.goal = goal;
   }
 }
 
@@ -36,33 +38,39 @@ export async function startSignIn(configuration, goal, { prompt } = {}) {
   return new Promise(() => {}); // the page is being left
 }
 
-// Reads the answer in this URL once. Answers {accessToken, account, goal}.
-export async function finishSignIn(configuration) {
+// Takes the answer out of this URL, once: a reload must not spend the code again.
+export function takeAnswer(configuration) {
   const query = new URLSearchParams(location.search);
-  history.replaceState(null, "", location.pathname); // a reload must not spend the code twice
+  history.replaceState(null, "", location.pathname);
   const state = query.get("state") ?? "";
   const kept = sessionStorage.getItem(UNDER_WAY + state);
   sessionStorage.removeItem(UNDER_WAY + state);
   if (!state || !kept) throw new SignInFailed("not_started_here");
   const { verifier, goal } = JSON.parse(kept);
   const issuer = query.get("iss");
-  if (issuer !== null && issuer !== configuration.accountsOrigin) throw withGoal("wrong_issuer", goal);
-  if (query.has("error")) throw withGoal(query.get("error"), goal);
-  const { answer } = await request(`${configuration.accountsOrigin}/oauth/token`, {
-    form: {
-      grant_type: "authorization_code",
-      code: query.get("code") ?? "",
-      redirect_uri: redirectUri(),
-      client_id: configuration.clientId,
-      code_verifier: verifier,
-      resource: location.origin,
-    },
-  });
-  return { accessToken: answer.access_token, account: accountName(answer.id_token), goal };
+  if (issuer !== null && issuer !== configuration.accountsOrigin) throw new SignInFailed("wrong_issuer", goal);
+  if (query.has("error")) throw new SignInFailed(query.get("error"), goal);
+  return { code: query.get("code") ?? "", verifier, goal };
 }
 
-function withGoal(code, goal) {
-  return Object.assign(new SignInFailed(code), { goal });
+// Answers {accessToken, account}.
+export async function redeemAnswer(configuration, { code, verifier, goal }) {
+  try {
+    const { answer } = await request(`${configuration.accountsOrigin}/oauth/token`, {
+      form: {
+        grant_type: "authorization_code",
+        code,
+        redirect_uri: redirectUri(),
+        client_id: configuration.clientId,
+        code_verifier: verifier,
+        resource: location.origin,
+      },
+    });
+    return { accessToken: answer.access_token, account: accountName(answer.id_token) };
+  } catch (error) {
+    if (error instanceof Refused) throw new SignInFailed(error.reason ?? "refused", goal);
+    throw error;
+  }
 }
 
 function redirectUri() {

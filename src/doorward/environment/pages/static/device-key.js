@@ -1,8 +1,8 @@
 // The device: one P-256 key that this browser made and that cannot leave it. Its RFC 7638 thumbprint is what the
 // owner approves; every request is signed with it (RFC 9449).
 
-import { base64url, base64urlText, sha256 } from "./encoding.js";
-import { read, writeOnce } from "./storage.js";
+import { base64url, base64urlText, sha256 } from "doorward/encoding.js";
+import { read, writeOnce } from "doorward/storage.js";
 
 const NAME = "key";
 const CURVE = { name: "ECDSA", namedCurve: "P-256" };

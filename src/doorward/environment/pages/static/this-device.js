@@ -1,6 +1,6 @@
 // What this browser calls itself to the owner. It is a hint beside the key phrase, never a proof.
 
-import { deviceId } from "./device-key.js";
+import { deviceId } from "doorward/device-key.js";
 
 export async function describeDevice(agent = navigator.userAgent, data = navigator.userAgentData) {
   const os = systemOf(agent);

@@ -1,7 +1,7 @@
 // Six words of 2,048: the first 66 bits of SHA-256 of the thumbprint. This browser works them out from its own key,
 // so the words on this screen cannot be chosen by whoever served a message.
 
-import { sha256 } from "./encoding.js";
+import { sha256 } from "doorward/encoding.js";
 
 export const WORD_COUNT = 6;
 const BITS_PER_WORD = 11n;

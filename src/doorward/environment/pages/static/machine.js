@@ -1,8 +1,8 @@
 // The machine's own calls, all on this origin and all proved with the device's key.
 
-import { proofOfPossession } from "./device-key.js";
-import { request } from "./http.js";
-import { forget, read, write } from "./storage.js";
+import { proofOfPossession } from "doorward/device-key.js";
+import { request } from "doorward/http.js";
+import { forget, read, write } from "doorward/storage.js";
 
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const BOOTSTRAP = "urn:t3:params:oauth:token-type:environment-bootstrap";

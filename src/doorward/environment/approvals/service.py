@@ -1,0 +1,235 @@
+"""Decide a mint, and record the owner's decisions. One transaction each: a revoke can never race a mint."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+
+from doorward.environment.access import Action, Actor, Role, require
+from doorward.environment.access.rules import granted_scopes
+from doorward.environment.approvals import rules, store
+from doorward.environment.approvals.mode import SecurityMode, SecurityModes
+from doorward.environment.approvals.rules import Client, ClientStatus, Knock
+from doorward.environment.audit import record
+from doorward.environment.pairing import store as pairing_store
+from doorward.environment.pairing.rules import PairingLink, connect_link, new_link
+from doorward.environment.sessions import store as session_store
+from doorward.environment.sessions.ending import end_sessions, end_sessions_of_key
+from doorward.environment.stream.events import (
+    CHANNEL,
+    ClientChanged,
+    ClientRemoved,
+    ModeChanged,
+    PairingLinkChanged,
+    PairingLinkRemoved,
+    announce,
+    read_event,
+)
+from doorward.store import Clock, Database, Tx
+from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES, STANDARD_SCOPES
+
+KnownStatus = Literal["pending", "approved", "rejected", "unknown"]
+
+# Each waiting device holds a request open; past this many, the answer is immediate instead.
+MAX_WAITING = 200
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a mint request: `link` exactly when the device is let in."""
+
+    mode: SecurityMode
+    status: ClientStatus
+    client: Client | None
+    link: PairingLink | None
+
+
+class Approvals:
+    """Raises NotAllowed (the rules), SecurityModeUnreadable, StoreError."""
+
+    def __init__(
+        self, database: Database, clock: Clock, modes: SecurityModes, *, is_remote_admin_on: bool
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._modes = modes
+        self._is_remote_admin_on = is_remote_admin_on
+        # The mode is a file, so no transaction covers it: a mint that read `account` must finish before
+        # a stricter mode is stored and its consequences drawn.
+        self._mode_lock = asyncio.Lock()
+        self._waiting = 0
+
+    def mode(self) -> SecurityMode:
+        """The stored mode. Raises SecurityModeUnreadable: never assume `account`."""
+        return self._modes.read()
+
+    async def decide(self, knock: Knock) -> Decision:
+        """Let a device in or not, and make its credential: request, decision, last-seen and credential in one
+        transaction. In `account` mode no client row is read or written."""
+        now = self._clock()
+        draft = new_link(now=now)
+        async with self._mode_lock:
+            mode = self._modes.read()
+            if mode == "account":
+                return await self._database.write(lambda tx: self._let_in(tx, draft, knock, mode, None))
+            return await self._database.write(lambda tx: self._decide(tx, draft, knock, mode, now))
+
+    async def set_mode(self, actor: Actor, mode: SecurityMode) -> None:
+        """Store the mode, whatever is stored now. Requiring approval also ends what unapproved keys hold."""
+        require(actor, Action.TRUST_ACCOUNT if mode == "account" else Action.REQUIRE_APPROVAL)
+        now = self._clock()
+
+        def tell(tx: Tx) -> None:
+            if mode == "client-approval":
+                self._end_unapproved(tx, now)
+            announce(tx, ModeChanged(mode, at=now))
+            record(tx, actor, "security_mode.set", mode, now=now)
+
+        async with self._mode_lock:
+            self._modes.write(mode)
+            await self._database.write(tell)
+
+    async def list(self, actor: Actor) -> list[Client]:
+        """Every key that is not revoked: pending, approved, rejected; the latest change first."""
+        require(actor, Action.SEE_DEVICES)
+        return await self._database.read(store.list_active)
+
+    async def approve(self, actor: Actor, thumbprint: str, *, role: Role | None = None) -> Client | None:
+        """None when there is no active row. `role=None`: standard, or what an approved key has already."""
+        require(actor, Action.APPROVE_ADMINISTRATOR if role == "administrator" else Action.APPROVE_STANDARD)
+        now = self._clock()
+
+        def approve(tx: Tx) -> Client | None:
+            before = store.find(tx, thumbprint)
+            client = rules.approved(before, now, role)
+            if client is None:
+                return None
+            store.save(tx, client)
+            if before is not None and before.role == "administrator" and client.role == "standard":
+                # What was granted to the higher role must not outlive it.
+                self._take_away(tx, thumbprint, now)
+            announce(tx, ClientChanged(client))
+            record(tx, actor, "client.approve", thumbprint, now=now, detail=client.role)
+            return client
+
+        return await self._database.write(approve)
+
+    async def reject(self, actor: Actor, thumbprint: str) -> Client | None:
+        """None when there is no active row. Ends everything the key holds."""
+        require(actor, Action.REJECT)
+        now = self._clock()
+
+        def reject(tx: Tx) -> Client | None:
+            client = rules.rejected(store.find(tx, thumbprint), now)
+            if client is None:
+                return None
+            store.save(tx, client)
+            self._take_away(tx, thumbprint, now)
+            announce(tx, ClientChanged(client))
+            record(tx, actor, "client.reject", thumbprint, now=now)
+            return client
+
+        return await self._database.write(reject)
+
+    async def revoke(self, actor: Actor, thumbprint: str) -> bool:
+        """False when there is no active row. Ends everything the key holds; it may ask again."""
+        require(actor, Action.REVOKE)
+        now = self._clock()
+
+        def revoke(tx: Tx) -> bool:
+            client = rules.revoked(store.find(tx, thumbprint), now)
+            if client is None:
+                return False
+            store.save(tx, client)
+            self._take_away(tx, thumbprint, now)
+            announce(tx, ClientRemoved(thumbprint))
+            record(tx, actor, "client.revoke", thumbprint, now=now)
+            return True
+
+        return await self._database.write(revoke)
+
+    async def status(self, thumbprint: str) -> KnownStatus:
+        """What a waiting device may know about itself. In `account` mode every key is as good as approved."""
+        if self._modes.read() == "account":
+            return "approved"
+        row = await self._database.read(lambda tx: store.find(tx, thumbprint))
+        return "unknown" if row is None or row.revoked_at is not None else row.status
+
+    async def wait_for_change(
+        self, thumbprint: str, *, seen: KnownStatus, timeout_seconds: float
+    ) -> KnownStatus:
+        """The status once it differs from `seen`, or as it is after `timeout_seconds`."""
+        if self._waiting >= MAX_WAITING:
+            return await self.status(thumbprint)
+        self._waiting += 1
+        try:
+            async with self._database.subscribe(CHANNEL) as payloads:
+                status = await self.status(thumbprint)
+                if status != seen:
+                    return status
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        async for payload in payloads:
+                            event = read_event(payload)
+                            concerns = event is None or isinstance(event, ModeChanged) or (
+                                isinstance(event, ClientChanged) and event.client.thumbprint == thumbprint
+                            ) or (isinstance(event, ClientRemoved) and event.thumbprint == thumbprint)
+                            if concerns and (status := await self.status(thumbprint)) != seen:
+                                return status
+                except TimeoutError:
+                    pass
+                return await self.status(thumbprint)
+        finally:
+            self._waiting -= 1
+
+    def _decide(self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, now: int) -> Decision:
+        client = rules.requested(store.find(tx, knock.thumbprint), knock, now)
+        store.save(tx, client)
+        announce(tx, ClientChanged(client))
+        for dropped in store.drop_oldest_pending(tx, knock.cloud_user_id, keep=rules.MAX_PENDING_PER_USER):
+            announce(tx, ClientRemoved(dropped))
+        if not rules.is_let_in(client):
+            return Decision(mode=mode, status=client.status, client=client, link=None)
+        client = rules.seen(client, now)
+        store.save(tx, client)
+        announce(tx, ClientChanged(client))
+        return self._let_in(tx, draft, knock, mode, client)
+
+    def _let_in(
+        self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, client: Client | None
+    ) -> Decision:
+        role: Role = "standard" if client is None else client.role
+        link = connect_link(
+            draft,
+            thumbprint=knock.thumbprint,
+            cloud_user_id=knock.cloud_user_id,
+            role=role,
+            scopes=granted_scopes(
+                role,
+                is_remote_admin_on=self._is_remote_admin_on,
+                standard=STANDARD_SCOPES,
+                administrative=ADMINISTRATIVE_SCOPES,
+            ),
+        )
+        pairing_store.insert(tx, link)
+        announce(tx, PairingLinkChanged(link))
+        return Decision(mode=mode, status="approved", client=client, link=link)
+
+    def _take_away(self, tx: Tx, thumbprint: str, now: int) -> None:
+        """Unused credentials, sessions, their codes, cookies, tickets, sockets and streams."""
+        for link_id in pairing_store.revoke_of_key(tx, thumbprint, now):
+            announce(tx, PairingLinkRemoved(link_id))
+        end_sessions_of_key(tx, thumbprint, now)
+
+    def _end_unapproved(self, tx: Tx, now: int) -> None:
+        """Credentials and sessions made while every device was let in do not outlive that."""
+        for thumbprint in pairing_store.keys_with_unused(tx, now):
+            if not rules.is_let_in(store.find(tx, thumbprint)):
+                for link_id in pairing_store.revoke_of_key(tx, thumbprint, now):
+                    announce(tx, PairingLinkRemoved(link_id))
+        unapproved = [
+            session.id
+            for session in session_store.list_alive_bound(tx, now)
+            if session.subject == "cloud-connect"
+            and not rules.is_let_in(store.find(tx, session.thumbprint or ""))
+        ]
+        end_sessions(tx, unapproved, now)
