@@ -1,13 +1,13 @@
 """Everything that can go wrong on the way to a machine, with what to do next.
 
-    ClientError
-    ├── ConfigurationMissing     no relay or accounts server is known here
-    ├── SignInRequired           no stored authorization, or it was refused
-    ├── SignInFailed             the person or the accounts server said no, or time ran out
-    ├── MachineUnknown           no machine or service of that name is linked to the account
-    ├── ApprovalRejected         the machine's owner refused this device
-    ├── Refused                  the relay or machine answered no; asking again will not help
-    └── Unavailable              something did not answer; asking again later may help
+ClientError
+├── ConfigurationMissing     no relay or accounts server is known here
+├── SignInRequired           no stored authorization, or it was refused
+├── SignInFailed             the person or the accounts server said no, or time ran out
+├── MachineUnknown           no machine or service of that name is linked to the account
+├── ApprovalRejected         the machine's owner refused this device
+├── Refused                  the relay or machine answered no; asking again will not help
+└── Unavailable              something did not answer; asking again later may help
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ async def _token(outbound: Outbound, accounts_origin: str, form: Mapping[str, st
 
 async def _post(outbound: Outbound, url: str, form: Mapping[str, str]) -> Response:
     try:
-        return await outbound.form("POST", url, form)
+        return await outbound.form(url, form)
     except OutboundError as error:
         raise Unavailable(f"The accounts server did not answer ({error}). Is it running?") from error
 

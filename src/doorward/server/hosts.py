@@ -20,6 +20,8 @@ class HostDispatcher:
         if application is not None:
             await application(scope, receive, send)
         elif scope["type"] == "http":
-            await PlainTextResponse("This server does not answer for that host name.\n", 421)(scope, receive, send)
+            await PlainTextResponse("This server does not answer for that host name.\n", 421)(
+                scope, receive, send
+            )
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,7 +72,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, *, trusts_forwarded: bool) -> AsyncIterator[None]:
+async def serving(
+    app: ASGIApp, listener: socket.socket, *, trusts_forwarded: bool, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Serve an ASGI application on a bound socket until the block ends; in-flight requests get 5 s."""
     config = uvicorn.Config(
         app,
@@ -85,6 +88,9 @@ async def serving(app: ASGIApp, listener: socket.socket, *, trusts_forwarded: bo
         timeout_graceful_shutdown=5,
         ws="websockets-sansio",
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

@@ -79,7 +79,9 @@ async def _download(request: Request) -> Response:
             yield block if left >= len(block) else block[:left]
             left -= len(block)
 
-    return StreamingResponse(zeros(), headers={"content-length": str(size)}, media_type="application/octet-stream")
+    return StreamingResponse(
+        zeros(), headers={"content-length": str(size)}, media_type="application/octet-stream"
+    )
 
 
 async def _visitor(request: Request) -> Response:

@@ -1,0 +1,147 @@
+"""How fast a node starts and how much it holds when idle: the real programs as processes.
+
+Cold start is wall time from spawning `doorward serve` (all roles, SQLite that exists already) to the first 200 of the relay's
+health endpoint; the floor is a bare uvicorn + Starlette "hello" started the same way in the same run. Idle memory is PSS of
+the one process of `doorward up`, ten seconds after its banner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+STARTS = 7
+START_GOAL_MS = 450.0
+MEMORY_GOAL_MIB = 80.0
+
+_FLOOR = """
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+app = Starlette(routes=[Route("/health", lambda request: PlainTextResponse("ok"))])
+uvicorn.run(app, port={port}, log_config=None)
+"""
+
+
+def measure() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        start, floor = _cold_starts(Path(folder))
+        memory = _idle_memory(Path(folder) / "up")
+    return [
+        {
+            "name": "cold start of serve to first 200",
+            "value": start,
+            "unit": "ms",
+            "against": "bare Starlette on uvicorn",
+            "ratio": start / floor,
+            "goal": f"<= {START_GOAL_MS:.0f} ms",
+            "met": start <= START_GOAL_MS,
+        },
+        {
+            "name": "idle memory of up (PSS)",
+            "value": memory,
+            "unit": "MiB",
+            "against": None,
+            "ratio": None,
+            "goal": f"<= {MEMORY_GOAL_MIB:.0f} MiB",
+            "met": memory <= MEMORY_GOAL_MIB,
+        },
+    ]
+
+
+def _cold_starts(folder: Path) -> tuple[float, float]:
+    """Medians in milliseconds of ours and of the floor, started in turn so that both see the same machine."""
+    control, edge, bare = (_free_port() for _ in range(3))
+    config = folder / "doorward.toml"
+    config.write_text(
+        f"""data = "{folder / "data"}"
+[identity]
+origin = "http://accounts.localhost:{control}"
+[relay]
+origin = "http://relay.localhost:{control}"
+zone = "env.localhost:{edge}"
+[edge]
+url = "http://edge.localhost:{edge}"
+[listen]
+control = "127.0.0.1:{control}"
+edge = "127.0.0.1:{edge}"
+"""
+    )
+    serve = [sys.executable, "-m", "doorward", "serve", "--config", str(config)]
+    floor = [sys.executable, "-c", _FLOOR.format(port=bare)]
+    _seconds_to_answer(serve, control, f"relay.localhost:{control}")  # makes the database and the keys
+    ours, floors = [], []
+    for _ in range(STARTS):
+        ours.append(_seconds_to_answer(serve, control, f"relay.localhost:{control}"))
+        floors.append(_seconds_to_answer(floor, bare, "127.0.0.1"))
+    return statistics.median(ours) * 1000, statistics.median(floors) * 1000
+
+
+def _seconds_to_answer(command: list[str], port: int, host: str) -> float:
+    began = time.perf_counter()
+    with _process(command) as process:
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[2:]} ended with status {process.returncode} before it answered")
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                connection.request("GET", "/health", headers={"host": host})
+                if connection.getresponse().status == 200:
+                    return time.perf_counter() - began
+            except OSError:
+                time.sleep(0.002)
+            finally:
+                connection.close()
+
+
+def _idle_memory(home: Path) -> float:
+    port, environment_port = _free_port(), _free_port()
+    command = [
+        *(sys.executable, "-m", "doorward", "up", "--json", "--home", str(home)),
+        *("--port", str(port), "--environment-port", str(environment_port)),
+    ]
+    # The second start is the usual one: the first imports the migrations.
+    for wait in (3.0, 10.0):
+        with _process(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(wait)
+            memory = _pss_mib(process.pid)
+    return memory
+
+
+def _pss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("this system does not tell the memory of a process")
+
+
+@contextlib.contextmanager
+def _process(command: list[str], stdout: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,5 @@
+"""`python -m doorward` is the `doorward` program."""
+
+from doorward.cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""What every command shares: running a coroutine, answering in JSON or words, and telling failures.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures go to standard error as one sentence that says what
+happened and one that says what to do; with `--json` as `{"error": {"code", "message"}}`. Standard output holds nothing else than the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+
+
+class _Failure(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _FailureAnswer(msgspec.Struct):
+    error: _Failure
+
+
+def run(coroutine: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
+    """Run to the end on a fresh event loop; turns known failures into an exit status."""
+    try:
+        return asyncio.run(coroutine)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        code = getattr(error, "code", None)
+        if not _is_for_people(error):
+            raise
+        fail(str(error), code=code if isinstance(code, str) else "failed", as_json=as_json)
+
+
+def _is_for_people(error: Exception) -> bool:
+    """Whether the message was written to be read: errors of our own rooms, not defects."""
+    return type(error).__module__.startswith("doorward.")
+
+
+def fail(message: str, *, code: str = "failed", as_json: bool = False, status: int = 1) -> NoReturn:
+    """Say it on standard error and leave."""
+    if as_json:
+        print(msgspec.json.encode(_FailureAnswer(_Failure(code, message))).decode(), file=sys.stderr)
+    else:
+        print(f"{_red('Error:')} {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def answer_json(value: object) -> None:
+    """Two-space indented JSON and a final newline, as T3's CLI prints it."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _red(text: str) -> str:
+    return f"\x1b[31m{text}\x1b[0m" if colours(sys.stderr) else text
+
+
+def colours(stream: Any) -> bool:
+    """Colour only on a terminal, and not where the person said no (no-color.org)."""
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")

@@ -1,0 +1,197 @@
+"""The relay's API as a client uses it, with its DPoP-bound access tokens.
+
+The account is proved by the terminal's OAuth access token. Listing takes it as a bearer; connecting takes a relay
+token bound to the device's key (RFC 9449), exchanged once and kept until shortly before it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+import msgspec
+
+from doorward.client.errors import ClientError, MachineUnknown, Refused, SignInRequired, Unavailable
+from doorward.jose import PrivateKey, create_dpop_proof
+from doorward.outbound import Outbound, OutboundError, Response, UnexpectedBody
+from doorward.t3_connect.messages import (
+    GRANT_TYPE_TOKEN_EXCHANGE,
+    TOKEN_TYPE_ACCESS_TOKEN,
+    ClientMeta,
+    ConnectAuthorized,
+    ConnectPending,
+    ConnectRequest,
+    EnvironmentEntry,
+    EnvironmentList,
+    ServiceEntry,
+    TokenExchangeResponse,
+    decode_connect_response,
+)
+from doorward.t3_connect.wire import SchemaMismatch
+
+Clock = Callable[[], int]
+AccountToken = Callable[[], Awaitable[str]]
+
+CONNECT_SCOPE = "environment:connect"
+_FRESH_MS = 5_000
+
+
+class _Problem(msgspec.Struct):
+    tag: str = msgspec.field(name="_tag", default="")
+    reason: str = ""
+
+
+class RelayClient:
+    """One account at one relay. `account_token` gives a fresh OAuth access token or raises SignInRequired."""
+
+    def __init__(
+        self, outbound: Outbound, *, relay_url: str, client_id: str, account_token: AccountToken, clock: Clock
+    ) -> None:
+        self._outbound = outbound
+        self._relay = relay_url
+        self._client_id = client_id
+        self._account_token = account_token
+        self._clock = clock
+        self._tokens: dict[str, tuple[str, int]] = {}
+
+    async def machines(self) -> tuple[EnvironmentEntry, ...]:
+        """Every machine linked to the account."""
+        bearer = {"authorization": f"Bearer {await self._account_token()}"}
+        answer = await self._send("GET", f"{self._relay}/v1/environments", headers=bearer)
+        if answer.status != 200:
+            raise self._refusal(answer, "list the machines")
+        return answer.json(EnvironmentList).environments
+
+    async def find(self, name: str) -> tuple[EnvironmentEntry, ServiceEntry | None]:
+        """The machine with this id or label, or that has a service of this name.
+
+        Raises MachineUnknown with the names there are.
+        """
+        machines = await self.machines()
+        for machine in machines:
+            for service in services_of(machine):
+                if service.name == name:
+                    return machine, service
+        for machine in machines:
+            if name in (machine.environment_id, machine.label):
+                services = services_of(machine)
+                return machine, services[0] if len(services) == 1 else None
+        known = ", ".join(sorted(service.name for machine in machines for service in services_of(machine)))
+        raise MachineUnknown(
+            f"No machine or service named {name!r} is linked to this account. "
+            + (
+                f"There are: {known}."
+                if known
+                else "None is linked yet: run `doorward expose PORT` on a machine."
+            )
+        )
+
+    async def connect(
+        self, machine: EnvironmentEntry, key: PrivateKey, client: ClientMeta
+    ) -> ConnectAuthorized | ConnectPending:
+        """Ask to be let in to a machine with this device's key."""
+        url = f"{self._relay}/v1/environments/{quote(machine.environment_id, safe='')}/connect"
+        body = msgspec.json.encode(
+            ConnectRequest(client_proof_key_thumbprint=key.public.thumbprint, client=client)
+        )
+        answer = await self._with_relay_token("POST", url, key, body)
+        if answer.status != 200:
+            raise self._refusal(answer, f"connect to {machine.label}")
+        try:
+            decoded = decode_connect_response(answer.body)
+        except SchemaMismatch as error:
+            raise Refused("The relay's answer has neither a credential nor a wait for approval.") from error
+        if decoded.environment_id != machine.environment_id:
+            raise Refused(
+                f"Connected environment {decoded.environment_id} does not match {machine.environment_id}."
+            )
+        return decoded
+
+    async def _with_relay_token(self, method: str, url: str, key: PrivateKey, body: bytes) -> Response:
+        """Send with a relay token; one the relay no longer knows is dropped and the request sent once more."""
+        answer = await self._send_bound(method, url, key, body)
+        if answer.status == 401 and _problem(answer).reason == "invalid_bearer":
+            self._tokens.pop(key.public.thumbprint, None)
+            answer = await self._send_bound(method, url, key, body)
+        return answer
+
+    async def _send_bound(self, method: str, url: str, key: PrivateKey, body: bytes) -> Response:
+        token = await self._relay_token(key)
+        proof = create_dpop_proof(key, method=method, url=url, now=self._clock() // 1000, access_token=token)
+        headers = {"authorization": f"DPoP {token}", "dpop": proof, "content-type": "application/json"}
+        return await self._send(method, url, headers=headers, body=body)
+
+    async def _relay_token(self, key: PrivateKey) -> str:
+        kept = self._tokens.get(key.public.thumbprint)
+        if kept is not None and kept[1] > self._clock() + _FRESH_MS:
+            return kept[0]
+        url = f"{self._relay}/v1/client/dpop-token"
+        form = {
+            "grant_type": GRANT_TYPE_TOKEN_EXCHANGE,
+            "subject_token": await self._account_token(),
+            "subject_token_type": TOKEN_TYPE_ACCESS_TOKEN,
+            "requested_token_type": TOKEN_TYPE_ACCESS_TOKEN,
+            "resource": self._relay,
+            "scope": CONNECT_SCOPE,
+            "client_id": self._client_id,
+        }
+        proof = create_dpop_proof(key, method="POST", url=url, now=self._clock() // 1000)
+        try:
+            answer = await self._outbound.form(url, form, headers={"dpop": proof})
+        except OutboundError as error:
+            raise Unavailable(f"The relay {self._relay} did not answer ({error}).") from error
+        if answer.status != 200:
+            raise self._refusal(answer, "sign in at the relay")
+        token = answer.json(TokenExchangeResponse)
+        if set(token.scope.split(" ")) != {CONNECT_SCOPE}:
+            raise Refused("Relay granted unexpected DPoP access token scopes.")
+        self._tokens[key.public.thumbprint] = (token.access_token, self._clock() + token.expires_in * 1000)
+        return token.access_token
+
+    async def _send(
+        self, method: str, url: str, *, headers: dict[str, str], body: bytes | None = None
+    ) -> Response:
+        try:
+            return await self._outbound.request(method, url, headers=headers, body=body)
+        except OutboundError as error:
+            raise Unavailable(f"The relay {self._relay} did not answer ({error}).") from error
+
+    def _refusal(self, answer: Response, doing: str) -> ClientError:
+        """The relay's tagged error as a sentence a person can act on."""
+        problem = _problem(answer)
+        match answer.status, problem.tag:
+            case 401, _ if problem.reason in ("invalid_bearer", "not_authorized"):
+                return SignInRequired(
+                    f"The relay refused to {doing}: the stored sign-in is no longer good. Run `doorward connect login`."
+                )
+            case 401, _:
+                return Refused(
+                    f"The relay refused to {doing}: {problem.reason or 'not authorized'}.",
+                    reason=problem.reason,
+                )
+            case 403, _:
+                return Refused(
+                    f"The relay may not {doing} for this account"
+                    + (f" ({problem.reason.replace('_', ' ')})." if problem.reason else "."),
+                    reason=problem.reason,
+                )
+            case 429, _:
+                return Unavailable("The relay asks for fewer requests. Try again in a minute.")
+            case 502 | 504, _:
+                return Unavailable(
+                    "The machine did not answer the relay. Is `doorward expose` running there?"
+                )
+            case _:
+                return Unavailable(f"The relay could not {doing} (status {answer.status}). Try again later.")
+
+
+def services_of(machine: EnvironmentEntry) -> tuple[ServiceEntry, ...]:
+    """The machine's services; a relay that is not ours names none."""
+    return () if machine.services is msgspec.UNSET else machine.services
+
+
+def _problem(answer: Response) -> _Problem:
+    try:
+        return answer.json(_Problem)
+    except UnexpectedBody:
+        return _Problem()

@@ -1,0 +1,183 @@
+"""`doorward.toml`: what an operator decides about a node.
+
+    roles = ["identity", "relay", "edge"]
+    data = "/var/lib/doorward"                 # key files, and the database when no URL is given
+
+    [database]
+    url = "postgresql://doorward@db/doorward"  # default: SQLite under `data`
+
+    [identity]
+    origin = "https://accounts.example.com"
+    sign_up = "invite-only"                    # or "open"
+
+    [relay]
+    origin = "https://relay.example.com"
+    zone = "machines.example.net"              # a domain of its own, with a wildcard record to the edge
+
+    [edge]
+    url = "https://edge.machines.example.net"  # where machines dial in
+
+    [listen]
+    control = "127.0.0.1:8080"                 # identity and relay, behind TLS of yours or with [tls]
+    edge = "0.0.0.0:443"
+
+    [tls]
+    certificate = "/etc/doorward/fullchain.pem"
+    key = "/etc/doorward/key.pem"
+
+    [mail]
+    smtp_url = "smtps://user:password@mail.example.com"
+    sender = "Doorward <no-reply@example.com>"
+
+Unknown keys are errors: a misspelt setting must not be a silent default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+Role = Literal["identity", "relay", "edge"]
+
+
+class ConfigurationInvalid(Exception):
+    """The message names the file, the key and what to write there."""
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class DatabaseSection(_Section):
+    url: str | None = None
+
+
+class IdentitySection(_Section):
+    origin: str
+    sign_up: Literal["open", "invite-only"] = "invite-only"
+
+
+class RelaySection(_Section):
+    origin: str
+    zone: str
+    stage: str = "prod"
+    provider: Literal["embedded", "manual"] = "embedded"
+    jwks_url: str | None = None
+
+
+class EdgeSection(_Section):
+    url: str
+
+
+class ListenSection(_Section):
+    """`host:port` each; an IPv6 host in brackets."""
+
+    control: str = "127.0.0.1:8080"
+    edge: str = "127.0.0.1:8081"
+
+
+class TlsSection(_Section):
+    certificate: Path
+    key: Path
+
+
+class MailSection(_Section):
+    smtp_url: str
+    sender: str
+
+
+class ServeConfiguration(_Section):
+    """One node. Identity's and the relay's origins are needed even where this node has neither role: tokens name them."""
+
+    identity: IdentitySection
+    relay: RelaySection
+    edge: EdgeSection
+    data: Path
+    roles: tuple[Role, ...] = ("identity", "relay", "edge")
+    database: DatabaseSection = DatabaseSection()
+    listen: ListenSection = ListenSection()
+    tls: TlsSection | None = None
+    mail: MailSection | None = None
+    ca_file: Path | None = None
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.data.absolute()}/doorward.sqlite"
+
+    @property
+    def jwks_url(self) -> str:
+        return self.relay.jwks_url or f"{self.identity.origin}/.well-known/jwks.json"
+
+
+def load_serve_configuration(path: Path) -> ServeConfiguration:
+    """Read and check the file. Raises ConfigurationInvalid."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
+    try:
+        configuration = msgspec.convert(tomllib.loads(text), ServeConfiguration, dec_hook=_path, strict=True)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationInvalid(f"{path} is not TOML: {error}.") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(
+            f"{path}: {str(error).replace('`', chr(39)).replace('$.', '')}."
+        ) from error
+    if not configuration.roles:
+        raise ConfigurationInvalid(f"{path}: roles is empty; name at least one of identity, relay, edge.")
+    for key, origin in (
+        ("identity.origin", configuration.identity.origin),
+        ("relay.origin", configuration.relay.origin),
+    ):
+        require_origin(path, key, origin)
+    _require_apart(path, configuration)
+    return configuration
+
+
+def require_origin(path: Path, key: str, origin: str) -> None:
+    """An origin is a scheme and a host; plain HTTP is for localhost names only."""
+    url = urlsplit(origin)
+    host = url.hostname or ""
+    is_local = host == "localhost" or host.endswith(".localhost")
+    if (
+        not host
+        or url.path
+        or url.query
+        or url.username
+        or not (url.scheme == "https" or (url.scheme == "http" and is_local))
+    ):
+        raise ConfigurationInvalid(
+            f"{path}: {key} must look like https://host, without a path; it is {origin!r}."
+        )
+
+
+def _require_apart(path: Path, configuration: ServeConfiguration) -> None:
+    """A machine's name must never be a name of ours: its pages would share our cookies' domain."""
+    zone = configuration.relay.zone.split(":")[0]
+    for key, origin in (
+        ("identity.origin", configuration.identity.origin),
+        ("relay.origin", configuration.relay.origin),
+    ):
+        host = urlsplit(origin).hostname or ""
+        if host == zone or host.endswith(f".{zone}"):
+            raise ConfigurationInvalid(
+                f"{path}: {key} lies inside relay.zone ({zone}). Give machines a domain of their own."
+            )
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` or `[host]:port`. Raises ConfigurationInvalid."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65_535:
+        raise ConfigurationInvalid(f"{text!r} is not an address; write host:port.")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,105 @@
+"""`doorward serve`: one node of a production installation, from doorward.toml."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
+
+from doorward.identity import IdentitySettings, Mailer
+from doorward.identity.mail import ConsoleMailer, SmtpMailer
+from doorward.relay import RelaySettings
+from doorward.server.configuration import ServeConfiguration, split_address
+from doorward.server.listening import bind, serving
+from doorward.server.node import Node, NodePlan, running_node
+
+Say = Callable[[str], None]
+
+
+def plan_of(configuration: ServeConfiguration) -> NodePlan:
+    """What the configuration means, with the defaults that follow from it."""
+    identity, relay = configuration.identity, configuration.relay
+    edge = urlsplit(configuration.edge.url)
+    zone_host, _, zone_port = relay.zone.partition(":")
+    mailer: Mailer = ConsoleMailer()
+    if configuration.mail is not None:
+        mailer = SmtpMailer(configuration.mail.smtp_url, sender=configuration.mail.sender)
+    return NodePlan(
+        roles=configuration.roles,
+        database_url=configuration.database_url,
+        key_file=configuration.data / "key-encryption.key",
+        identity=IdentitySettings(
+            origin=identity.origin,
+            development=False,
+            sign_up=identity.sign_up,
+            relay_origin=relay.origin,
+            gate_zone=relay.zone,
+        ),
+        relay=RelaySettings(
+            origin=relay.origin,
+            stage=relay.stage,
+            zone=zone_host,
+            endpoint_scheme="https" if edge.scheme == "https" else "http",
+            endpoint_port=int(zone_port) if zone_port else None,
+            edge_url=configuration.edge.url,
+            accounts_issuer=identity.origin,
+            jwks_url=configuration.jwks_url,
+            provider=relay.provider,
+        ),
+        mailer=mailer,
+        ca_file=configuration.ca_file,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Node]:
+    """The node and its listeners."""
+    context = _tls(configuration)
+    configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        # Sockets first: a taken port is told before a database is opened or a key made.
+        control = edge = None
+        if set(configuration.roles) & {"identity", "relay"}:
+            control = bind(*split_address(configuration.listen.control), option="listen.control")
+            stack.callback(control.close)
+        if "edge" in configuration.roles:
+            edge = bind(*split_address(configuration.listen.edge), option="listen.edge")
+            stack.callback(edge.close)
+        node = await stack.enter_async_context(running_node(plan_of(configuration)))
+        if control is not None and node.control is not None:
+            await stack.enter_async_context(
+                serving(node.control, control, trusts_forwarded=True, tls=context)
+            )
+        if edge is not None and node.edge is not None:
+            await node.edge.serve([edge], ssl=context)
+        yield node
+
+
+async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
+    """Run until SIGINT or SIGTERM."""
+    async with running_server(configuration) as node:
+        say(f"Doorward serves {', '.join(configuration.roles)}. Ctrl-C stops it.")
+        if node.identity is not None and (link := await node.identity.administrator_invitation()):
+            say(f"No administrator yet. Create the first account with this link, once:\n  {link}")
+        await until_stopped()
+        say("Stopping.")
+
+
+async def until_stopped() -> None:
+    """Return at the first SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def _tls(configuration: ServeConfiguration) -> ssl.SSLContext | None:
+    if configuration.tls is None:
+        return None
+    from doorward.server.tls import server_context
+
+    return server_context(configuration.tls.certificate, configuration.tls.key)
