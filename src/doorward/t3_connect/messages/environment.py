@@ -18,7 +18,7 @@ from doorward.t3_connect.messages.shared import (
 )
 from doorward.t3_connect.wire import Form, Tstr, Wire
 
-TOKEN_TYPE_ENVIRONMENT_BOOTSTRAP = "urn:t3:params:oauth:token-type:environment-bootstrap"
+TOKEN_TYPE_ENVIRONMENT_BOOTSTRAP = "urn:t3:params:oauth:token-type:environment-bootstrap"  # noqa: S105 - an identifier
 
 SessionMethod = Literal["browser-session-cookie", "bearer-access-token", "dpop-access-token"]
 EnvironmentScope = Literal[

@@ -63,7 +63,7 @@ class Descriptor(Wire, frozen=True, kw_only=True):
         super().__post_init__()
         capabilities = {"repositoryIdentity": False, **self.capabilities}
         if not isinstance(capabilities["repositoryIdentity"], bool):
-            raise ValueError("repositoryIdentity is not a boolean")
+            raise TypeError("repositoryIdentity is not a boolean")
         msgspec.structs.force_setattr(self, "capabilities", capabilities)
 
 
