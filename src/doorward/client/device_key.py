@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 
 from doorward.client.errors import ClientError
@@ -39,7 +40,7 @@ def _read(path: Path) -> PrivateKey | None:
 def _create(path: Path) -> PrivateKey:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = generate_key("ES256")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -1,0 +1,90 @@
+"""Where a command finds its server."""
+
+import pytest
+
+from doorward.client.configuration import (
+    PublicConfiguration,
+    accounts_origin_of,
+    default_home,
+    load_configuration,
+    publishable_key_of,
+    save_configuration,
+)
+from doorward.client.errors import ConfigurationMissing
+
+RELAY = "https://relay.example.com"
+KEY = publishable_key_of("https://accounts.example.com", development=False)
+
+
+def test_a_publishable_key_carries_the_accounts_host_without_padding():
+    assert "=" not in KEY
+    assert accounts_origin_of(KEY) == "https://accounts.example.com"
+    assert accounts_origin_of("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k") == "https://clerk.example.com"
+
+
+def test_plain_http_is_meant_for_localhost_names_only():
+    local = publishable_key_of("http://accounts.localhost:8080", development=True)
+    assert local.startswith("pk_test_")
+    assert accounts_origin_of(local) == "http://accounts.localhost:8080"
+    loopback = publishable_key_of("https://127.0.0.1:8443", development=True)
+    assert accounts_origin_of(loopback) == "https://127.0.0.1:8443"
+
+
+@pytest.mark.parametrize(
+    "key", ["", "pk_live_", "sk_live_YWJj", "pk_live_a_b", "pk_prod_YWJj", "pk_live_!!!!", "pk_live_L2Ek"]
+)
+def test_what_is_not_a_publishable_key_is_refused(key):
+    with pytest.raises(ValueError, match=r"\w"):
+        accounts_origin_of(key)
+
+
+def test_the_environment_wins_over_the_file_beside_a_running_server(tmp_path):
+    stored = PublicConfiguration(
+        relay_url="http://relay.localhost:1", accounts_origin="http://accounts.localhost:1"
+    )
+    save_configuration(tmp_path, stored)
+    assert load_configuration(tmp_path, {}) == stored
+    found = load_configuration(tmp_path, {"T3CODE_RELAY_URL": RELAY, "T3CODE_CLERK_PUBLISHABLE_KEY": KEY})
+    assert (found.relay_url, found.accounts_origin) == (RELAY, "https://accounts.example.com")
+
+
+def test_doorwards_own_names_win_over_t3s_and_blank_means_absent(tmp_path):
+    environ = {
+        "DOORWARD_RELAY_URL": RELAY,
+        "T3CODE_RELAY_URL": "https://other.example",
+        "DOORWARD_PUBLISHABLE_KEY": " ",
+        "T3CODE_CLERK_PUBLISHABLE_KEY": KEY,
+    }
+    assert load_configuration(tmp_path, environ).relay_url == RELAY
+
+
+def test_what_is_missing_is_named_with_the_way_out(tmp_path):
+    with pytest.raises(ConfigurationMissing, match="DOORWARD_RELAY_URL and DOORWARD_PUBLISHABLE_KEY"):
+        load_configuration(tmp_path, {})
+    with pytest.raises(ConfigurationMissing, match="Set DOORWARD_PUBLISHABLE_KEY"):
+        load_configuration(tmp_path, {"DOORWARD_RELAY_URL": RELAY})
+
+
+@pytest.mark.parametrize(
+    "relay",
+    [
+        "http://relay.example.com",
+        "https://relay.example.com/path",
+        "https://u:p@relay.example.com",
+        "ftp://x",
+    ],
+)
+def test_an_insecure_relay_is_refused(tmp_path, relay):
+    with pytest.raises(ConfigurationMissing):
+        load_configuration(tmp_path, {"DOORWARD_RELAY_URL": relay, "DOORWARD_PUBLISHABLE_KEY": KEY})
+
+
+def test_a_damaged_file_is_told_with_its_path(tmp_path):
+    (tmp_path / "connect.json").write_text("{")
+    with pytest.raises(ConfigurationMissing, match=r"connect\.json is damaged"):
+        load_configuration(tmp_path, {})
+
+
+def test_the_home_folder_follows_the_variable_then_the_platform(tmp_path):
+    assert default_home({"DOORWARD_HOME": str(tmp_path)}) == tmp_path
+    assert default_home({"XDG_DATA_HOME": str(tmp_path)}) in (tmp_path / "doorward", default_home({}))
