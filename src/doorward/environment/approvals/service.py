@@ -185,7 +185,10 @@ class Approvals:
         client = rules.requested(store.find(tx, knock.thumbprint), knock, now)
         store.save(tx, client)
         announce(tx, ClientChanged(client))
-        for dropped in store.drop_oldest_pending(tx, knock.cloud_user_id, keep=rules.MAX_PENDING_PER_USER):
+        surplus = store.drop_oldest_pending(
+            tx, knock.cloud_user_id, keep=rules.MAX_PENDING_PER_USER, spare=knock.thumbprint
+        )
+        for dropped in surplus:
             announce(tx, ClientRemoved(dropped))
         if not rules.is_let_in(client):
             return Decision(mode=mode, status=client.status, client=client, link=None)

@@ -79,13 +79,14 @@ def list_active(tx: Tx) -> list[Client]:
     return [_client(row) for row in rows]
 
 
-def drop_oldest_pending(tx: Tx, cloud_user_id: str, *, keep: int) -> list[str]:
-    """Delete the user's oldest pending rows beyond `keep`; their thumbprints."""
+def drop_oldest_pending(tx: Tx, cloud_user_id: str, *, keep: int, spare: str) -> list[str]:
+    """Delete the user's oldest pending rows beyond `keep`, never that of `spare`; their thumbprints."""
     rows = tx.fetch_all(
         "SELECT client_proof_key_thumbprint FROM auth_connect_clients"
         " WHERE cloud_user_id = ? AND revoked_at IS NULL AND status = 'pending'"
-        " ORDER BY requested_at DESC, client_proof_key_thumbprint DESC",
-        (cloud_user_id,),
+        " ORDER BY CASE client_proof_key_thumbprint WHEN ? THEN 0 ELSE 1 END,"
+        " requested_at DESC, client_proof_key_thumbprint DESC",
+        (cloud_user_id, spare),
     )
     surplus = [row[0] for row in rows[keep:]]
     for thumbprint in surplus:

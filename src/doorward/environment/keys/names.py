@@ -17,6 +17,9 @@ SECURITY_MODE = "connect-security-mode"
 #: Ours: present once a mode was stored, so that a mode that vanished is not mistaken for one never set.
 SECURITY_MODE_STORED = "connect-security-mode-stored"
 
+#: Ours: JSON of the endpoint the relay gave this environment, so that it knows its own public host.
+MANAGED_ENDPOINT = "cloud-managed-endpoint"
+
 #: What unlinking removes, in this order; the intent to be linked is cleared besides.
 LINK_SECRETS = (
     LINKED_USER,
@@ -26,4 +29,5 @@ LINK_SECRETS = (
     MINT_PUBLIC_KEY,
     ENDPOINT_RUNTIME,
     PUBLISH_ACTIVITY,
+    MANAGED_ENDPOINT,
 )

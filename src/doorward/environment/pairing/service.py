@@ -1,6 +1,6 @@
 """Create, list and revoke pairing credentials. Consuming one is `sessions.service.exchange`: it makes the session."""
 
-from doorward.environment.access import Action, Actor, require
+from doorward.environment.access import MACHINE, Action, Actor, require
 from doorward.environment.audit import record
 from doorward.environment.pairing import store
 from doorward.environment.pairing.rules import SUBJECT_BOOTSTRAP, PairingLink, new_link
@@ -25,7 +25,7 @@ class Pairing:
         await self._store(actor, link)
         return link
 
-    async def one_time_link(self, actor: Actor, *, lifetime_ms: int = ONE_TIME_LINK_LIFETIME_MS) -> str:
+    async def one_time_link(self, actor: Actor = MACHINE, *, lifetime_ms: int = ONE_TIME_LINK_LIFETIME_MS) -> str:
         """The URL that opens the owner's page on this machine, once, within half an hour.
 
         The credential sits in the fragment: it reaches no server log and no Referer. Raises NotAllowed.

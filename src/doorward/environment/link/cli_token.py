@@ -1,0 +1,110 @@
+"""The OAuth token of the machine's owner, as the CLI stored it; refreshed five minutes early, one at a time."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from doorward.environment.keys import SecretStore, SecretStoreFailed, names
+from doorward.outbound import Outbound, OutboundError
+from doorward.store import Clock
+
+log = logging.getLogger(__name__)
+
+REFRESH_EARLY_MS = 5 * 60_000
+REFRESH_FAILED = "Could not refresh the T3 Connect CLI credential."
+
+
+class CliTokenRefused(Exception):
+    """There is a token, but it can no longer be used: sign in again."""
+
+    code = "cli_token_refused"
+
+
+class CliToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The secret `cloud-cli-oauth-token`."""
+
+    access_token: str
+    refresh_token: str
+    expires_at_epoch_ms: int
+
+    def __repr__(self) -> str:
+        return f"CliToken(expires_at_epoch_ms={self.expires_at_epoch_ms})"
+
+
+class _Refreshed(msgspec.Struct):
+    """A token endpoint's answer (RFC 6749 §5.1); `expires_in` in seconds."""
+
+    access_token: str
+    expires_in: float
+    refresh_token: str | None = None
+
+
+class CliTokens:
+    def __init__(
+        self, secrets: SecretStore, clock: Clock, outbound: Outbound, *, accounts_origin: str | None, client_id: str
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._outbound = outbound
+        self._accounts_origin = accounts_origin
+        self._client_id = client_id
+        self._one_at_a_time = asyncio.Lock()
+
+    def is_stored(self) -> bool:
+        """Raises SecretStoreFailed."""
+        return self._secrets.get(names.CLI_TOKEN) is not None
+
+    def store(self, token: CliToken) -> None:
+        """Raises SecretStoreFailed."""
+        self._secrets.set(names.CLI_TOKEN, msgspec.json.encode(token))
+
+    def remove(self) -> None:
+        """Raises SecretStoreFailed."""
+        self._secrets.remove(names.CLI_TOKEN)
+
+    async def existing(self) -> str | None:
+        """A usable access token, refreshed where due; None when nobody signed in here.
+
+        Raises CliTokenRefused, SecretStoreFailed.
+        """
+        async with self._one_at_a_time:
+            stored = self._secrets.get(names.CLI_TOKEN)
+            if stored is None:
+                return None
+            try:
+                token = msgspec.json.decode(stored, type=CliToken)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise CliTokenRefused(REFRESH_FAILED) from error
+            if token.expires_at_epoch_ms - self._clock() > REFRESH_EARLY_MS:
+                return token.access_token
+            refreshed = await self._refresh(token)
+            self.store(refreshed)
+            return refreshed.access_token
+
+    async def _refresh(self, token: CliToken) -> CliToken:
+        if self._accounts_origin is None:
+            raise CliTokenRefused(REFRESH_FAILED)
+        try:
+            response = await self._outbound.form(
+                f"{self._accounts_origin}/oauth/token",
+                {
+                    "grant_type": "refresh_token",
+                    "refresh_token": token.refresh_token,
+                    "client_id": self._client_id,
+                },
+                headers={"accept": "application/json"},
+            )
+            if response.status != 200:
+                raise CliTokenRefused(REFRESH_FAILED)
+            answer = response.json(_Refreshed)
+        except OutboundError as error:
+            raise CliTokenRefused(REFRESH_FAILED) from error
+        return CliToken(
+            access_token=answer.access_token,
+            refresh_token=answer.refresh_token or token.refresh_token,
+            expires_at_epoch_ms=self._clock() + int(answer.expires_in * 1000),
+        )
+
+
+__all__ = ["CliToken", "CliTokenRefused", "CliTokens", "SecretStoreFailed"]

@@ -1,0 +1,36 @@
+"""One local service and where the world reaches it."""
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from doorward.environment.settings import HostHeader
+
+
+class PublishedService(msgspec.Struct, frozen=True, kw_only=True):
+    """`public_url` is None until the relay gave the name a host; `refusal` says why it did not."""
+
+    name: str
+    host: str
+    port: int
+    host_header: HostHeader
+    public_url: str | None = None
+    refusal: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """`https://name.zone[:port]`; empty while the service has no public host."""
+        if self.public_url is None:
+            return ""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc.lower()}"
+
+    @property
+    def public_host(self) -> str:
+        """The `Host` a browser sends, port included where it is not the scheme's own."""
+        return self.origin.partition("://")[2]
+
+
+def hostname(host: str) -> str:
+    """The name of a `Host` value, in lower case, without port."""
+    return (urlsplit(f"//{host.strip()}").hostname or "") if host else ""

@@ -1,0 +1,115 @@
+"""The services of this machine: in memory for the gate's every request, in the database for the next start."""
+
+import msgspec
+
+from doorward.environment.access import Action, Actor, require
+from doorward.environment.audit import record
+from doorward.environment.services import store
+from doorward.environment.services.published import PublishedService, hostname
+from doorward.environment.settings import Service
+from doorward.store import Clock, Database, Tx
+
+__all__ = ["PublishedService", "Services"]
+
+
+class Services:
+    """`load` once before use. Publishing follows with the next reconcile."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._by_name: dict[str, PublishedService] = {}
+        self._by_hostname: dict[str, PublishedService] = {}
+
+    async def load(self) -> None:
+        services = await self._database.read(store.list_all)
+        self._by_name = {service.name: service for service in services}
+        self._index()
+
+    def published(self) -> tuple[PublishedService, ...]:
+        """Every service of this machine, by name; those without `public_url` are not reachable yet."""
+        return tuple(self._by_name[name] for name in sorted(self._by_name))
+
+    def by_host(self, host: str) -> PublishedService | None:
+        """The service a request for this `Host` is meant for."""
+        return self._by_hostname.get(_safe_hostname(host))
+
+    async def add(self, actor: Actor, service: Service) -> PublishedService:
+        """Add a service, or change the local side of one that exists. Raises NotAllowed."""
+        require(actor, Action.LINK)
+        known = self._by_name.get(service.name)
+        published = PublishedService(
+            name=service.name,
+            host=service.host,
+            port=service.port,
+            host_header=service.host_header,
+            public_url=known.public_url if known is not None else None,
+        )
+        if published != known:
+            await self._save(actor, published, "service.add")
+        return published
+
+    async def remove(self, actor: Actor, name: str) -> bool:
+        """Forget a service; False when there is none of that name. Raises NotAllowed."""
+        require(actor, Action.UNLINK)
+        now = self._clock()
+
+        def remove(tx: Tx) -> bool:
+            is_removed = store.delete(tx, name)
+            if is_removed:
+                record(tx, actor, "service.remove", name, now=now)
+            return is_removed
+
+        is_removed = await self._database.write(remove)
+        self._by_name.pop(name, None)
+        self._index()
+        return is_removed
+
+    async def claimed(self, actor: Actor, name: str, public_url: str) -> None:
+        """The relay gave the name a public URL."""
+        await self._change(actor, name, public_url=public_url, refusal=None)
+
+    async def refused(self, actor: Actor, name: str, refusal: str) -> None:
+        """The relay refused the name (`name_taken`, `name_reserved`, `name_invalid`)."""
+        await self._change(actor, name, public_url=None, refusal=refusal)
+
+    async def forget_addresses(self, actor: Actor) -> None:
+        """After unlinking: the services stay, no public host leads to them."""
+        for service in self.published():
+            if service.public_url is not None or service.refusal is not None:
+                await self._change(actor, service.name, public_url=None, refusal=None)
+
+    async def _change(
+        self, actor: Actor, name: str, *, public_url: str | None, refusal: str | None
+    ) -> None:
+        known = self._by_name.get(name)
+        if known is None:
+            return
+        changed = msgspec.structs.replace(known, public_url=public_url, refusal=refusal)
+        if changed != known:
+            await self._save(actor, changed, "service.publish" if public_url else "service.withdraw")
+
+    async def _save(self, actor: Actor, service: PublishedService, action: str) -> None:
+        now = self._clock()
+
+        def save(tx: Tx) -> None:
+            store.save(tx, service, now)
+            record(tx, actor, action, service.name, now=now, detail=service.public_url or service.refusal or "")
+
+        await self._database.write(save)
+        self._by_name[service.name] = service
+        self._index()
+
+    def _index(self) -> None:
+        self._by_hostname = {
+            hostname(service.public_host): service
+            for service in self._by_name.values()
+            if service.public_url is not None
+        }
+
+
+def _safe_hostname(host: str) -> str:
+    try:
+        return hostname(host)
+    except ValueError:
+        return ""
