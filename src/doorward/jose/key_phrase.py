@@ -16,9 +16,11 @@ the thumbprint, not the phrase, is what programs compare.
 from __future__ import annotations
 
 from hashlib import sha256
-from importlib.resources import files
+from os import path
 
-WORDS: tuple[str, ...] = tuple(files(__package__).joinpath("words.txt").read_text("ascii").split())
+# Not importlib.resources: its import would be a tenth of what importing this package costs.
+with open(path.join(path.dirname(__file__), "words.txt"), encoding="ascii") as _lines:
+    WORDS: tuple[str, ...] = tuple(_lines.read().split())
 
 _WORD_BITS = 11
 _PHRASE_WORDS = 6

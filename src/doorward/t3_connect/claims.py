@@ -5,14 +5,13 @@ Inside a token an absent optional is absent, never null.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from doorward.jose import ClaimRefused
 from doorward.t3_connect.messages.shared import ApprovalStatus, ClientMeta, Descriptor, Endpoint, Origin
-from doorward.t3_connect.wire import SchemaMismatch, Tstr, Wire, decode_json
+from doorward.t3_connect.wire import SchemaMismatch, Tstr, Wire
 
 TYP_LINK_CHALLENGE = "t3-link-challenge+jwt"
 TYP_RELAY_ACCESS = "t3-relay-dpop-access+jwt"
@@ -114,12 +113,14 @@ class MintPendingClaims(WireClaims, frozen=True, kw_only=True):
     requested_at: Tstr
 
 
-def decode_mint_proof(payload: msgspec.Raw | bytes) -> MintAuthorizedClaims | MintPendingClaims:
-    """The union of mint proofs, from the verified payload (`verify_jwt(..., claims=msgspec.Raw)`), by the
-    rule of the bodies: pending wins when its members are complete. Raises ClaimRefused."""
-    for shape in (MintPendingClaims, MintAuthorizedClaims):
-        try:
-            return decode_json(shape, payload)
-        except SchemaMismatch:
-            continue
-    raise ClaimRefused("not a mint proof")
+def mint_response_claims(claims: dict[str, Any]) -> MintAuthorizedClaims | MintPendingClaims:
+    """The union of mint proofs, by the rule of the bodies: pending wins when its members are complete.
+    Raises SchemaMismatch."""
+    try:
+        return msgspec.convert(claims, MintPendingClaims)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return msgspec.convert(claims, MintAuthorizedClaims)
+    except msgspec.ValidationError:
+        raise SchemaMismatch("not a mint proof") from None

@@ -289,7 +289,7 @@ class RelayError(ProtocolError):
     """An answer of the relay."""
 
 
-class EnvironmentError_(ProtocolError):  # noqa: N801, N818 - Python's own OSError has the plain name
+class EnvironmentError_(ProtocolError):  # noqa: N801 - Python's own OSError has the plain name
     """An answer of the environment."""
 
 

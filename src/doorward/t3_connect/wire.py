@@ -70,7 +70,7 @@ def unset_if_none(value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
 
 
-def decode_json(shape: type[T], body: bytes | msgspec.Raw) -> T:
+def decode_json(shape: type[T], body: bytes) -> T:
     """The JSON `body` as `shape`. Raises SchemaMismatch."""
     try:
         return msgspec.json.decode(body, type=shape)

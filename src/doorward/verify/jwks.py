@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from doorward.jose import InvalidKey, KeySet, UnknownKey
+
+if TYPE_CHECKING:  # asyncio is imported where it is used: a synchronous service need not pay for it
+    import asyncio
 
 T = TypeVar("T")
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -72,6 +74,8 @@ class JwksCache:
             return verify(await self.keys())
 
     async def _refresh(self) -> None:
+        import asyncio
+
         if self._running is None:
             now = self._clock()
             if self._attempted_at is not None and now - self._attempted_at < self._min_refetch:
@@ -96,6 +100,8 @@ class JwksCache:
 
 async def fetch_url(url: str) -> bytes:
     """GET over https, or over http from localhost, without following redirects. Raises OSError."""
+    import asyncio
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     is_local = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")

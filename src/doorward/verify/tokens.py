@@ -14,14 +14,18 @@ from doorward.verify.jwks import JwksCache
 T = TypeVar("T")
 
 TYP_ACCESS_TOKEN = "at+jwt"  # noqa: S105 - a media type
+_PLAIN_SESSION = "cl_B7d4PD111AAA"  # Clerk's values of the header `cat`
+_SESSION_CATEGORIES = frozenset((_PLAIN_SESSION, "cl_I7d4PD111III"))
+_TEMPLATE_CATEGORY = "cl_B7d4PD222AAA"
 _LEEWAY_SECONDS = 5  # Clerk's own SDKs forgive as much
 
 
 class SessionToken(msgspec.Struct, frozen=True):
-    """A signed-in person: `user_id` (sub), `session_id` (sid), and every claim of the token."""
+    """A signed-in person: `user_id` (sub), `session_id` (sid; None in a template token without
+    it), and every claim of the token."""
 
     user_id: str
-    session_id: str
+    session_id: str | None
     claims: dict[str, Any]
 
 
@@ -49,7 +53,7 @@ class _AccessClaims(msgspec.Struct):
 
 class _SessionClaims(msgspec.Struct):
     sub: str
-    sid: str
+    sid: str | None = None
     azp: str | None = None
 
 
@@ -78,11 +82,12 @@ async def verify_session_token(
             audience=audience,
             algorithms=("RS256", "ES256", "EdDSA", "Ed25519"),
             leeway=_LEEWAY_SECONDS,
-            required=("exp", "sub", "sid"),
+            required=("exp", "sub", "sid") if audience is None else ("exp", "sub"),
         )
     )
-    # Machine tokens are signed by the same keys and say so in the header.
-    if "cat" in verified.header and not str(verified.header["cat"]).startswith("cl_"):
+    # Machine tokens, and template tokens meant for somebody else, are signed by the same keys.
+    accepted = _SESSION_CATEGORIES if audience is None else _SESSION_CATEGORIES | {_TEMPLATE_CATEGORY}
+    if verified.header.get("cat", _PLAIN_SESSION) not in accepted:
         raise ClaimRefused("a token of another category", code="typ_mismatch", claim="cat")
     claims = _as(verified.claims, _SessionClaims)
     if authorized_parties is not None and claims.azp is not None and claims.azp not in authorized_parties:
