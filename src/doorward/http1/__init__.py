@@ -27,6 +27,7 @@ from doorward.http1.exchange import (
 )
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead, ResponseHead, without
 from doorward.http1.limits import Limits
+from doorward.http1.server import ProxyServer
 
 __all__ = [
     "LENGTH_UNKNOWN",
@@ -41,6 +42,7 @@ __all__ = [
     "Opener",
     "Outbound",
     "Peer",
+    "ProxyServer",
     "RequestHead",
     "ResponseHead",
     "Router",

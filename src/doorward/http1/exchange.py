@@ -11,6 +11,7 @@ may still deliver the piece in its hands.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
@@ -65,10 +66,12 @@ class Outbound(Protocol):
 
 
 class TcpUpstream(msgspec.Struct, frozen=True):
-    """An origin at a TCP address, reached in plain HTTP/1.1."""
+    """An origin at a TCP address, in plain HTTP/1.1, or over `tls` with the certificate of `server_name`."""
 
     host: str
     port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

@@ -1,0 +1,61 @@
+"""Writing heads and body pieces anew for the next hop. RFC 9112 §2-7.
+
+Nothing a peer sent is passed on as it stood: names are lower case, spacing is ours, framing is decided from `length`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorward.http1.answers import reason_phrase
+from doorward.http1.exchange import Data
+from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead, ResponseHead
+
+LAST_CHUNK = b"0\r\n\r\n"
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %s\r\n" % (status, reason_phrase(status))
+    for status in range(100, 600)
+    if reason_phrase(status)
+}
+
+
+def request_head(head: RequestHead) -> bytes:
+    parts = [b"%b %b HTTP/1.1\r\n" % (head.method, head.target)]
+    parts += [b"%b: %b\r\n" % item for item in head.headers]
+    if head.upgrade:
+        parts.append(b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade)
+    elif head.length == LENGTH_UNKNOWN:
+        parts.append(b"transfer-encoding: chunked\r\n\r\n")
+    else:
+        parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def response_head(head: ResponseHead, *, is_chunked: bool, keep_alive: bool) -> bytes:
+    status = head.status
+    line = _STATUS_LINES.get(status)
+    if line is None or (head.reason and not line.endswith(b" %b\r\n" % head.reason)):
+        line = b"HTTP/1.1 %d %b\r\n" % (status, head.reason)
+    parts = [line]
+    parts += [b"%b: %b\r\n" % item for item in head.headers]
+    if head.upgrade:
+        parts.append(b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade)
+    elif is_chunked:
+        parts.append(
+            b"transfer-encoding: chunked\r\n\r\n"
+            if keep_alive
+            else b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        )
+    else:
+        parts.append(b"\r\n" if keep_alive or status < 200 else b"connection: close\r\n\r\n")
+    return b"".join(parts)
+
+
+def chunk(data: Data) -> Sequence[Data]:
+    return (b"%x\r\n" % len(data), data, b"\r\n")
+
+
+def last_chunk(trailers: Headers) -> bytes:
+    if not trailers:
+        return LAST_CHUNK
+    return b"0\r\n" + b"".join([b"%b: %b\r\n" % item for item in trailers]) + b"\r\n"

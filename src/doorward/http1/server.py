@@ -1,0 +1,106 @@
+"""The listener: accepts clients, limits them, and ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl as tls
+from collections import Counter
+
+import msgspec
+
+from doorward.http1.engine import Engine
+from doorward.http1.exchange import Peer, Router
+from doorward.http1.limits import Limits
+from doorward.http1.server_connection import ServerConnection
+
+_BACKLOG = 1024
+_DRAIN_POLL_SECONDS = 0.02
+
+
+class ServerStats(msgspec.Struct, frozen=True):
+    connections: int
+    connections_refused: int
+
+
+class ListenerState:
+    """What a listener's connections share."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.log = logging.getLogger(__name__)
+        self.connections: set[ServerConnection] = set()
+        self.refused = 0
+        self._per_ip: Counter[str] = Counter()
+
+    def peer_of(self, transport: asyncio.Transport) -> Peer:
+        name = transport.get_extra_info("peername")
+        ip = name[0] if isinstance(name, tuple) else ""
+        return Peer(ip, is_tls=transport.get_extra_info("sslcontext") is not None)
+
+    def admit(self, connection: ServerConnection, peer: Peer) -> bool:
+        self.connections.add(connection)
+        self.engine.expiring.add(connection)
+        self._per_ip[peer.ip] += 1
+        # Connections over a unix socket have no address and come from our own front.
+        if peer.ip and self._per_ip[peer.ip] > self.engine.limits.connections_per_ip:
+            self.refused += 1
+            return False
+        return True
+
+    def forget(self, connection: ServerConnection, peer: Peer) -> None:
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.engine.expiring.discard(connection)
+            self._per_ip[peer.ip] -= 1
+            if self._per_ip[peer.ip] <= 0:
+                del self._per_ip[peer.ip]
+
+
+class ProxyServer:
+    """A streaming HTTP/1.1 reverse proxy driven by `router`. Create and use it inside one running loop."""
+
+    def __init__(self, router: Router, *, limits: Limits | None = None) -> None:
+        self._engine = Engine(router, limits or Limits())
+        self._state = ListenerState(self._engine)
+        self._servers: list[asyncio.Server] = []
+
+    async def serve(self, where: socket.socket | str, *, ssl: tls.SSLContext | None = None) -> None:
+        """Accept on a bound socket, or on a unix socket created at the path `where`. May be called several times."""
+        loop = self._engine.loop
+
+        def connection() -> ServerConnection:
+            return ServerConnection(self._state)
+
+        if isinstance(where, str):
+            server = await loop.create_unix_server(connection, where, backlog=_BACKLOG)
+        elif where.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(connection, sock=where, ssl=ssl, backlog=_BACKLOG)
+        else:
+            server = await loop.create_server(connection, sock=where, ssl=ssl, backlog=_BACKLOG)
+        self._servers.append(server)
+
+    def close_tag(self, tag: str) -> int:
+        """End every open exchange whose `Forward` had this tag, now; returns how many there were."""
+        return self._engine.close_tag(tag)
+
+    def stats(self) -> ServerStats:
+        return ServerStats(len(self._state.connections), self._state.refused)
+
+    async def close(self, *, grace: float = 5.0) -> None:
+        """Stop accepting, let open exchanges end for up to `grace` seconds, then end them."""
+        loop = self._engine.loop
+        for server in self._servers:
+            server.close()
+        self._engine.is_draining = True
+        for connection in list(self._state.connections):
+            connection.drain()
+        deadline = loop.time() + grace
+        while self._state.connections and loop.time() < deadline:  # noqa: ASYNC110 - a drain is rare and coarse
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        for connection in list(self._state.connections):
+            connection.kill()
+        # One turn of the loop lets the aborted transports say goodbye.
+        await asyncio.sleep(0)
+        self._engine.close()

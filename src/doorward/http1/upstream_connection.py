@@ -1,0 +1,317 @@
+"""One connection to an origin: the answering end of one exchange at a time, kept alive between them."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from doorward.http1 import errors, serialising
+from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader, UntilCloseReader
+from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
+from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
+from doorward.http1.parsing import parse_response_head
+
+if TYPE_CHECKING:
+    from doorward.http1.pool import Pool
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """`start` begins an exchange; the pool gets the connection back when both directions ended cleanly."""
+
+    __slots__ = (
+        "_buffer",
+        "_connecting",
+        "_early",
+        "_early_bytes",
+        "_head",
+        "_inbound",
+        "_is_answered",
+        "_is_chunked",
+        "_is_raw",
+        "_is_reading_paused",
+        "_is_request_done",
+        "_is_sending_paused",
+        "_keep_alive",
+        "_may_repeat",
+        "_pool",
+        "_reader",
+        "_transport",
+        "address",
+        "deadline",
+        "idle_since",
+    )
+
+    def __init__(self, pool: Pool, address: TcpUpstream | UnixUpstream) -> None:
+        self.address = address
+        self.deadline = inf
+        self.idle_since = 0.0
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._inbound: Inbound | None = None
+        self._is_sending_paused = False
+        self._is_reading_paused = False
+
+    # The pool's side.
+
+    @property
+    def is_usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def start(self, head: RequestHead, inbound: Inbound, *, may_repeat: bool) -> None:
+        self._head = head
+        self._inbound = inbound
+        self._may_repeat = may_repeat
+        self._buffer = b""
+        self._reader: BodyReader | None = None
+        self._early: list[Data] = []
+        self._early_bytes = 0
+        self._is_raw = False
+        self._is_answered = False
+        self._keep_alive = False
+        self._is_chunked = head.length == LENGTH_UNKNOWN
+        self._is_request_done = head.length == 0 and not head.upgrade
+        self._pool.expiring.add(self)
+        block = serialising.request_head(head)
+        if self._transport is not None:
+            self._transport.write(block)
+            self._await_response()
+        else:
+            # A new connection that fails has not been anybody's stale one: nothing to repeat.
+            self._may_repeat = False
+            self._connect(block)
+
+    def discard(self) -> None:
+        self._pool.expiring.discard(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _connect(self, block: bytes) -> None:
+        self._early.insert(0, block)
+        self.deadline = self._pool.loop.time() + self._pool.limits.connect_seconds
+        self._connecting = self._pool.spawn(self._dial())
+
+    async def _dial(self) -> None:
+        loop = self._pool.loop
+        try:
+            if isinstance(self.address, TcpUpstream):
+                await loop.create_connection(
+                    lambda: self,
+                    self.address.host,
+                    self.address.port,
+                    ssl=self.address.tls,
+                    server_hostname=self.address.server_name,
+                )
+            else:
+                await loop.create_unix_connection(lambda: self, self.address.path)
+        except OSError:
+            self._connecting = None
+            self._fail(errors.UNREACHABLE)
+
+    # The asking end's side.
+
+    def send_data(self, data: Data) -> None:
+        transport = self._transport
+        if transport is None:
+            self._early.extend(serialising.chunk(data) if self._is_chunked else (data,))
+            self._early_bytes += len(data)
+            if self._inbound is not None and self._early_bytes > self._pool.limits.write_buffer_bytes:
+                self._is_sending_paused = True
+                self._inbound.pause_sending()
+        elif self._is_chunked:
+            transport.writelines(serialising.chunk(data))
+        else:
+            transport.write(data)
+
+    def send_end(self, trailers: Headers) -> None:
+        if self._is_raw:
+            self._inbound = None
+            self._pool.expiring.discard(self)
+            if self._transport is not None:
+                self._transport.close()
+            return
+        if self._is_request_done:
+            return
+        self._is_request_done = True
+        if self._is_chunked:
+            last = serialising.last_chunk(trailers)
+            if self._transport is None:
+                self._early.append(last)
+            else:
+                self._transport.write(last)
+        self._await_response()
+
+    def abort(self) -> None:
+        self._inbound = None
+        self._pool.expiring.discard(self)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_receiving(self) -> None:
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
+            if self.is_usable:
+                cast("asyncio.Transport", self._transport).pause_reading()
+
+    def resume_receiving(self) -> None:
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if self.is_usable:
+                cast("asyncio.Transport", self._transport).resume_reading()
+
+    # The loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._connecting = None
+        if self._inbound is None:
+            self._transport.abort()
+            return
+        self._transport.set_write_buffer_limits(high=self._pool.limits.write_buffer_bytes)
+        self.deadline = inf
+        self._transport.writelines(self._early)
+        self._early = []
+        self._await_response()
+        if self._is_reading_paused:
+            self._transport.pause_reading()
+        if (
+            self._is_sending_paused
+            and self._transport.get_write_buffer_size() <= self._pool.limits.write_buffer_bytes
+        ):
+            self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        inbound = self._inbound
+        if inbound is None:
+            # An origin that speaks unasked, on an idle connection or after its answer, cannot be trusted with another.
+            self.discard()
+        elif self._is_raw:
+            inbound.on_data(data)
+        elif self._reader is not None:
+            self._body(self._reader, data)
+        else:
+            self._heads(self._buffer + data if self._buffer else data)
+
+    def pause_writing(self) -> None:
+        self._is_sending_paused = True
+        if self._inbound is not None:
+            self._inbound.pause_sending()
+
+    def resume_writing(self) -> None:
+        self._is_sending_paused = False
+        if self._inbound is not None:
+            self._inbound.resume_sending()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        inbound = self._inbound
+        if inbound is None:
+            self._pool.expiring.discard(self)
+        elif self._may_repeat and not self._is_answered and not self._buffer:
+            # The origin closed an idle connection while our request was on its way.
+            self._may_repeat = False
+            self._connect(serialising.request_head(self._head))
+        elif exc is None and (self._is_raw or isinstance(self._reader, UntilCloseReader)):
+            self._inbound = None
+            self._pool.expiring.discard(self)
+            inbound.on_end([])
+        else:
+            self._fail(errors.CLOSED_EARLY)
+
+    def expire(self) -> None:
+        self._fail(errors.CONNECT_TIMEOUT if self._transport is None else errors.RESPONSE_TIMEOUT)
+
+    # Inside.
+
+    def _await_response(self) -> None:
+        if self._is_request_done and not self._is_answered:
+            self.deadline = self._pool.loop.time() + self._pool.limits.response_seconds
+
+    def _heads(self, data: bytes) -> None:
+        """Every head in `data`: interim ones are passed on, the real one starts the body."""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                if len(data) > self._pool.limits.head_bytes or b"\n\n" in data:
+                    self._fail(errors.BROKEN_RESPONSE)
+                else:
+                    self._buffer = data
+                return
+            inbound = self._inbound
+            if inbound is None:
+                return
+            block, data = data[: end + 4], data[end + 4 :]
+            try:
+                head, keep_alive, is_chunked = parse_response_head(
+                    block, method=self._head.method, wanted_upgrade=self._head.is_upgrade
+                )
+            except errors.BadResponse:
+                self._fail(errors.BROKEN_RESPONSE)
+                return
+            if not head.is_interim:
+                break
+            inbound.on_interim(head)
+        self._buffer = b""
+        self._is_answered = True
+        self.deadline = inf
+        self._keep_alive = keep_alive
+        if head.upgrade:
+            self._is_raw = True
+            self._is_chunked = False
+            inbound.on_response(head)
+            if data and self._inbound is not None:
+                inbound.on_data(data)
+            return
+        if head.length == 0:
+            inbound.on_response(head)
+            self._complete([], data)
+            return
+        if head.length == LENGTH_UNKNOWN:
+            self._reader = ChunkedReader() if is_chunked else UntilCloseReader()
+        else:
+            self._reader = LengthReader(head.length)
+        inbound.on_response(head)
+        if data:
+            self._body(self._reader, data)
+
+    def _body(self, reader: BodyReader, data: bytes) -> None:
+        try:
+            piece = reader.feed(data)
+        except BodyError:
+            self._fail(errors.BROKEN_RESPONSE)
+            return
+        for part in piece.data:
+            inbound = self._inbound
+            if inbound is None:
+                return
+            inbound.on_data(part)
+        if piece.is_end:
+            self._complete(reader.trailers, piece.rest)
+
+    def _complete(self, trailers: Headers, rest: bytes) -> None:
+        inbound, self._inbound = self._inbound, None
+        if inbound is None:
+            return
+        self._reader = None
+        self._pool.expiring.discard(self)
+        self.resume_receiving()
+        if (
+            self._keep_alive
+            and self._is_request_done
+            and not rest
+            and not self._is_sending_paused
+            and self.is_usable
+        ):
+            self._pool.release(self)
+        elif self._transport is not None:
+            self._transport.abort()
+        inbound.on_end(trailers)
+
+    def _fail(self, failure: Failure) -> None:
+        inbound = self._inbound
+        self.abort()
+        if inbound is not None:
+            inbound.on_failure(failure)

@@ -1,0 +1,163 @@
+"""What frames carry: heads and notices as MessagePack arrays. Unknown trailing elements are ignored.
+
+A head from the other end is checked again before it is used: whoever holds a connector token could otherwise write
+a line break into a header and split the response on a connection that a front shares among visitors.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from doorward.http1 import LENGTH_UNKNOWN, Headers, Peer, RequestHead, ResponseHead
+from doorward.http1.parsing import HOP_BY_HOP
+from doorward.tunnel.frames import ProtocolError
+
+_TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_CONTROL_CHARACTERS = bytes([*range(9), *range(10, 32), 127])
+_METHOD = re.compile(rb"[A-Z-]{1,24}")
+_TARGET = re.compile(rb"\*|/[^\x00-\x20\x7f#]*")
+_UPGRADE = re.compile(rb"[!-~ ]{0,200}")
+
+T = TypeVar("T")
+
+
+class OpenMessage(msgspec.Struct, array_like=True, gc=False):
+    method: bytes
+    target: bytes
+    headers: Headers
+    upgrade: bytes
+    length: int
+    peer_ip: str
+    is_tls: bool
+
+
+class ReplyMessage(msgspec.Struct, array_like=True, gc=False):
+    status: int
+    reason: bytes
+    headers: Headers
+    upgrade: bytes
+    length: int
+
+
+class NonceMessage(msgspec.Struct, array_like=True):
+    """The edge's first word; `time` is its clock in Unix seconds, for a connector whose own is wrong."""
+
+    nonce: str
+    time: int
+
+
+class ConfigMessage(msgspec.Struct, array_like=True):
+    """The tunnel is open, for these names."""
+
+    environment_id: str
+    generation: int
+    hostnames: list[str]
+
+
+class GoAwayMessage(msgspec.Struct, array_like=True):
+    """The tunnel is about to end. Come back after a random part of `spread_ms`; a final reason means do not hurry."""
+
+    reason: str
+    message: str = ""
+    spread_ms: int = 0
+    is_final: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_open_decoder = msgspec.msgpack.Decoder(OpenMessage)
+_reply_decoder = msgspec.msgpack.Decoder(ReplyMessage)
+_headers_decoder = msgspec.msgpack.Decoder(Headers)
+encode = _encoder.encode
+
+
+def decode(kind: type[T], payload: bytes) -> T:
+    """Raises ProtocolError."""
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"a {kind.__name__} is malformed") from error
+
+
+def encode_open(head: RequestHead, peer: Peer) -> bytes:
+    return _encoder.encode(
+        OpenMessage(head.method, head.target, head.headers, head.upgrade, head.length, peer.ip, peer.is_tls)
+    )
+
+
+def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
+    """Raises ProtocolError."""
+    try:
+        message = _open_decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError("an OPEN is malformed") from error
+    _check(message.headers, message.upgrade, message.length, is_bodiless=False)
+    if _METHOD.fullmatch(message.method) is None or _TARGET.fullmatch(message.target) is None:
+        raise ProtocolError("an OPEN has no valid method and target")
+    if [name for name, _ in message.headers].count(b"host") != 1:
+        raise ProtocolError("an OPEN has not exactly one host")
+    head = RequestHead(message.method, message.target, message.headers, message.upgrade, message.length)
+    return head, Peer(message.peer_ip, message.is_tls)
+
+
+def encode_reply(head: ResponseHead) -> bytes:
+    return _encoder.encode(ReplyMessage(head.status, head.reason, head.headers, head.upgrade, head.length))
+
+
+def decode_reply(payload: bytes) -> ResponseHead:
+    """Raises ProtocolError."""
+    try:
+        message = _reply_decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError("a REPLY is malformed") from error
+    _check(message.headers, message.upgrade, message.length, is_bodiless=message.length == 0)
+    if (
+        not 100 <= message.status <= 599
+        or len(message.reason) > 200
+        or message.reason.translate(None, _CONTROL_CHARACTERS) != message.reason
+    ):
+        raise ProtocolError("a REPLY has no valid status")
+    if bool(message.upgrade) != (message.status == 101):
+        raise ProtocolError("a REPLY upgrades without 101")
+    return ResponseHead(message.status, message.reason, message.headers, message.upgrade, message.length)
+
+
+def encode_trailers(trailers: Headers) -> bytes:
+    return _encoder.encode(trailers) if trailers else b""
+
+
+def decode_trailers(payload: bytes) -> Headers:
+    """Raises ProtocolError."""
+    if not payload:
+        return []
+    try:
+        trailers = _headers_decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError("trailers are malformed") from error
+    _check(trailers, b"", LENGTH_UNKNOWN, is_bodiless=False)
+    return trailers
+
+
+def _check(headers: Headers, upgrade: bytes, length: int, *, is_bodiless: bool) -> None:
+    """Names are lower-case tokens, values have no control characters, nothing frames the message but `length`.
+
+    A response without a body may still tell a length (HEAD, 304).
+    """
+    if headers:
+        names, values = zip(*headers, strict=True)
+        if b"" in names or b"".join(names).translate(None, _TOKEN_CHARACTERS):
+            raise ProtocolError("a header name is not a token")
+        joined = b"".join(values)
+        if len(joined.translate(None, _CONTROL_CHARACTERS)) != len(joined):
+            raise ProtocolError("a header value has control characters")
+        if not HOP_BY_HOP.isdisjoint(names):
+            raise ProtocolError("a hop-by-hop header crossed the tunnel")
+        lengths = [value for name, value in headers if name == b"content-length"]
+        if lengths and (len(lengths) > 1 or not (is_bodiless or lengths[0] == b"%d" % length)):
+            raise ProtocolError("content-length contradicts the length")
+    elif length > 0:
+        raise ProtocolError("a length without content-length")
+    if length < LENGTH_UNKNOWN or _UPGRADE.fullmatch(upgrade) is None:
+        raise ProtocolError("a head has no valid length or upgrade")
