@@ -9,8 +9,12 @@ The wire shape is `{"errors": [{message, long_message, code, meta}], "clerk_trac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from doorward.identity.clients.service import ClientChange
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -39,7 +43,12 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """A request that gets an error answer. `retry_after` is in seconds."""
+    """A request that gets an error answer. `retry_after` is in seconds.
+
+    `client` is set when the browser's client changed although the request was refused; its cookie still has to be set.
+    """
+
+    client: ClientChange | None = None
 
     def __init__(self, *errors: Problem, retry_after: int | None = None) -> None:
         if not errors:

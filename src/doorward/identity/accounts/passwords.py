@@ -1,0 +1,93 @@
+"""Hashing passwords with Argon2id, off the event loop and within a bound.
+
+Each hash costs 19 MiB and about 20 ms of one core. Without a bound, a burst of sign-ins would take the machine's
+memory; with one, the burst waits in a short queue and the rest is told to come back (503 with Retry-After).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from doorward.identity.errors import OVERLOADED, Refused
+
+T = TypeVar("T")
+
+TIME_COST = 2
+MEMORY_KIB = 19_456
+PARALLELISM = 1
+RETRY_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCheck:
+    """`rehash` is a new encoded hash to store when the stored one used weaker parameters than today's."""
+
+    is_correct: bool
+    rehash: str | None = None
+
+
+class PasswordHasher:
+    """`workers` hashes run at once; `queue` more may wait; beyond that callers get `Refused` (503)."""
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        queue: int = 64,
+        time_cost: int = TIME_COST,
+        memory_kib: int = MEMORY_KIB,
+    ) -> None:
+        count = workers or os.cpu_count() or 1
+        self._argon2 = argon2.PasswordHasher(
+            time_cost=time_cost, memory_cost=memory_kib, parallelism=PARALLELISM, hash_len=32, salt_len=16
+        )
+        self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="argon2")
+        self._limit = count + queue
+        self._running = 0
+        self._decoy: str | None = None
+
+    async def prepare(self) -> None:
+        """Make the decoy hash now, so that the first unknown visitor does not wait longer than a known one."""
+        self._decoy = await self.hash(secrets.token_urlsafe(32))
+
+    async def hash(self, password: str) -> str:
+        """The encoded Argon2id hash of a normalised password."""
+        return await self._run(self._argon2.hash, password)
+
+    async def check(self, encoded: str | None, password: str) -> PasswordCheck:
+        """Compare; with `encoded` None (no such account, no password) it takes as long and is never correct."""
+        if self._decoy is None:
+            await self.prepare()
+        is_correct = await self._run(self._verify, encoded or self._decoy or "", password)
+        if encoded is None or not is_correct:
+            return PasswordCheck(is_correct=False)
+        if self._argon2.check_needs_rehash(encoded):
+            return PasswordCheck(is_correct=True, rehash=await self.hash(password))
+        return PasswordCheck(is_correct=True)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, encoded: str, password: str) -> bool:
+        try:
+            return self._argon2.verify(encoded, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, function: Callable[..., T], *args: str) -> T:
+        if self._running >= self._limit:
+            raise Refused(OVERLOADED, retry_after=RETRY_AFTER_SECONDS)
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        finally:
+            self._running -= 1

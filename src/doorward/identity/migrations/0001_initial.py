@@ -1,0 +1,287 @@
+"""Accounts, clients, sessions, attempts, keys, templates, OAuth grants, limits and the audit trail."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# Times are BIGINT milliseconds since the epoch; a column named *_hash holds a keyed hash in hexadecimal or an Argon2
+# string, never the secret itself.
+TABLES = (
+    """
+    CREATE TABLE identity_secrets (
+        name TEXT PRIMARY KEY,
+        sealed BYTEA NOT NULL,
+        created_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_users (
+        id TEXT PRIMARY KEY,
+        primary_email_address_id TEXT NOT NULL,
+        password_hash TEXT,
+        password_updated_at BIGINT,
+        first_name TEXT,
+        last_name TEXT,
+        public_metadata TEXT NOT NULL,
+        unsafe_metadata TEXT NOT NULL,
+        is_administrator BOOLEAN NOT NULL,
+        is_banned BOOLEAN NOT NULL,
+        locked_until BIGINT,
+        last_sign_in_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_email_addresses (
+        id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        address TEXT NOT NULL,
+        verified_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    # Two accounts may both *claim* an address; only one can have proved it.
+    "CREATE UNIQUE INDEX identity_email_addresses_verified ON identity_email_addresses(address) WHERE verified_at IS NOT NULL",
+    "CREATE INDEX identity_email_addresses_user ON identity_email_addresses(user_id)",
+    """
+    CREATE TABLE identity_clients (
+        id TEXT PRIMARY KEY,
+        token_hash TEXT NOT NULL,
+        last_active_session_id TEXT,
+        last_authentication_strategy TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_sessions (
+        id TEXT PRIMARY KEY,
+        client_id TEXT NOT NULL,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        status TEXT NOT NULL,
+        verified_at BIGINT NOT NULL,
+        last_active_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        abandon_at BIGINT NOT NULL,
+        ip TEXT NOT NULL,
+        user_agent TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_sessions_client ON identity_sessions(client_id)",
+    "CREATE INDEX identity_sessions_user ON identity_sessions(user_id)",
+    """
+    CREATE TABLE identity_sign_ups (
+        id TEXT PRIMARY KEY,
+        client_id TEXT NOT NULL,
+        email_address TEXT,
+        password_hash TEXT,
+        first_name TEXT,
+        last_name TEXT,
+        unsafe_metadata TEXT NOT NULL,
+        invitation_id TEXT,
+        email_verified_at BIGINT,
+        created_user_id TEXT,
+        created_session_id TEXT,
+        created_at BIGINT NOT NULL,
+        abandon_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_sign_ups_client ON identity_sign_ups(client_id)",
+    """
+    CREATE TABLE identity_sign_ins (
+        id TEXT PRIMARY KEY,
+        client_id TEXT NOT NULL,
+        identifier TEXT,
+        user_id TEXT,
+        email_address_id TEXT,
+        first_factor TEXT,
+        first_factor_at BIGINT,
+        created_session_id TEXT,
+        created_at BIGINT NOT NULL,
+        abandon_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_sign_ins_client ON identity_sign_ins(client_id)",
+    """
+    CREATE TABLE identity_verifications (
+        subject_id TEXT PRIMARY KEY,
+        strategy TEXT NOT NULL,
+        code_hash TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        sent_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        verified_at BIGINT
+    )
+    """,
+    """
+    CREATE TABLE identity_invitations (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        email_address TEXT,
+        token_hash TEXT NOT NULL UNIQUE,
+        created_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        accepted_at BIGINT,
+        accepted_by TEXT
+    )
+    """,
+    """
+    CREATE TABLE identity_rate_limits (
+        key TEXT PRIMARY KEY,
+        arrival_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_failures (
+        key TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        last_failure_at BIGINT NOT NULL,
+        locked_until BIGINT
+    )
+    """,
+    """
+    CREATE TABLE identity_signing_keys (
+        kid TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        sealed_private_key BYTEA,
+        public_jwk TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        activated_at BIGINT,
+        retired_at BIGINT,
+        publish_until BIGINT
+    )
+    """,
+    # Exactly one key signs, and at most one waits, whatever two nodes do at the same moment.
+    "CREATE UNIQUE INDEX identity_signing_keys_one_active ON identity_signing_keys(state) WHERE state = 'active'",
+    "CREATE UNIQUE INDEX identity_signing_keys_one_next ON identity_signing_keys(state) WHERE state = 'next'",
+    """
+    CREATE TABLE identity_jwt_templates (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        claims TEXT NOT NULL,
+        lifetime INTEGER NOT NULL,
+        allowed_clock_skew INTEGER NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_oauth_clients (
+        client_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        secret_hash TEXT,
+        redirect_uris TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        grant_types TEXT NOT NULL,
+        resource_policy TEXT NOT NULL,
+        access_token_lifetime INTEGER NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_oauth_consents (
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        client_id TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        granted_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, client_id, resource)
+    )
+    """,
+    """
+    CREATE TABLE identity_oauth_grants (
+        id TEXT PRIMARY KEY,
+        client_id TEXT NOT NULL,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        session_id TEXT,
+        scope TEXT NOT NULL,
+        resource TEXT,
+        authenticated_at BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        revoked_at BIGINT,
+        revoked_because TEXT
+    )
+    """,
+    "CREATE INDEX identity_oauth_grants_user ON identity_oauth_grants(user_id)",
+    """
+    CREATE TABLE identity_oauth_codes (
+        code_hash TEXT PRIMARY KEY,
+        client_id TEXT NOT NULL,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        session_id TEXT NOT NULL,
+        redirect_uri TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        resource TEXT,
+        code_challenge TEXT NOT NULL,
+        nonce TEXT,
+        authenticated_at BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        grant_id TEXT
+    )
+    """,
+    """
+    CREATE TABLE identity_oauth_refresh_tokens (
+        token_hash TEXT PRIMARY KEY,
+        grant_id TEXT NOT NULL REFERENCES identity_oauth_grants(id) ON DELETE CASCADE,
+        created_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        rotated_at BIGINT
+    )
+    """,
+    "CREATE INDEX identity_oauth_refresh_tokens_grant ON identity_oauth_refresh_tokens(grant_id)",
+    """
+    CREATE TABLE identity_oauth_access_tokens (
+        jti TEXT PRIMARY KEY,
+        grant_id TEXT NOT NULL REFERENCES identity_oauth_grants(id) ON DELETE CASCADE,
+        expire_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_oauth_access_tokens_grant ON identity_oauth_access_tokens(grant_id)",
+    """
+    CREATE TABLE identity_oauth_devices (
+        device_code_hash TEXT PRIMARY KEY,
+        user_code_hash TEXT NOT NULL UNIQUE,
+        client_id TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        resource TEXT,
+        ip TEXT NOT NULL,
+        user_agent TEXT NOT NULL,
+        status TEXT NOT NULL,
+        user_id TEXT,
+        session_id TEXT,
+        authenticated_at BIGINT,
+        interval_ms BIGINT NOT NULL,
+        polled_at BIGINT,
+        created_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_audit (
+        id TEXT PRIMARY KEY,
+        at BIGINT NOT NULL,
+        actor TEXT,
+        action TEXT NOT NULL,
+        object TEXT NOT NULL,
+        ip TEXT NOT NULL,
+        detail TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_audit_at ON identity_audit(at)",
+)
+
+
+def upgrade() -> None:
+    for statement in TABLES:
+        op.execute(statement)

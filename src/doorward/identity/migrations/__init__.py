@@ -1,0 +1,1 @@
+"""Identity's schema, one Alembic revision a file."""

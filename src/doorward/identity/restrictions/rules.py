@@ -1,0 +1,43 @@
+"""Limits and pauses as arithmetic. Pure."""
+
+from __future__ import annotations
+
+from doorward.identity.errors import INVITATION_ALREADY_ACCEPTED, TICKET_EXPIRED, TICKET_INVALID, Problem
+from doorward.identity.restrictions.store import Invitation
+from doorward.identity.settings import HOUR, RateLimit
+
+INVITATION_LIFETIME_MS = 7 * 24 * HOUR
+# NIST SP 800-63B: at most 100 consecutive failures on one account; Clerk pauses it for an hour.
+MAX_FAILURES = 100
+LOCK_MS = HOUR
+_FREE_FAILURES = 5
+_MAX_PAUSE_MS = 60_000
+
+
+def spacing_ms(limit: RateLimit) -> int:
+    """GCRA's emission interval: one request is earned back every so many milliseconds."""
+    return limit.per_ms // limit.burst
+
+
+def wait_ms(arrival_at: int, limit: RateLimit, now: int) -> int:
+    """How long until a request fits, given GCRA's theoretical arrival time; 0 when it fits now."""
+    tolerance = limit.per_ms - spacing_ms(limit)
+    return max(0, arrival_at - tolerance - now)
+
+
+def pause_ms(failures: int) -> int:
+    """Back-off after so many consecutive wrong passwords: none for the first five, then doubling to a minute."""
+    if failures < _FREE_FAILURES:
+        return 0
+    return min(_MAX_PAUSE_MS, 1_000 * 2 ** min(failures - _FREE_FAILURES, 10))
+
+
+def invitation_problem(invitation: Invitation | None, *, has_administrator: bool, now: int) -> Problem | None:
+    """Why a ticket cannot be redeemed, or None."""
+    if invitation is None:
+        return TICKET_INVALID
+    if invitation.accepted_at is not None:
+        return INVITATION_ALREADY_ACCEPTED
+    if invitation.kind == "administrator" and has_administrator:
+        return TICKET_INVALID
+    return TICKET_EXPIRED if now >= invitation.expire_at else None

@@ -1,0 +1,7 @@
+"""Sessions: a person signed in on a client, and the short tokens that say so.
+
+Owns `identity_sessions` and the session JWT. A session ends by its idle or its absolute lifetime, by the person, or by
+a change that must end it (password, ban, deletion); every end is told on the channel `identity.sessions_revoked`.
+Routes in `frontend_api/sessions.py`. Neighbours: `signing_keys` signs, `templates` adds claims, `oauth` asks who is
+signed in.
+"""

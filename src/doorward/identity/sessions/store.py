@@ -1,0 +1,108 @@
+"""Rows of `identity_sessions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from doorward.store import Tx
+
+REVOKED_CHANNEL = "identity.sessions_revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """`expire_at` is the idle deadline, `abandon_at` the absolute one."""
+
+    id: str
+    client_id: str
+    user_id: str
+    status: str
+    verified_at: int
+    last_active_at: int
+    expire_at: int
+    abandon_at: int
+    ip: str
+    user_agent: str
+    created_at: int
+    updated_at: int
+
+
+_COLUMNS = """id, client_id, user_id, status, verified_at, last_active_at, expire_at, abandon_at, ip, user_agent,
+    created_at, updated_at"""
+
+
+def insert(tx: Tx, session: SessionRecord) -> None:
+    tx.execute(
+        f"INSERT INTO identity_sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            session.id,
+            session.client_id,
+            session.user_id,
+            session.status,
+            session.verified_at,
+            session.last_active_at,
+            session.expire_at,
+            session.abandon_at,
+            session.ip,
+            session.user_agent,
+            session.created_at,
+            session.updated_at,
+        ),
+    )
+
+
+def find(tx: Tx, session_id: str) -> SessionRecord | None:
+    row = tx.fetch_one(f"SELECT {_COLUMNS} FROM identity_sessions WHERE id = ?", (session_id,))
+    return None if row is None else SessionRecord(*row)
+
+
+def active_of_client(tx: Tx, client_id: str, now: int) -> list[SessionRecord]:
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_COLUMNS} FROM identity_sessions
+        WHERE client_id = ? AND status = 'active' AND expire_at > ? AND abandon_at > ? ORDER BY created_at, id
+        """,
+        (client_id, now, now),
+    )
+    return [SessionRecord(*row) for row in rows]
+
+
+def active_of_user(tx: Tx, user_id: str, now: int) -> list[SessionRecord]:
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_COLUMNS} FROM identity_sessions
+        WHERE user_id = ? AND status = 'active' AND expire_at > ? AND abandon_at > ?
+        ORDER BY last_active_at DESC, id
+        """,
+        (user_id, now, now),
+    )
+    return [SessionRecord(*row) for row in rows]
+
+
+def touch(tx: Tx, session_id: str, *, last_active_at: int, expire_at: int) -> None:
+    tx.execute(
+        "UPDATE identity_sessions SET last_active_at = ?, expire_at = ? WHERE id = ? AND status = 'active'",
+        (last_active_at, expire_at, session_id),
+    )
+
+
+def set_verified(tx: Tx, session_id: str, now: int) -> None:
+    tx.execute(
+        "UPDATE identity_sessions SET verified_at = ?, updated_at = ? WHERE id = ?", (now, now, session_id)
+    )
+
+
+def finish(tx: Tx, sessions: Iterable[SessionRecord], status: str, now: int) -> None:
+    """Give active sessions their last status and tell everyone who holds something open for them."""
+    for session in sessions:
+        changed = tx.execute(
+            "UPDATE identity_sessions SET status = ?, updated_at = ? WHERE id = ? AND status = 'active'",
+            (status, now, session.id),
+        )
+        if changed:
+            tx.notify(REVOKED_CHANNEL, session.id)
+
+
+def delete_finished_before(tx: Tx, instant: int) -> int:
+    return tx.execute("DELETE FROM identity_sessions WHERE abandon_at < ?", (instant,))

@@ -1,0 +1,105 @@
+"""Rows of `identity_signing_keys` and `identity_secrets`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from doorward.store import Tx
+
+CHANNEL = "identity.signing_keys"
+
+KeyState = Literal["next", "active", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRecord:
+    kid: str
+    state: KeyState
+    sealed_private_key: bytes | None
+    public_jwk: str
+    created_at: int
+    activated_at: int | None
+    retired_at: int | None
+    publish_until: int | None
+
+    def __repr__(self) -> str:
+        return f"SigningKeyRecord({self.kid}, {self.state})"
+
+
+_COLUMNS = "kid, state, sealed_private_key, public_jwk, created_at, activated_at, retired_at, publish_until"
+
+
+def insert(tx: Tx, key: SigningKeyRecord) -> bool:
+    """False when another key already is in that state (another node was faster)."""
+    changed = tx.execute(
+        f"INSERT INTO identity_signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            key.kid,
+            key.state,
+            key.sealed_private_key,
+            key.public_jwk,
+            key.created_at,
+            key.activated_at,
+            key.retired_at,
+            key.publish_until,
+        ),
+    )
+    if changed:
+        tx.notify(CHANNEL, key.kid)
+    return changed == 1
+
+
+def everything(tx: Tx) -> list[SigningKeyRecord]:
+    """Active first, then next, then retired ones, newest first."""
+    rows = tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM identity_signing_keys ORDER BY CASE state WHEN 'active' THEN 0 WHEN 'next' THEN 1 ELSE 2 END, created_at DESC"
+    )
+    return [_key(row) for row in rows]
+
+
+def _key(row: tuple[object, ...]) -> SigningKeyRecord:
+    values = list(row)
+    values[2] = None if row[2] is None else bytes(row[2])  # type: ignore[call-overload]  # a buffer on both engines
+    return SigningKeyRecord(*values)  # type: ignore[arg-type]  # the columns above are the fields, in order
+
+
+def promote(tx: Tx, *, now: int, publish_until: int) -> bool:
+    """next → active and active → retired, whose private half is erased. False when no key waits."""
+    waiting = tx.fetch_one("SELECT kid FROM identity_signing_keys WHERE state = 'next'")
+    if waiting is None:
+        return False
+    tx.execute(
+        """
+        UPDATE identity_signing_keys SET state = 'retired', retired_at = ?, publish_until = ?,
+            sealed_private_key = NULL WHERE state = 'active'
+        """,
+        (now, publish_until),
+    )
+    tx.execute(
+        "UPDATE identity_signing_keys SET state = 'active', activated_at = ? WHERE kid = ?", (now, waiting[0])
+    )
+    tx.notify(CHANNEL, waiting[0])
+    return True
+
+
+def delete_gone(tx: Tx, now: int) -> int:
+    """Forget retired keys that no living token can need."""
+    changed = tx.execute(
+        "DELETE FROM identity_signing_keys WHERE state = 'retired' AND publish_until <= ?", (now,)
+    )
+    if changed:
+        tx.notify(CHANNEL, "gone")
+    return changed
+
+
+def find_secret(tx: Tx, name: str) -> bytes | None:
+    row = tx.fetch_one("SELECT sealed FROM identity_secrets WHERE name = ?", (name,))
+    return None if row is None else bytes(row[0])
+
+
+def insert_secret(tx: Tx, name: str, sealed: bytes, now: int) -> None:
+    tx.execute(
+        "INSERT INTO identity_secrets (name, sealed, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (name, sealed, now),
+    )

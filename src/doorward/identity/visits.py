@@ -1,0 +1,188 @@
+"""A visit: who is asking. Read from a request once, and the only place where identity's cookies are read or written.
+
+The `__client` cookie is a JWT `{id, rotating_token}` (HS256 under a key of this instance alone: nobody else has to read
+it, and it must outlive the rotation of the RSA keys). The token inside is checked against the client's row; the
+signature only keeps garbage away from the database.
+
+On an https origin the cookie is `Secure`. On `http://*.localhost` it is not: browsers disagree on Secure cookies over
+plain loopback, and programs refuse to send them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from doorward.identity.clients.service import ClientChange, Clients
+from doorward.identity.clients.store import ClientRecord
+from doorward.identity.errors import CSRF_TOKEN_INVALID, NATIVE_API_DISABLED, ORIGIN_INVALID, ORIGIN_MISSING, Refused
+from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.settings import IdentitySettings
+from doorward.jose import JoseError, SecretKey, sign_jwt, verify_jwt
+from doorward.store import Database
+
+CLIENT_COOKIE = "__client"
+CLIENT_UAT_COOKIE = "__client_uat"
+COOKIE_MAX_AGE = 315_360_000  # seconds; browsers cap it at 400 days
+MAX_USER_AGENT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's author. `origin` is the Origin header, checked; `client` the authenticated browser."""
+
+    ip: str
+    user_agent: str
+    origin: str | None
+    client: ClientRecord | None
+
+    @property
+    def client_id(self) -> str | None:
+        return None if self.client is None else self.client.id
+
+
+class ClientCookie(msgspec.Struct):
+    id: str
+    rotating_token: str
+
+
+class Visits:
+    def __init__(
+        self, settings: IdentitySettings, database: Database, client_service: Clients, keyed_hash: KeyedHash
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clients = client_service
+        self._key = SecretKey(keyed_hash.derive("client-cookie"))
+        self._trusted = [
+            ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies if proxy != "unix"
+        ]
+
+    async def of(self, request: HTTPConnection) -> Visit:
+        """Raises Refused (400) for a foreign Origin or a native client; a bad cookie is simply no client."""
+        if request.query_params.get("_is_native") in ("1", "true"):
+            raise Refused(NATIVE_API_DISABLED)
+        origin = self.origin_of(request)
+        client = await self._client_of(request.cookies.get(CLIENT_COOKIE))
+        return Visit(
+            ip=self.ip_of(request),
+            user_agent=request.headers.get("user-agent", "")[:MAX_USER_AGENT],
+            origin=origin,
+            client=client,
+        )
+
+    async def _client_of(self, cookie: str | None) -> ClientRecord | None:
+        if not cookie:
+            return None
+        try:
+            claims = verify_jwt(cookie, self._key, claims=ClientCookie, now=0, typ="JWT", required=()).claims
+        except JoseError:
+            return None
+        return await self._database.read(
+            lambda tx: self._clients.authenticate(tx, claims.id, claims.rotating_token)
+        )
+
+    def ip_of(self, request: HTTPConnection) -> str:
+        """The visitor's address: the peer's, or what a trusted proxy says. The right-most untrusted entry counts."""
+        peer = request.client.host if request.client else ""
+        if not self._is_trusted(peer):
+            return peer or "unknown"
+        for entry in reversed(request.headers.get("x-forwarded-for", "").split(",")):
+            address = entry.strip()
+            if address and not self._is_trusted(address):
+                return _address(address)
+        return peer or "unknown"
+
+    def _is_trusted(self, peer: str) -> bool:
+        if not peer:
+            return "unix" in self._settings.trusted_proxies  # a unix socket has no peer address
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+    # -- where requests may come from
+
+    def origin_of(self, request: HTTPConnection) -> str | None:
+        """The Origin header if it may talk to us with cookies. Raises Refused (400)."""
+        origin = request.headers.get("origin")
+        if origin is not None and not self.is_allowed_origin(origin):
+            raise Refused(ORIGIN_INVALID)
+        return origin
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Our own origin, its subdomains, listed ones, and in development pages on localhost.
+
+        Never a host of the gate zone: whatever runs behind the gate is somebody's application, and an answer with
+        credentials would hand it the visitor's account.
+        """
+        if origin == self._settings.origin or origin in self._settings.allowed_origins:
+            return True
+        parts = urlsplit(origin)
+        host, own = parts.hostname or "", self._settings.host
+        zone = self._settings.gate_zone.partition(":")[0]
+        if parts.scheme not in ("http", "https") or host == zone or host.endswith("." + zone):
+            return False
+        apex = own.removeprefix("clerk.")
+        if parts.scheme == self._settings.scheme and (host == apex or host.endswith("." + apex)):
+            return True
+        is_local = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
+        return self._settings.development and is_local
+
+    def require_same_site(self, request: HTTPConnection) -> None:
+        """For state changes: a browser always names its Origin on them. Raises Refused (400 origin_missing)."""
+        if request.headers.get("origin") is None and request.headers.get("sec-fetch-site", "none") not in (
+            "same-origin",
+            "none",
+        ):
+            raise Refused(ORIGIN_MISSING)
+
+    def require_own_origin(self, request: HTTPConnection) -> None:
+        """For forms of our own pages: exactly our origin, or, from browsers that send none, same-origin by
+        Fetch-Metadata. Raises Refused (403 csrf_token_invalid)."""
+        origin = request.headers.get("origin")
+        if origin == self._settings.origin:
+            return
+        if origin is None and request.headers.get("sec-fetch-site") == "same-origin":
+            return
+        raise Refused(CSRF_TOKEN_INVALID)
+
+    # -- cookies
+
+    def write(self, response: Response, change: ClientChange) -> None:
+        """Set what the change asks for: `__client` when its token is new, `__client_uat` with it or at sign-out."""
+        if change.is_gone:
+            self._set(response, CLIENT_COOKIE, "", max_age=0, is_readable=False)
+        elif change.token is not None and change.client_id is not None:
+            cookie = ClientCookie(change.client_id, change.token)
+            value = sign_jwt(cookie, self._key, typ="JWT", include_kid=False)
+            self._set(response, CLIENT_COOKIE, value, max_age=COOKIE_MAX_AGE, is_readable=False)
+        if change.client_id is not None or change.is_gone:
+            seconds = 0 if change.signed_in_at is None else change.signed_in_at // 1000
+            self._set(response, CLIENT_UAT_COOKIE, str(seconds), max_age=COOKIE_MAX_AGE, is_readable=True)
+
+    def _set(self, response: Response, name: str, value: str, *, max_age: int, is_readable: bool) -> None:
+        response.set_cookie(
+            name,
+            value,
+            max_age=max_age,
+            path="/",
+            domain=self._settings.cookie_domain if is_readable else None,
+            secure=self._settings.scheme == "https",
+            httponly=not is_readable,
+            samesite="lax",
+        )
+
+
+def _address(text: str) -> str:
+    """A forwarded address in one spelling; anything else counts as one unknown visitor."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return "unknown"
