@@ -25,9 +25,12 @@
     certificate = "/etc/doorward/fullchain.pem"
     key = "/etc/doorward/key.pem"
 
-    [mail]
-    smtp_url = "smtps://user:password@mail.example.com"
+    [mail]                                     # default: messages are printed
+    host = "mail.example.com"
+    port = 587
     sender = "Doorward <no-reply@example.com>"
+    username = "doorward"
+    password_file = "/etc/doorward/mail-password"
 
 Unknown keys are errors: a misspelt setting must not be a silent default.
 """
@@ -86,8 +89,12 @@ class TlsSection(_Section):
 
 
 class MailSection(_Section):
-    smtp_url: str
+    host: str
     sender: str
+    port: int = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    username: str | None = None
+    password_file: Path | None = None
 
 
 class ServeConfiguration(_Section):

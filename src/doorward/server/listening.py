@@ -54,7 +54,7 @@ def bind_unix(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CannotListen(
-            f"Cannot make the socket {path} ({error.strerror}). Choose a shorter or writable data folder with DOORWARD_HOME."
+            f"Cannot make the socket {path} ({error}). Choose a shorter or writable data folder with DOORWARD_HOME."
         ) from error
     finally:
         os.umask(previous)

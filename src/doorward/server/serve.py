@@ -7,12 +7,13 @@ import contextlib
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from doorward.identity import IdentitySettings, Mailer
 from doorward.identity.mail import ConsoleMailer, SmtpMailer
 from doorward.relay import RelaySettings
-from doorward.server.configuration import ServeConfiguration, split_address
+from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
 from doorward.server.listening import bind, serving
 from doorward.server.node import Node, NodePlan, running_node
 
@@ -26,7 +27,15 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
     zone_host, _, zone_port = relay.zone.partition(":")
     mailer: Mailer = ConsoleMailer()
     if configuration.mail is not None:
-        mailer = SmtpMailer(configuration.mail.smtp_url, sender=configuration.mail.sender)
+        mail = configuration.mail
+        mailer = SmtpMailer(
+            host=mail.host,
+            port=mail.port,
+            sender=mail.sender,
+            username=mail.username,
+            password=_secret(mail.password_file),
+            tls=mail.tls,
+        )
     return NodePlan(
         roles=configuration.roles,
         database_url=configuration.database_url,
@@ -95,6 +104,15 @@ async def until_stopped() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def _tls(configuration: ServeConfiguration) -> ssl.SSLContext | None:

@@ -1,0 +1,80 @@
+"""doorward.toml: what is wrong is told with its key and the way out."""
+
+import pytest
+
+from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration, split_address
+
+GOOD = """
+data = "{data}"
+[identity]
+origin = "https://accounts.example.com"
+[relay]
+origin = "https://relay.example.com"
+zone = "machines.example.net"
+[edge]
+url = "https://edge.machines.example.net"
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write_and_load(text):
+        path = tmp_path / "doorward.toml"
+        path.write_text(text.replace("{data}", str(tmp_path)))
+        return load_serve_configuration(path)
+
+    return write_and_load
+
+
+def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path):
+    configuration = load(GOOD)
+    assert configuration.roles == ("identity", "relay", "edge")
+    assert configuration.identity.sign_up == "invite-only"
+    assert configuration.database_url == f"sqlite:///{tmp_path}/doorward.sqlite"
+    assert configuration.jwks_url == "https://accounts.example.com/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            'origin = "https://accounts.example.com"',
+            'origin = "http://accounts.example.com"',
+            "identity.origin must look like",
+        ),
+        (
+            'origin = "https://accounts.example.com"',
+            'origin = "https://accounts.example.com/x"',
+            "identity.origin must look like",
+        ),
+        ('zone = "machines.example.net"', "", "zone"),
+        ('zone = "machines.example.net"', 'zone = "example.com"', "Give machines a domain of their own"),
+        ("[edge]", 'sing_up = "open"\n[edge]', "sing_up"),
+        ('data = "{data}"', 'data = "{data}"\nroles = []', "roles is empty"),
+        ('data = "{data}"', 'data = "{data}"\nroles = ["identities"]', "roles"),
+        ('data = "{data}"', "data = ", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named(load, old, new, told):
+    assert old in GOOD
+    with pytest.raises(ConfigurationInvalid, match=r"doorward\.toml") as refused:
+        load(GOOD.replace(old, new))
+    assert told in str(refused.value)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ConfigurationInvalid, match="Cannot read"):
+        load_serve_configuration(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"), [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:443", ("::1", 443))]
+)
+def test_addresses_are_host_and_port(text, address):
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["8080", "host:", ":80", "host:70000", "host:x"])
+def test_what_is_not_an_address_is_refused(text):
+    with pytest.raises(ConfigurationInvalid):
+        split_address(text)
