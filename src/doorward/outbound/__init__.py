@@ -1,0 +1,46 @@
+"""How Doorward dials out: the one HTTP client of every room.
+
+Owns: resolving `localhost` names by itself, refusing plain http to anywhere else, trust (the system's, plus one
+file), time and size limits, proxies. Mounts no routes and imports no other room. No redirects are followed and no
+cookies are kept: what answers is what was asked.
+
+    client.py      Outbound, Response
+    addresses.py   which names are this machine; `dial_address` for raw sockets
+    trust.py       `tls_context`
+    proxies.py     HTTPS_PROXY and NO_PROXY
+    errors.py      the exception tree
+
+    outbound = Outbound()
+    response = await outbound.request("GET", "https://accounts.example.com/.well-known/jwks.json")
+    keys = response.json(JsonWebKeySet)
+    await outbound.close()
+"""
+
+from doorward.outbound.addresses import dial_address, is_localhost
+from doorward.outbound.client import Headers, Outbound, Response
+from doorward.outbound.errors import (
+    CertificateRefused,
+    InsecureUrl,
+    OutboundError,
+    TimedOut,
+    TooLarge,
+    UnexpectedBody,
+    Unreachable,
+)
+from doorward.outbound.trust import tls_context
+
+__all__ = [
+    "CertificateRefused",
+    "Headers",
+    "InsecureUrl",
+    "Outbound",
+    "OutboundError",
+    "Response",
+    "TimedOut",
+    "TooLarge",
+    "UnexpectedBody",
+    "Unreachable",
+    "dial_address",
+    "is_localhost",
+    "tls_context",
+]

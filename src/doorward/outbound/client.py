@@ -1,0 +1,223 @@
+"""The client: one pool of connections per kind of road (plain to this machine, TLS, TLS through a proxy).
+
+httpcore and the trust store are loaded by the first request that needs them, so that importing this room, and
+starting a process that dials nobody, costs nothing.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from doorward.outbound.addresses import Target, parse_target
+from doorward.outbound.errors import CertificateRefused, TimedOut, TooLarge, UnexpectedBody, Unreachable
+from doorward.outbound.proxies import Proxy, proxy_from_environment
+from doorward.outbound.trust import tls_context
+
+if TYPE_CHECKING:
+    import httpcore
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT = 10.0
+DEFAULT_MAX_BYTES = 1_000_000
+MAX_CONNECTIONS = 100
+# Shorter than the 5 s after which uvicorn and most proxies close an idle connection: a request should not meet a
+# connection that is being closed under it.
+KEEP_ALIVE_SECONDS = 4.0
+
+
+class Headers(Mapping[str, str]):
+    """Header fields by name, in any case; several fields of one name are joined with ", "."""
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        self._fields: dict[str, str] = {}
+        for raw_name, raw_value in fields:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            self._fields[name] = f"{self._fields[name]}, {value}" if name in self._fields else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A complete answer. Any status: whether it is an error is the caller's protocol to say."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def json(self, expected: type[T]) -> T:
+        """The body as `expected`. Raises UnexpectedBody."""
+        try:
+            return msgspec.json.decode(self.body, type=expected)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UnexpectedBody(
+                f"The answer (status {self.status}) is not the JSON expected: {error}."
+            ) from error
+
+    def __repr__(self) -> str:
+        # The body may hold a token.
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+class Outbound:
+    """The client. Belongs to the event loop it is first used in; safe to share by its tasks."""
+
+    def __init__(self, *, ca_file: Path | None = None, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """`ca_file`: authorities trusted beside the system's. `timeout`: seconds for a whole exchange."""
+        self._ca_file = ca_file
+        self._timeout = timeout
+        self._proxy = proxy_from_environment()
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> Response:
+        """One exchange, answer read whole. `timeout` in seconds, connecting and reading included.
+
+        Raises InsecureUrl, Unreachable, CertificateRefused, TimedOut, TooLarge.
+        """
+        target = parse_target(url)
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(method, target, headers or {}, body, max_bytes)
+        except TimeoutError:
+            raise TimedOut(f"{target.origin} did not answer within {seconds:g} seconds.") from None
+
+    async def json(
+        self,
+        url: str,
+        value: object,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> Response:
+        """Send `value` (a msgspec struct, as a rule) as JSON; raises what `request` raises."""
+        sent = {"content-type": "application/json", **(headers or {})}
+        body = msgspec.json.encode(value)
+        return await self.request(method, url, headers=sent, body=body, timeout=timeout, max_bytes=max_bytes)
+
+    async def form(
+        self,
+        url: str,
+        fields: Mapping[str, str] | Iterable[tuple[str, str]],
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> Response:
+        """POST `fields` as application/x-www-form-urlencoded; raises what `request` raises."""
+        sent = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
+        pairs = list(fields.items()) if isinstance(fields, Mapping) else list(fields)
+        body = urlencode(pairs).encode()
+        return await self.request("POST", url, headers=sent, body=body, timeout=timeout, max_bytes=max_bytes)
+
+    async def close(self) -> None:
+        """Close every connection; the client may not be used afterwards."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
+
+    async def _exchange(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+    ) -> Response:
+        import httpcore
+
+        fields = {"host": target.authority, "accept": "*/*", "accept-encoding": "identity"}
+        fields.update((name.lower(), value) for name, value in headers.items())
+        if body is not None:
+            fields["content-length"] = str(len(body))
+        try:
+            async with self._pool(target).stream(
+                method,
+                httpcore.URL(
+                    scheme=target.scheme.encode(),
+                    host=target.host.encode(),
+                    port=target.port,
+                    target=target.target.encode(),
+                ),
+                headers=[(name.encode(), value.encode("latin-1")) for name, value in fields.items()],
+                content=body,
+            ) as response:
+                return Response(
+                    response.status, Headers(response.headers), await _read(response, target, max_bytes)
+                )
+        except httpcore.LocalProtocolError as error:
+            raise ValueError(f"this request cannot be written as HTTP: {error}") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
+            raise _unreachable(target, error) from error
+
+    def _pool(self, target: Target) -> "httpcore.AsyncConnectionPool":
+        road = target.scheme
+        if road == "https" and self._proxy is not None and self._proxy.serves(target.host):
+            road = "proxy"
+        if road not in self._pools:
+            self._pools[road] = self._new_pool(road)
+        return self._pools[road]
+
+    def _new_pool(self, road: str) -> "httpcore.AsyncConnectionPool":
+        import httpcore
+
+        from doorward.outbound.network import LocalhostBackend
+
+        settings: dict[str, Any] = {
+            "network_backend": LocalhostBackend(),
+            "max_connections": MAX_CONNECTIONS,
+            "keepalive_expiry": KEEP_ALIVE_SECONDS,
+        }
+        if road != "http":
+            self._tls = self._tls or tls_context(self._ca_file)
+            settings["ssl_context"] = self._tls
+        if road == "proxy":
+            proxy: Proxy | None = self._proxy
+            assert proxy is not None
+            return httpcore.AsyncHTTPProxy(
+                proxy.url, proxy_auth=proxy.auth, proxy_ssl_context=self._tls, **settings
+            )
+        return httpcore.AsyncConnectionPool(**settings)
+
+
+async def _read(response: "httpcore.Response", target: Target, max_bytes: int) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.aiter_stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"{target.origin} answered with more than {max_bytes} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _unreachable(target: Target, error: BaseException) -> Unreachable:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CertificateRefused(
+                f"The certificate of {target.origin} is not trusted ({cause.verify_message}). "
+                "If it comes from your own authority, name its file in SSL_CERT_FILE."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return Unreachable(f"Cannot reach {target.origin} ({str(error) or type(error).__name__}).")
