@@ -18,6 +18,7 @@ from doorward.http1 import Answer, RequestHead
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
+    from doorward.environment.gate.streams import Streams
 
 CALLBACK = OWN_PATHS + "callback"
 SIGN_OUT = OWN_PATHS + "sign-out"
@@ -28,7 +29,7 @@ def is_own_path(path: bytes) -> bool:
 
 
 async def answer_own_path(
-    environment: Environment, head: RequestHead, *, service_host: str, own_origin: str
+    environment: Environment, streams: Streams, head: RequestHead, *, service_host: str, own_origin: str
 ) -> Answer:
     path = head.path.decode("latin-1")
     if path == CALLBACK:
@@ -40,7 +41,7 @@ async def answer_own_path(
             return answers.refusal(Refusal.METHOD_NOT_ALLOWED)
         if not is_own_form(head.headers, own_origin=own_origin):
             return answers.refusal(Refusal.FOREIGN_ORIGIN)
-        return await _sign_out(environment, head)
+        return await _sign_out(environment, streams, head)
     return answers.refusal(Refusal.NOT_FOUND)
 
 
@@ -70,10 +71,13 @@ async def _callback(environment: Environment, head: RequestHead, *, service_host
     )
 
 
-async def _sign_out(environment: Environment, head: RequestHead) -> Answer:
+async def _sign_out(environment: Environment, streams: Streams, head: RequestHead) -> Answer:
     cookie = only_cookie_value(head.headers, SESSION_COOKIE)
     if cookie is not None and is_opaque_secret(cookie):
-        await environment.children.end(cookie)
+        session_id = await environment.children.end(cookie)
+        if session_id is not None:
+            # A tag is a session, so its streams at other services end too; those open again with their own cookies.
+            streams.end(session_id)
     return answers.page(
         200,
         "Signed out of this service",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from doorward.environment.gate import answers
@@ -19,10 +21,12 @@ from doorward.environment.gate.headers import (
 from doorward.environment.gate.own_paths import answer_own_path, is_own_path
 from doorward.environment.gate.rules import (
     approach_of,
+    is_authority_of,
     is_opaque_secret,
     only_header,
     sign_in_location,
 )
+from doorward.environment.gate.streams import Streams
 from doorward.environment.gate.visits import Visit, visit_of
 from doorward.http1 import Answer, Forward, Peer, RequestHead, ResponseHead, TcpUpstream, Upstream
 
@@ -32,27 +36,36 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """`Gate(environment, api).route` is the Router of the tunnel's connector.
+    """`Gate(environment, api, close_tag).route` is the Router of the tunnel's connector.
 
     `api` is where the environment's tunnel application listens. Exchanges with a service carry the session id as their
-    tag: ending the session ends them.
+    tag, and `close_tag` (of whatever carries them) ends them with the session: run `watch` as a task.
     """
 
-    def __init__(self, environment: Environment, api: Upstream) -> None:
+    def __init__(self, environment: Environment, api: Upstream, close_tag: Callable[[str], object]) -> None:
         self._environment = environment
         self._api = api
+        self._streams = Streams(environment, close_tag)
         self._assertions = AssertionMint(environment_id=environment.environment_id)
+
+    async def watch(self, is_watching: asyncio.Event | None = None) -> None:
+        """Until cancelled: end the streams of sessions that end."""
+        await self._streams.watch(is_watching)
 
     async def route(self, head: RequestHead, peer: Peer) -> Forward | Answer:
         host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
         if self._environment.link.is_api_host(host):
             return Forward(self._api, head)
         service = self._environment.services.by_host(host)
-        if service is None:
+        if service is None or not is_authority_of(host, service.origin):
             return answers.refusal(Refusal.UNKNOWN_HOST)
         if is_own_path(head.path):
             return await answer_own_path(
-                self._environment, head, service_host=service.public_host, own_origin=service.origin
+                self._environment,
+                self._streams,
+                head,
+                service_host=service.public_host,
+                own_origin=service.origin,
             )
         visit = await visit_of(
             self._environment, head, service_host=service.public_host, own_origin=service.origin
@@ -99,6 +112,8 @@ class Gate:
             upgrade=head.upgrade,
             length=head.length,
         )
+
+        self._streams.opened(visit.session_id, expires_at=visit.session_expires_at)
 
         def confine(response: ResponseHead) -> ResponseHead:
             response.headers = outbound_headers(

@@ -117,3 +117,13 @@ def sign_in_location(api_origin: str, *, service_host: str, nonce: str, return_p
         f"{api_origin}/gate?service={quote(service_host, safe='')}"
         f"&nonce={nonce_hash(nonce)}&return={quote(safe_return_path(return_path), safe='')}"
     )
+
+
+def is_authority_of(host: str, origin: str) -> bool:
+    """Is this `Host` value exactly the authority of `origin`, its scheme's default port spelled out or not?
+
+    The host name alone does not do: user information, another port or a trailing dot are other origins to a browser.
+    """
+    scheme, _, authority = origin.partition("://")
+    default = ":443" if scheme == "https" else ":80"
+    return host.lower().removesuffix(default) == authority.lower().removesuffix(default)

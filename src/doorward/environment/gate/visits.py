@@ -9,8 +9,8 @@ import msgspec
 from doorward.environment.gate.errors import Refusal
 from doorward.environment.gate.headers import SESSION_COOKIE, only_cookie_value
 from doorward.environment.gate.rules import has_header, is_foreign_to_cookie, is_opaque_secret, only_header
+from doorward.environment.sessions.authentication import AuthenticationFailed
 from doorward.http1 import RequestHead
-from doorward.t3_connect.errors import EnvironmentError_
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -55,14 +55,12 @@ async def _visit_by_proof(environment: Environment, head: RequestHead, *, own_or
             method=head.method.decode("latin-1"),
             url=own_origin + head.path.decode("latin-1"),
         )
-    except EnvironmentError_ as error:
-        if error.status >= 500:
-            raise
+    except AuthenticationFailed:
         return Refusal.INVALID_CREDENTIAL
     if session.thumbprint is None:
         return Refusal.INVALID_CREDENTIAL
     return Visit(
-        session_id=session.session_id,
+        session_id=session.id,
         account=session.cloud_user_id or session.subject,
         thumbprint=session.thumbprint,
         session_expires_at=session.expires_at,

@@ -99,7 +99,7 @@ async function decisionToLetIn(key, shown, screen, details) {
   for (;;) {
     let status;
     try {
-      status = await machine.waitForDecision(key);
+      status = await machine.waitForDecision(key, shown);
       screen.connection(true);
       delay = FIRST_DELAY;
     } catch (error) {

@@ -15,7 +15,7 @@ export class Refused extends Error {
 
 const TIMEOUT = 15_000;
 
-export async function request(url, { method = "POST", headers = {}, form, json, timeout = TIMEOUT } = {}) {
+export async function request(url, { method = "POST", headers = {}, form, json, credentials = "omit", timeout = TIMEOUT } = {}) {
   const sent = new Headers(headers);
   let body;
   if (form) body = new URLSearchParams(form);
@@ -30,7 +30,7 @@ export async function request(url, { method = "POST", headers = {}, form, json, 
       method,
       headers: sent,
       body,
-      credentials: "omit",
+      credentials,
       redirect: "error",
       cache: "no-store",
       signal: AbortSignal.timeout(timeout),

@@ -10,13 +10,16 @@ const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 const LEAST_LEFT = 60_000; // milliseconds a kept session must still have to be worth a hop
 const LONG_POLL = 40_000;
 
-let clockOffset = 0;
+let offset = 0;
+
+// Milliseconds to add to this browser's clock to get the machine's.
+export const clockOffset = () => offset;
 
 export async function fetchConfiguration() {
   const { answer, response } = await request("/gate/configuration.json", { method: "GET" });
   const serverTime = Date.parse(response.headers.get("date") ?? "");
   // A clock within a few seconds is as good as the header, which has whole seconds only.
-  if (Number.isFinite(serverTime) && Math.abs(serverTime - Date.now()) > 4000) clockOffset = serverTime - Date.now();
+  if (Number.isFinite(serverTime) && Math.abs(serverTime - Date.now()) > 4000) offset = serverTime - Date.now();
   return answer;
 }
 
@@ -24,7 +27,7 @@ export async function fetchConfiguration() {
 export async function keptSession(key, purpose) {
   const session = await read(`session.${purpose}`);
   if (!session || session.thumbprint !== key.thumbprint) return null;
-  return session.expiresAt - (Date.now() + clockOffset) > LEAST_LEFT ? session : null;
+  return session.expiresAt - (Date.now() + offset) > LEAST_LEFT ? session : null;
 }
 
 export const keepSession = (purpose, session) => write(`session.${purpose}`, session);
@@ -45,7 +48,7 @@ export async function exchangeCredential(key, credential, device, scope) {
   return {
     accessToken: answer.access_token,
     scope: answer.scope,
-    expiresAt: Date.now() + clockOffset + answer.expires_in * 1000,
+    expiresAt: Date.now() + offset + answer.expires_in * 1000,
     thumbprint: key.thumbprint,
   };
 }
@@ -59,15 +62,15 @@ export async function serviceCallback(key, session, { service, nonce, returnPath
   return answer.callback;
 }
 
-// Long-polls the machine's decision about this very key.
-export async function waitForDecision(key) {
-  const { answer } = await proved(key, "/gate/wait", { json: {}, timeout: LONG_POLL });
+// Long-polls the machine's decision about this very key; answers at once when it is not what the page shows.
+export async function waitForDecision(key, seen) {
+  const { answer } = await proved(key, "/gate/wait", { json: { seen }, timeout: LONG_POLL });
   return answer.status;
 }
 
 export async function proved(key, path, { method = "POST", accessToken, ...rest } = {}) {
   const url = location.origin + path;
-  const headers = { dpop: await proofOfPossession(key, { method, url, accessToken, clockOffset }) };
+  const headers = { dpop: await proofOfPossession(key, { method, url, accessToken, clockOffset: offset }) };
   if (accessToken !== undefined) headers.authorization = `DPoP ${accessToken}`;
   return request(url, { method, headers, ...rest });
 }

@@ -1,0 +1,148 @@
+"""The Connections page and its routes, the same behind both doors; the access table decides what each may do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from doorward.environment.access import NotAllowed
+from doorward.environment.pages.doors import Asker, Door
+from doorward.environment.pages.errors import Problem, Refused
+from doorward.environment.pages.requests import Handler, answer, read_body, refusals_as_json
+from doorward.environment.pages.state import connections_state, rights_of
+from doorward.environment.pages.wire import (
+    DecisionRequest,
+    Done,
+    EndSessionRequest,
+    ModeRequest,
+    Right,
+)
+from doorward.environment.stream import CHANNEL
+
+if TYPE_CHECKING:
+    from doorward.environment.environment import Environment
+
+LOOK_AGAIN = 5.0  # seconds; what no event tells (the tunnel's state, a session's end) is seen this soon
+_GATHER = 0.05  # seconds; one decision makes several events
+
+Act = Callable[[Request, Asker], Awaitable[Response]]
+
+
+class ConnectionsRoutes:
+    """`door` says who asks. Every route but the page itself needs an asker."""
+
+    def __init__(self, environment: Environment, door: Door) -> None:
+        self._environment = environment
+        self._door = door
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/connections/events", self._for_asker(self.events), methods=["GET"]),
+            Route("/connections/decisions", self._for_asker(self.decide), methods=["POST"]),
+            Route("/connections/mode", self._for_asker(self.set_mode), methods=["POST"]),
+            Route("/connections/sessions/end", self._for_asker(self.end_session), methods=["POST"]),
+            Route("/connections/sign-out", self._for_asker(self.sign_out), methods=["POST"]),
+        ]
+
+    def _for_asker(self, act: Act) -> Handler:
+        async def handle(request: Request) -> Response:
+            asker = await self._door.asker(request)
+            try:
+                return await act(request, asker)
+            except NotAllowed as error:
+                raise Refused(Problem.NOT_ALLOWED) from error
+
+        return refusals_as_json(handle)
+
+    async def events(self, request: Request, asker: Asker) -> Response:
+        """Server-sent events: the whole state at once, and again whenever it changed."""
+        first = msgspec.json.encode(await connections_state(self._environment, asker))
+        return StreamingResponse(
+            self._changes(asker, first),
+            headers={"cache-control": "no-store, no-transform", "x-accel-buffering": "no"},
+            media_type="text/event-stream",
+        )
+
+    async def _changes(self, asker: Asker, first: bytes) -> AsyncIterator[bytes]:
+        async with self._environment.database.subscribe(CHANNEL) as payloads:
+            sent = b""
+            latest: bytes | None = first
+            changed = asyncio.Event()
+            changed.set()  # something may have happened between the first look and the subscription
+
+            async def listen() -> None:
+                async for _ in payloads:
+                    changed.set()
+
+            listening = asyncio.create_task(listen())
+            try:
+                while True:
+                    if latest is None:
+                        yield b"event: ended\ndata: {}\n\n"
+                        return
+                    yield b": alive\n\n" if latest == sent else b"event: state\ndata: " + latest + b"\n\n"
+                    sent = latest
+                    await _wait(changed, LOOK_AGAIN)
+                    await asyncio.sleep(_GATHER)
+                    changed.clear()
+                    latest = await self._state_now(asker)
+            finally:
+                listening.cancel()
+
+    async def _state_now(self, asker: Asker) -> bytes | None:
+        """None once the session has ended, or may not look any more."""
+        if await self._environment.sessions.find(asker.session.id) is None:
+            return None
+        try:
+            return msgspec.json.encode(await connections_state(self._environment, asker))
+        except NotAllowed:
+            return None
+
+    async def decide(self, request: Request, asker: Asker) -> Response:
+        asked = await read_body(request, DecisionRequest)
+        approvals, actor = self._environment.approvals, asker.actor
+        match asked.decision:
+            case "approve":
+                changed = await approvals.approve(actor, asked.thumbprint) is not None
+            case "approve-administrator":
+                self._require("approve-administrator", asker)
+                changed = await approvals.approve(actor, asked.thumbprint, role="administrator") is not None
+            case "reject":
+                changed = await approvals.reject(actor, asked.thumbprint) is not None
+            case "revoke":
+                changed = await approvals.revoke(actor, asked.thumbprint)
+        if not changed:
+            raise Refused(Problem.UNKNOWN_DEVICE)
+        return answer(Done())
+
+    def _require(self, right: Right, asker: Asker) -> None:
+        if right not in rights_of(asker.actor, is_remote_admin_on=self._environment.settings.remote_admin):
+            raise Refused(Problem.NOT_ALLOWED)
+
+    async def set_mode(self, request: Request, asker: Asker) -> Response:
+        asked = await read_body(request, ModeRequest)
+        await self._environment.approvals.set_mode(asker.actor, asked.mode)
+        return answer(Done())
+
+    async def end_session(self, request: Request, asker: Asker) -> Response:
+        asked = await read_body(request, EndSessionRequest)
+        ended = await self._environment.sessions.end(asked.session_id, by=asker.actor)
+        return answer(Done(ok=ended))
+
+    async def sign_out(self, request: Request, asker: Asker) -> Response:
+        await self._environment.sessions.end(asker.session.id, by=asker.actor)
+        return answer(Done())
+
+
+async def _wait(changed: asyncio.Event, timeout_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await changed.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,150 @@
+"""Who asks at the Connections page: the owner on the machine, or an administrator device through the tunnel.
+
+**On the machine.** A peer address proves nothing (DNS-rebound pages and other local users arrive from 127.0.0.1
+too), so a request needs the session of a one-time link, the loopback `Host`, and on every change the page's own
+`Origin`. Cookies know no ports: whatever another local user serves on `machine.localhost` at another port receives ours. So
+the session token is cut in two at its dot. The claims are the cookie; the signature stays in the page's
+localStorage, which does know ports, and travels in `Doorward-Page`. Either half alone is worth nothing.
+
+**Through the tunnel.** A key-bound session with a fresh proof for each request. What it may do is the access table's
+business; this module only says who it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from starlette.requests import Request
+
+from doorward.environment.access import Actor
+from doorward.environment.pages.errors import Problem, Refused
+from doorward.environment.pages.requests import address_of
+from doorward.environment.sessions import Session
+from doorward.environment.sessions.authentication import AuthenticationFailed, PresentedCredentials
+
+if TYPE_CHECKING:
+    from doorward.environment.environment import Environment
+
+MACHINE_HOST = "machine.localhost"
+SESSION_COOKIE = "__Host-doorward-machine"
+PAGE_HEADER = "doorward-page"
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_DPOP = "DPoP "
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """A living session and what it counts as in the access table."""
+
+    session: Session
+    actor: Actor
+
+
+class Door(Protocol):
+    async def asker(self, request: Request) -> Asker:
+        """Who asks. Raises Refused."""
+        ...
+
+
+def machine_authority(server_port: int) -> str:
+    return f"{MACHINE_HOST}:{server_port}" if server_port != 80 else MACHINE_HOST
+
+
+def require_machine_page(*, method: str, hosts: list[str], origins: list[str], server_port: int) -> None:
+    """Raise unless the request is for the loopback name at this very port and, on a change, from its own page.
+
+    A rebound DNS name fails on `Host`; a form or script of any other origin, this name at another port included,
+    fails on `Origin`; a request that says neither is refused.
+    """
+    authority = machine_authority(server_port)
+    if hosts != [authority]:
+        raise Refused(Problem.FOREIGN_ORIGIN)
+    if method not in _SAFE_METHODS and origins != [f"http://{authority}"]:
+        raise Refused(Problem.FOREIGN_ORIGIN)
+    if method in _SAFE_METHODS and origins not in ([], [f"http://{authority}"]):
+        raise Refused(Problem.FOREIGN_ORIGIN)
+
+
+def split_token(token: str) -> tuple[str, str]:
+    """(cookie, page key) of a session token."""
+    claims, _, signature = token.rpartition(".")
+    return claims, signature
+
+
+class LoopbackDoor:
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def require_own_page(self, request: Request) -> None:
+        require_machine_page(
+            method=request.method,
+            hosts=request.headers.getlist("host"),
+            origins=request.headers.getlist("origin"),
+            server_port=request.scope["server"][1],
+        )
+
+    async def asker(self, request: Request) -> Asker:
+        self.require_own_page(request)
+        claims = request.cookies.get(SESSION_COOKIE, "")
+        signature = request.headers.get(PAGE_HEADER, "")
+        if not claims or not signature:
+            raise Refused(Problem.NOT_SIGNED_IN)
+        session = await self.session_of(claims, signature)
+        if session is None:
+            raise Refused(Problem.NOT_SIGNED_IN)
+        return Asker(session, self.actor_of(session, request))
+
+    async def session_of(self, claims: str, signature: str) -> Session | None:
+        """The living session of the two halves; only one that a one-time link made counts."""
+        try:
+            session = await self._environment.authentication.authenticate(
+                PresentedCredentials(method="GET", url="", cookie=f"{claims}.{signature}")
+            )
+        except AuthenticationFailed:
+            return None
+        return session if session.method == "browser-session-cookie" else None
+
+    def actor_of(self, session: Session, request: Request) -> Actor:
+        address = request.client.host if request.client else ""
+        return Actor(
+            door="loopback",
+            name=session.id,
+            address=address,
+            scopes=frozenset(session.scopes),
+            role=session.role,
+        )
+
+
+class TunnelDoor:
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    async def asker(self, request: Request) -> Asker:
+        origin = self._environment.link.api_origin()
+        if origin is None:
+            raise Refused(Problem.NOT_READY)
+        authorization = request.headers.get("authorization", "")
+        proofs = request.headers.getlist("dpop")
+        if not authorization.startswith(_DPOP):
+            raise Refused(Problem.NOT_SIGNED_IN)
+        try:
+            session = await self._environment.authentication.verify_dpop(
+                authorization.removeprefix(_DPOP),
+                proofs[0] if len(proofs) == 1 else None,
+                method=request.method,
+                url=origin + request.url.path,
+            )
+        except AuthenticationFailed as error:
+            raise Refused(Problem.PROOF_REFUSED) from error
+        return Asker(
+            session,
+            Actor(
+                door="tunnel",
+                name=session.id,
+                address=address_of(request),
+                scopes=frozenset(session.scopes),
+                role=session.role,
+                is_remote_admin_on=self._environment.settings.remote_admin,
+            ),
+        )

@@ -1,0 +1,144 @@
+"""What the Connections page shows to one asker: gathered from the services, cut to what they may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doorward.environment.access import Action, Actor, refusal
+from doorward.environment.approvals import Client, SecurityModeUnreadable
+from doorward.environment.audit import AuditEntry
+from doorward.environment.pages.doors import Asker
+from doorward.environment.pages.wire import (
+    AuditView,
+    ConnectionsState,
+    DeviceView,
+    LinkView,
+    Right,
+    ServiceView,
+    SessionView,
+)
+from doorward.environment.sessions import Session
+from doorward.environment.sessions.service import Listed
+from doorward.jose import key_phrase
+
+if TYPE_CHECKING:
+    from doorward.environment.environment import Environment
+
+AUDIT_SHOWN = 50
+
+_ACTIONS: dict[Right, Action] = {
+    "approve": Action.APPROVE_STANDARD,
+    "approve-administrator": Action.APPROVE_ADMINISTRATOR,
+    "reject": Action.REJECT,
+    "revoke": Action.REVOKE,
+    "require-approval": Action.REQUIRE_APPROVAL,
+    "trust-account": Action.TRUST_ACCOUNT,
+    "end-sessions": Action.END_SESSIONS,
+}
+
+
+_REFUSALS = {
+    "name_taken": "This name belongs to somebody else. Expose it under another one.",
+    "name_reserved": "This name is reserved. Expose it under another one.",
+    "name_invalid": "This is not a name for an address. Use letters, digits and hyphens.",
+}
+
+
+def rights_of(actor: Actor, *, is_remote_admin_on: bool) -> list[Right]:
+    """What this actor may press. An administrator device makes sense only where remote administration is on."""
+    return [
+        right
+        for right, action in _ACTIONS.items()
+        if refusal(actor, action) is None and (right != "approve-administrator" or is_remote_admin_on)
+    ]
+
+
+async def connections_state(environment: Environment, asker: Asker) -> ConnectionsState:
+    """Raises NotAllowed when the asker may not even see devices."""
+    actor = asker.actor
+    devices = await environment.approvals.list(actor)
+    mode, mode_problem = None, None
+    try:
+        mode = environment.approvals.mode()
+    except SecurityModeUnreadable as error:
+        mode_problem = str(error)
+    is_owner = refusal(actor, Action.SEE_SESSIONS) is None and actor.door != "tunnel"
+    return ConnectionsState(
+        label=environment.label,
+        rights=rights_of(actor, is_remote_admin_on=environment.settings.remote_admin),
+        mode=mode,
+        mode_problem=mode_problem,
+        remote_administration=environment.settings.remote_admin,
+        devices=[_device(client) for client in devices],
+        link=_link(environment) if is_owner else None,
+        services=_services(environment) if is_owner else None,
+        sessions=await _sessions(environment, asker) if is_owner else None,
+        audit=[_audit(entry) for entry in await environment.audit.recent(AUDIT_SHOWN)] if is_owner else None,
+    )
+
+
+def _device(client: Client) -> DeviceView:
+    return DeviceView(
+        thumbprint=client.thumbprint,
+        key_phrase=key_phrase(client.thumbprint),
+        status=client.status,
+        role=client.role,
+        label=client.label,
+        device_type=client.device_type,
+        os=client.os,
+        device_id=client.device_id,
+        account=client.cloud_user_id,
+        requested_at=client.requested_at,
+        approved_at=client.approved_at,
+        rejected_at=client.rejected_at,
+        last_seen_at=client.last_seen_at,
+    )
+
+
+async def _sessions(environment: Environment, asker: Asker) -> list[SessionView]:
+    return [_session(listed, asker.session) for listed in await environment.sessions.list(asker.actor)]
+
+
+def _session(listed: Listed, current: Session) -> SessionView:
+    session = listed.session
+    client = session.client
+    return SessionView(
+        id=session.id,
+        name=client.label
+        or " on ".join(part for part in (client.browser, client.os) if part)
+        or session.subject,
+        method=session.method,
+        key_phrase=key_phrase(session.thumbprint) if session.thumbprint else None,
+        is_administrator="access:write" in session.scopes,
+        is_current=session.id == current.id,
+        is_connected=listed.is_connected,
+        issued_at=session.issued_at,
+        expires_at=session.expires_at,
+    )
+
+
+def _audit(entry: AuditEntry) -> AuditView:
+    return AuditView(
+        happened_at=entry.happened_at,
+        actor=entry.actor,
+        came_from=entry.came_from,
+        action=entry.action,
+        object=entry.object,
+        detail=entry.detail,
+    )
+
+
+def _services(environment: Environment) -> list[ServiceView]:
+    return [
+        ServiceView(
+            name=service.name,
+            url=service.public_url,
+            local=f"{service.host}:{service.port}",
+            problem=_REFUSALS.get(service.refusal, service.refusal) if service.refusal else None,
+        )
+        for service in environment.services.published()
+    ]
+
+
+def _link(environment: Environment) -> LinkView:
+    raise NotImplementedError

@@ -1,0 +1,225 @@
+// The Connections page: everything it shows comes from the machine's own stream; pressing a button only asks.
+
+import { announce, element } from "doorward/doorward.js";
+import { deviceCard, deviceRow } from "doorward/device-rows.js";
+import { Refused } from "doorward/http.js";
+import { KeyedList } from "doorward/keyed-list.js";
+import { follow } from "doorward/live.js";
+import { auditRow, serviceRow, sessionRow } from "doorward/machine-rows.js";
+import { fromOutside, onTheMachine } from "doorward/owner-access.js";
+import { Stopped } from "doorward/flow.js";
+
+const root = document.querySelector("[data-connections]");
+const dialog = document.querySelector("dialog");
+const part = (name) => root.querySelector(`[data-part="${name}"]`);
+
+const lists = {
+  pending: new KeyedList(part("pending"), (device) => device.thumbprint),
+  devices: new KeyedList(part("devices"), (device) => device.thumbprint),
+  services: new KeyedList(part("services"), (service) => service.name),
+  sessions: new KeyedList(part("sessions"), (session) => session.id),
+  audit: new KeyedList(part("audit"), (entry) => `${entry.happenedAt} ${entry.action} ${entry.object}`),
+};
+
+let access = null;
+let state = null;
+let busy = null; // the one change under way: {key, words}
+let isOnline = true;
+
+function show(name) {
+  root.dataset.state = name;
+  for (const section of root.querySelectorAll("[data-screen]")) section.hidden = section.dataset.screen !== name;
+}
+
+// --- one change at a time -------------------------------------------------------------------------------------
+
+async function change(key, words, path, body) {
+  if (busy) return;
+  busy = { key, words };
+  say(null);
+  render();
+  try {
+    await access.post(path, body);
+  } catch (error) {
+    say(failureOf(error));
+  } finally {
+    busy = null;
+    render();
+  }
+}
+
+function failureOf(error) {
+  if (!(error instanceof Refused)) return "The machine did not answer. Nothing may have changed; look again in a moment.";
+  if (error.reason === "unknown_device") return "That device is not in the list any more.";
+  if (error.reason === "not_allowed") return "This session may not do that.";
+  if (error.status === 401) return "This page's session has ended. Open it again with a new link.";
+  return "The machine refused. Nothing was changed.";
+}
+
+function say(text) {
+  part("failure").hidden = !text;
+  part("failure-text").textContent = text ?? "";
+}
+
+// Resolves once the person has confirmed; does nothing when they did not.
+function confirmed({ title, text, phrase = null, action, kind = "danger" }, act) {
+  dialog.querySelector("[data-dialog-title]").textContent = title;
+  dialog.querySelector("[data-dialog-text]").textContent = text;
+  dialog.querySelector("[data-dialog-phrase]").replaceChildren(...(phrase ? [phrase] : []));
+  const yes = dialog.querySelector("[data-dialog-yes]");
+  yes.textContent = action;
+  yes.className = `button ${kind}`;
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "yes") act();
+  };
+  dialog.showModal();
+}
+
+const decide = (decision, words) => (device) =>
+  change(device.thumbprint, words, "/connections/decisions", { decision, thumbprint: device.thumbprint });
+
+const verbs = {
+  approve: decide("approve", "Approving…"),
+  reject: decide("reject", "Rejecting…"),
+  revoke: decide("revoke", "Revoking…"),
+  approveAdministrator: decide("approve-administrator", "Approving…"),
+  endSession: (session) =>
+    change(session.id, "Ending…", "/connections/sessions/end", { sessionId: session.id }),
+  setMode: (mode) => change(`mode ${mode}`, "Changing…", "/connections/mode", { mode }),
+};
+
+// --- what is shown --------------------------------------------------------------------------------------------
+
+function render() {
+  if (!state) return;
+  const may = (right) => state.rights.includes(right);
+  const context = { may, busy, isOnline, verbs, confirmed, state };
+  const pending = state.devices.filter((device) => device.status === "pending");
+  const decided = state.devices.filter((device) => device.status !== "pending");
+  lists.pending.show(pending, (device) => deviceCard(device, context), marks(context));
+  lists.devices.show(decided, (device) => deviceRow(device, context), marks(context));
+  part("pending-section").hidden = pending.length === 0;
+  part("no-devices").hidden = state.devices.length > 0;
+  part("devices").hidden = decided.length === 0;
+  part("all-waiting").hidden = decided.length > 0 || pending.length === 0;
+  document.title = pending.length ? `(${pending.length}) Connections · Doorward` : "Connections · Doorward";
+  renderMode(context);
+  renderLink();
+  renderList("services", "services", (service) => serviceRow(service), "");
+  renderList("sessions", "sessions", (session) => sessionRow(session, context), marks(context));
+  renderList("audit", "audit", (entry) => auditRow(entry, state), String(state.devices.length));
+}
+
+// What a row depends on besides its own data: when it changes, the row is made anew.
+const marks = ({ busy: change, isOnline: online }) => `${change?.key ?? ""} ${online} ${state.rights}`;
+
+function renderList(name, member, make, mark) {
+  const items = state[member];
+  part(`${name}-section`).hidden = items === null;
+  if (items === null) return;
+  lists[name].show(items, make, mark);
+  part(`no-${name}`).hidden = items.length > 0;
+}
+
+function renderMode({ may }) {
+  const { mode } = state;
+  part("mode-section").hidden = !(may("require-approval") || may("trust-account")) && mode !== null;
+  for (const choice of root.querySelectorAll("[data-mode]")) choice.hidden = choice.dataset.mode !== (mode ?? "unreadable");
+  part("mode-problem").textContent = state.modeProblem ?? "";
+  for (const button of root.querySelectorAll("[data-set-mode]")) {
+    const right = button.dataset.setMode === "account" ? "trust-account" : "require-approval";
+    button.hidden = !may(right);
+    button.disabled = busy !== null || !isOnline;
+    const words = busy?.key === `mode ${button.dataset.setMode}` ? busy.words : button.dataset.label;
+    if (button.textContent !== words) button.textContent = words;
+  }
+}
+
+function renderLink() {
+  const { link } = state;
+  part("link").hidden = !link;
+  if (!link) return;
+  const kinds = { connected: "good", connecting: "warn", unlinked: "idle", superseded: "bad", refused: "bad" };
+  const words = {
+    connected: "Reachable from outside",
+    connecting: "Connecting to the outside",
+    unlinked: "Not reachable from outside",
+    superseded: "Another copy of this machine took over",
+    refused: "The server refused this machine",
+  };
+  const shown = element("span", { className: `status ${kinds[link.state]}` }, words[link.state]);
+  part("link-state").replaceChildren(shown);
+  part("link-problem").textContent = link.problem ?? "";
+  part("link-problem").hidden = !link.problem;
+}
+
+function connection(isUp) {
+  if (isUp === isOnline) return;
+  isOnline = isUp;
+  part("offline").hidden = isUp;
+  announce(isUp ? "The machine answers again." : "The machine does not answer.");
+  render();
+}
+
+function newState(next) {
+  const known = new Set(state?.devices.filter((device) => device.status === "pending").map((d) => d.thumbprint));
+  const added = next.devices.filter((device) => device.status === "pending" && !known.has(device.thumbprint));
+  const isFirst = state === null;
+  state = next;
+  show("ready");
+  render();
+  if (!isFirst && added.length) announce(`A device asks to be let in: ${added[0].label ?? "unnamed"}.`);
+}
+
+for (const button of root.querySelectorAll("[data-set-mode]")) {
+  button.dataset.label = button.textContent.trim();
+  button.addEventListener("click", () => {
+    const mode = button.dataset.setMode;
+    if (mode !== "account") return verbs.setMode(mode);
+    return confirmed(
+      {
+        title: "Let in every device of the account?",
+        text: "Whoever signs in to the account that linked this machine gets in then, on any device, without a decision of yours.",
+        action: "Let them all in",
+      },
+      () => verbs.setMode(mode),
+    );
+  });
+}
+for (const button of dialog.querySelectorAll("button")) {
+  button.addEventListener("click", () => dialog.close(button.value));
+}
+part("sign-out")?.addEventListener("click", async () => {
+  try {
+    await access.post("/connections/sign-out", {});
+  } finally {
+    access.forget();
+    show("signed-out");
+  }
+});
+
+// --- start ----------------------------------------------------------------------------------------------------
+
+async function run() {
+  access = root.dataset.door === "loopback" ? onTheMachine() : await fromOutside();
+  if (!access.hasSession()) throw new Stopped("no-session");
+  await follow((signal) => access.open("/connections/events", signal), { onState: newState, onConnection: connection });
+  access.forget();
+  throw new Stopped(state ? "ended" : "no-session");
+}
+
+try {
+  await run();
+} catch (error) {
+  if (error instanceof Stopped) show(error.state);
+  else if (error instanceof Refused && error.status === 401) {
+    access?.forget();
+    if (root.dataset.door === "tunnel") location.reload();
+    else show(state ? "ended" : "no-session");
+  } else if (error instanceof Refused) show("not-allowed");
+  else {
+    console.error(error);
+    show("failed");
+  }
+}
