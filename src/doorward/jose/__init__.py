@@ -38,7 +38,7 @@ from doorward.jose.keys import (
 from doorward.jose.sign import sign_jwt
 from doorward.jose.strict_json import canonical_json
 from doorward.jose.urls import normalize_url
-from doorward.jose.verify import Verified, peek_claims, peek_header, verify_jwt
+from doorward.jose.verify import Verified, peek_claims, peek_header, verify_jws, verify_jwt
 
 __all__ = [
     "WORDS",
@@ -72,5 +72,6 @@ __all__ = [
     "peek_header",
     "sign_jwt",
     "verify_dpop_proof",
+    "verify_jws",
     "verify_jwt",
 ]

@@ -261,6 +261,9 @@ class KeySet:
         self._by_kid = {key.kid: key for key in self._keys if key.kid is not None}
         if len(self._by_kid) != sum(key.kid is not None for key in self._keys):
             raise InvalidKey("two keys of the set share a kid")
+        # Whoever may read the public half of such a set must not be able to read the secrets in it.
+        if len({isinstance(key, SecretKey) for key in self._keys}) > 1:
+            raise InvalidKey("shared secrets and public keys do not share a set")
 
     @classmethod
     def from_jwks(cls, jwks: Mapping[str, Any]) -> KeySet:

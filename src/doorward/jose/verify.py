@@ -56,19 +56,25 @@ def verify_jwt(
 
     Raises MalformedToken, AlgorithmRefused, UnknownKey, InvalidSignature, ClaimRefused (TokenExpired).
     """
-    jws = split_compact(token)
-    key = _choose_key(jws, keys, algorithms)
-    if not key.verify(jws.signature, jws.signing_input):
-        raise InvalidSignature("the signature is not this key's")
-    payload = b64url_decode(jws.payload)
+    payload, header, key = _authenticate(token, keys, algorithms)
     values = decode_object(payload)
     if typ is not None:
-        _check_typ(jws.header.get("typ"), typ)
+        _check_typ(header.get("typ"), typ)
     if max_age is not None:
         required = (*required, "iat")
     _check_claims(values, issuer, audience, required)
     _check_times(values, now, leeway, max_age)
-    return Verified(_as_type(payload, claims), jws.header, key)
+    return Verified(_as_type(payload, claims), header, key)
+
+
+def verify_jws(
+    token: str,
+    keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
+    *,
+    algorithms: Collection[str] | None = None,
+) -> bytes:
+    """The payload of a signed message that is not a JWT. Keys, algorithms and errors as `verify_jwt`."""
+    return _authenticate(token, keys, algorithms)[0]
 
 
 def peek_header(token: str) -> Mapping[str, Any]:
@@ -81,6 +87,18 @@ def peek_claims(token: str, claims: type[T]) -> T:
     payload = b64url_decode(split_compact(token).payload)
     decode_object(payload)
     return _as_type(payload, claims)
+
+
+def _authenticate(
+    token: str,
+    keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
+    algorithms: Collection[str] | None,
+) -> tuple[bytes, Mapping[str, Any], VerifyingKey]:
+    jws = split_compact(token)
+    key = _choose_key(jws, keys, algorithms)
+    if not key.verify(jws.signature, jws.signing_input):
+        raise InvalidSignature("the signature is not this key's")
+    return b64url_decode(jws.payload), jws.header, key
 
 
 def _choose_key(

@@ -1,0 +1,1 @@
+"""The strict core: what it accepts, and everything it must refuse."""

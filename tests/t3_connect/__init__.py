@@ -1,0 +1,1 @@
+"""The T3 Connect wire, member by member."""

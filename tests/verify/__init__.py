@@ -1,0 +1,1 @@
+"""What a service that only checks tokens relies on."""
