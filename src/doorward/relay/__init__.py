@@ -1,0 +1,30 @@
+"""The relay: the control plane that links machines to accounts and asks them for access, never carrying the data.
+
+Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and our extensions of it
+(docs/protocol-extensions.md). `api` lists the routes; a request goes `http` → `api` → a folder's `service` → its
+`rules` and `store`.
+
+    links, credentials, services   what an account and its environment own here
+    endpoints                      public host names, by provider, and the edge's questions about them
+    tokens, users, replay, limits  who is calling, with which key, how often
+    connect                        asking an environment, and judging its answer
+    audit, devices, migrations     rows
+
+Neighbours: the accounts server (its published keys only), the environments (over their managed endpoints), the edge
+(through `server`: `authorize_tunnel`, `resolve_host`, and the channels "relay.tunnel" and "relay.hostnames").
+"""
+
+from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
+from doorward.relay.relay import SCHEMA, Relay, create_relay
+from doorward.relay.settings import RateLimits, RelaySettings
+
+__all__ = [
+    "SCHEMA",
+    "EndpointOwner",
+    "RateLimits",
+    "Relay",
+    "RelaySettings",
+    "TunnelAuthorized",
+    "TunnelRefused",
+    "create_relay",
+]

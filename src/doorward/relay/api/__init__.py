@@ -1,0 +1,13 @@
+"""The relay's routes: wire structs in, use case, wire structs out. One file per group of the protocol.
+
+    GET    /health, /.well-known/oauth-{authorization-server,protected-resource}   metadata
+    GET    /, /docs, /openapi.json                                                 documentation
+    GET    /v1/environments, /v1/client/devices                                    client     (account)
+    POST   /v1/client/environment-link-challenges, /v1/client/environment-links    client     (account)
+    DELETE /v1/client/environment-links/{environmentId}                            client     (account)
+    POST   /v1/client/dpop-token                                                   token      (proof + subject token)
+    POST   /v1/environments/{environmentId}/connect, /status                       connect    (DPoP)
+    *      /v1/environments/{environmentId}/services[/{name}]                      services   (environment credential)
+
+`guards` authenticate, `refusals` turn the rooms' exceptions into the protocol's errors. Decides nothing itself.
+"""

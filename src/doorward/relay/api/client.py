@@ -1,0 +1,210 @@
+"""What an account does with its links: list, challenge, link, unlink; and its devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from doorward.relay.api.bodies import json_body
+from doorward.relay.api.guards import Guards
+from doorward.relay.devices.store import DeviceRow, list_of_user
+from doorward.relay.http.routing import Call, Route
+from doorward.relay.limits.service import Limits
+from doorward.relay.links.service import Linked, Links, LinkWish, ListedEnvironment
+from doorward.relay.links.store import Capabilities, LinkRow
+from doorward.relay.services.service import ServiceNames
+from doorward.relay.settings import RelaySettings
+from doorward.relay.users.service import User
+from doorward.store import Database, StoreError
+from doorward.t3_connect import iso, unset_if_none
+from doorward.t3_connect.errors import RelayError, RelayInternal
+from doorward.t3_connect.messages import (
+    Endpoint,
+    EndpointRuntime,
+    EnvironmentEntry,
+    EnvironmentList,
+    LinkChallengeRequest,
+    LinkChallengeResponse,
+    LinkRequest,
+    LinkResponse,
+    Ok,
+    ServiceEntry,
+)
+
+IsConnected = Callable[[str], bool | None]
+"""Whether a tunnel (by its id) is open now; `None` when nobody here knows."""
+
+
+class DeviceNotifications(msgspec.Struct, frozen=True, rename="camel"):
+    enabled: bool
+    notify_on_approval: bool
+    notify_on_input: bool
+    notify_on_completion: bool
+    notify_on_failure: bool
+
+
+class DeviceLiveActivities(msgspec.Struct, frozen=True):
+    enabled: bool
+
+
+class DeviceEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One device, without its push tokens."""
+
+    device_id: str
+    label: str
+    platform: str
+    ios_major_version: int | None
+    app_version: str | None
+    notifications: DeviceNotifications
+    live_activities: DeviceLiveActivities
+    updated_at: str
+
+
+class DeviceList(msgspec.Struct, frozen=True):
+    devices: list[DeviceEntry]
+
+
+class ClientApi:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        database: Database,
+        *,
+        guards: Guards,
+        links: Links,
+        services: ServiceNames,
+        limits: Limits,
+        cloud_mint_public_key: str,
+        is_connected: IsConnected,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._guards = guards
+        self._links = links
+        self._services = services
+        self._limits = limits
+        self._cloud_mint_public_key = cloud_mint_public_key
+        self._is_connected = is_connected
+
+    def routes(self) -> list[Route[Any, Any]]:
+        account = self._guards.account
+        return [
+            Route("GET", "/v1/environments", self.list_environments, account, "The account's linked environments",
+                  response=(EnvironmentList,)),
+            Route("GET", "/v1/client/devices", self.list_devices, account, "The account's mobile devices",
+                  response=(DeviceList,)),
+            Route("POST", "/v1/client/environment-link-challenges", self.challenge, account,
+                  "A challenge for an environment to sign", body=json_body(LinkChallengeRequest),
+                  response=(LinkChallengeResponse,), no_store=True),
+            Route("POST", "/v1/client/environment-links", self.link, account,
+                  "Link the environment that signed a proof", body=json_body(LinkRequest),
+                  response=(LinkResponse,), no_store=True),
+            Route("DELETE", "/v1/client/environment-links/{environmentId}", self.unlink, account,
+                  "End a link", response=(Ok,)),
+        ]  # fmt: skip
+
+    async def list_environments(self, call: Call[User, None]) -> EnvironmentList:
+        listed = await self._links.list(call.principal.user_id)
+        return EnvironmentList(environments=tuple(self._entry(entry) for entry in listed))
+
+    def _entry(self, listed: ListedEnvironment) -> EnvironmentEntry:
+        link = listed.link
+        connected = None if listed.tunnel_id is None else self._is_connected(listed.tunnel_id)
+        return EnvironmentEntry(
+            environment_id=link.environment_id,
+            label=link.label,
+            endpoint=_endpoint(link),
+            linked_at=iso(link.created_at),
+            services=tuple(
+                ServiceEntry(name=name, url=self._services.describe(name).url)
+                for name in listed.service_names
+            ),
+            connected=unset_if_none(connected),
+        )
+
+    async def list_devices(self, call: Call[User, None]) -> DeviceList:
+        rows = await self._database.read(lambda tx: list_of_user(tx, call.principal.user_id))
+        return DeviceList([_device(row) for row in rows if row.platform == "ios"])
+
+    async def challenge(self, call: Call[User, LinkChallengeRequest]) -> LinkChallengeResponse:
+        await self._limits.take(call.principal.user_id, "link_challenges")
+        try:
+            issued = self._links.issue_challenge(call.principal.user_id, _capabilities(call.body))
+        except Exception as error:
+            raise RelayError(RelayInternal(reason="internal_error")) from error
+        return LinkChallengeResponse(challenge=issued.token, expires_at=iso(issued.expires_at))
+
+    async def link(self, call: Call[User, LinkRequest]) -> LinkResponse:
+        await self._limits.take(call.principal.user_id, "links")
+        wish = LinkWish(
+            user_id=call.principal.user_id,
+            proof=call.body.proof,
+            capabilities=_capabilities(call.body),
+            device_id=call.body.device_id,
+        )
+        linked = await self._links.link(wish, call.arrival.origin)
+        return LinkResponse(
+            ok=True,
+            cloud_user_id=call.principal.user_id,
+            environment_id=linked.link.environment_id,
+            endpoint=_endpoint(linked.link),
+            endpoint_runtime=_runtime(linked),
+            relay_issuer=self._settings.origin,
+            environment_credential=linked.credential,
+            cloud_mint_public_key=self._cloud_mint_public_key,
+        )
+
+    async def unlink(self, call: Call[User, None]) -> Ok:
+        try:
+            ended = await self._links.unlink(
+                user_id=call.principal.user_id,
+                environment_id=call.param("environmentId"),
+                origin=call.arrival.origin,
+            )
+        except StoreError as error:
+            raise RelayError(RelayInternal(reason="internal_error")) from error
+        return Ok(ok=ended)
+
+
+def _capabilities(body: LinkChallengeRequest | LinkRequest) -> Capabilities:
+    return Capabilities(
+        body.notifications_enabled, body.live_activities_enabled, body.managed_tunnels_enabled
+    )
+
+
+def _endpoint(link: LinkRow) -> Endpoint:
+    return Endpoint(
+        http_base_url=link.http_base_url, ws_base_url=link.ws_base_url, provider_kind=link.provider_kind
+    )
+
+
+def _runtime(linked: Linked) -> EndpointRuntime | None:
+    provisioned = linked.provisioned
+    if provisioned is None:
+        return None
+    return EndpointRuntime(
+        provider_kind="cloudflare_tunnel",
+        connector_token=provisioned.connector_token,
+        tunnel_id=provisioned.tunnel_id,
+        tunnel_name=provisioned.tunnel_name,
+    )
+
+
+def _device(row: DeviceRow) -> DeviceEntry:
+    preferences = row.preferences
+    return DeviceEntry(
+        device_id=row.device_id,
+        label=row.label,
+        platform=row.platform,
+        ios_major_version=row.ios_major_version,
+        app_version=row.app_version,
+        notifications=DeviceNotifications(
+            preferences.notifications_enabled,
+            preferences.notify_on_approval,
+            preferences.notify_on_input,
+            preferences.notify_on_completion,
+            preferences.notify_on_failure,
+        ),
+        live_activities=DeviceLiveActivities(preferences.live_activities_enabled),
+        updated_at=iso(row.updated_at),
+    )

@@ -1,0 +1,146 @@
+"""Connect to an environment, and ask whether it is there."""
+
+from typing import Any
+
+from doorward.relay.api.bodies import json_body
+from doorward.relay.api.guards import DpopPrincipal, Guards
+from doorward.relay.api.refusals import invalid_dpop
+from doorward.relay.connect.service import Connector, Probed
+from doorward.relay.connect.target import Target
+from doorward.relay.http.routing import Arrival, Call, Route
+from doorward.relay.limits.service import Limits
+from doorward.relay.replay.service import DpopProofs
+from doorward.t3_connect import iso
+from doorward.t3_connect.messages import (
+    ConnectAuthorized,
+    ConnectPending,
+    ConnectRequest,
+    Endpoint,
+    MintPending,
+    StatusResponse,
+)
+from doorward.t3_connect.scopes import ENVIRONMENT_CONNECT, ENVIRONMENT_STATUS
+
+
+class ConnectApi:
+    def __init__(self, *, guards: Guards, proofs: DpopProofs, limits: Limits, connector: Connector) -> None:
+        self._guards = guards
+        self._proofs = proofs
+        self._limits = limits
+        self._connector = connector
+
+    def routes(self) -> list[Route[Any, Any]]:
+        dpop: dict[str, Any] = {"required_headers": ("dpop",), "is_dpop": True}
+        return [
+            Route(
+                "POST",
+                "/v1/environments/{environmentId}/connect",
+                self.connect,
+                self._guards.dpop,
+                "Ask an environment for a credential bound to the caller's key",
+                body=json_body(ConnectRequest),
+                response=(ConnectAuthorized, ConnectPending),
+                no_store=True,
+                **dpop,
+            ),
+            Route(
+                "POST",
+                "/v1/environments/{environmentId}/status",
+                self.status,
+                self._guards.dpop,
+                "Whether an environment answers now",
+                response=(StatusResponse,),
+                **dpop,
+            ),
+        ]
+
+    async def connect(self, call: Call[DpopPrincipal, ConnectRequest]) -> ConnectAuthorized | ConnectPending:
+        token = call.principal.token
+        _require(call.principal, call.param("environmentId"), ENVIRONMENT_CONNECT)
+        if _requested_thumbprint(call.body) != token.thumbprint:
+            raise invalid_dpop()
+        await self._consume_proof(call.arrival, call.principal)
+        minted = await self._connector.connect(
+            user_id=token.user_id,
+            environment_id=call.param("environmentId"),
+            thumbprint=token.thumbprint,
+            device_id=call.body.device_id,
+            client=call.body.client,
+            trace=call.arrival.trace,
+        )
+        answer, endpoint = minted.answer, _endpoint(minted.target)
+        if isinstance(answer, MintPending):
+            return ConnectPending(
+                status="pending_approval",
+                environment_id=minted.target.environment_id,
+                endpoint=endpoint,
+                client_proof_key_thumbprint=answer.client_proof_key_thumbprint,
+                approval_status=answer.approval_status,
+                requested_at=answer.requested_at,
+            )
+        return ConnectAuthorized(
+            environment_id=minted.target.environment_id,
+            endpoint=endpoint,
+            credential=answer.credential,
+            expires_at=answer.expires_at,
+        )
+
+    async def status(self, call: Call[DpopPrincipal, None]) -> StatusResponse:
+        _require(call.principal, call.param("environmentId"), ENVIRONMENT_STATUS)
+        await self._consume_proof(call.arrival, call.principal)
+        probed = await self._connector.probe(
+            user_id=call.principal.token.user_id,
+            environment_id=call.param("environmentId"),
+            trace=call.arrival.trace,
+        )
+        return _status(probed, call.arrival)
+
+    async def _consume_proof(self, arrival: Arrival, principal: DpopPrincipal) -> None:
+        await self._limits.take(principal.token.user_id, "connects")
+        await self._proofs.consume(
+            arrival.headers.get("dpop"),
+            method=arrival.method,
+            url=arrival.url,
+            access_token=principal.text,
+            thumbprint=principal.token.thumbprint,
+        )
+
+
+def _require(principal: DpopPrincipal, environment_id: str, scope: str) -> None:
+    """The token grants this operation at this environment, or it is as if it were not the caller's."""
+    if scope not in principal.token.scopes or not principal.token.is_for(environment_id):
+        raise invalid_dpop()
+
+
+def _requested_thumbprint(body: ConnectRequest) -> str | None:
+    """The key to be authorised, under its present or its older name; `None` when absent or contradictory."""
+    named = {body.client_key_thumbprint, body.client_proof_key_thumbprint} - {None}
+    return named.pop() if len(named) == 1 else None
+
+
+def _endpoint(target: Target) -> Endpoint:
+    return Endpoint(
+        http_base_url=target.http_base_url,
+        ws_base_url=target.ws_base_url,
+        provider_kind="cloudflare_tunnel",
+    )
+
+
+def _status(probed: Probed, arrival: Arrival) -> StatusResponse:
+    endpoint = _endpoint(probed.target)
+    if probed.answer is None:
+        return StatusResponse(
+            environment_id=probed.target.environment_id,
+            endpoint=endpoint,
+            status="offline",
+            checked_at=iso(probed.checked_at),
+            error=probed.error or "",
+            trace_id=arrival.trace.trace_id,
+        )
+    return StatusResponse(
+        environment_id=probed.target.environment_id,
+        endpoint=endpoint,
+        status="online",
+        checked_at=probed.answer.checked_at,
+        descriptor=probed.answer.descriptor,
+    )

@@ -1,0 +1,104 @@
+"""What the edge asks: may this connector open a tunnel, and whose is this host name.
+
+Both answers are read from the rows at the moment of the question, so an unlink is effective at once, on every node.
+"""
+
+import msgspec
+
+from doorward.jose import b64url_decode
+from doorward.relay.endpoints import store
+from doorward.relay.endpoints.rules import normalize_zone
+from doorward.relay.endpoints.tunnel_proof import is_signed_by
+from doorward.relay.services.store import list_active
+from doorward.store import Clock, Database, Tx
+
+
+class TunnelAuthorized(msgspec.Struct, frozen=True, kw_only=True):
+    """The registration behind an accepted connector. `public_key` is the raw Ed25519 key; `account` is opaque."""
+
+    environment_id: str
+    generation: int
+    hostnames: tuple[str, ...]
+    account: str
+    public_key: bytes
+
+
+class TunnelRefused(msgspec.Struct, frozen=True):
+    """`reason` is `unlinked`, `generation_superseded` or `invalid_signature`; asking again will not change it."""
+
+    reason: str
+    message: str
+
+
+class EndpointOwner(msgspec.Struct, frozen=True):
+    environment_id: str
+    account: str
+
+
+_UNLINKED = TunnelRefused("unlinked", "This machine is not linked. Link it again to expose its services.")
+_SUPERSEDED = TunnelRefused(
+    "generation_superseded", "A newer link of this machine replaced this connector's key. Restart the agent."
+)
+_FORGED = TunnelRefused("invalid_signature", "The connector's signature does not match its registered key.")
+
+
+class Tunnels:
+    """Read-only view of the allocations for the edge."""
+
+    def __init__(self, database: Database, *, zone: str, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._zone = normalize_zone(zone)
+
+    async def authorize(
+        self, *, tunnel_id: str, generation: int, token: str
+    ) -> TunnelAuthorized | TunnelRefused:
+        """Whether the connector that signed `token` (typ `doorward-tunnel+jwt`) may serve this tunnel now."""
+
+        def read(tx: Tx) -> tuple[store.AllocationRow | None, tuple[str, ...]]:
+            allocation = store.find_linked_by_tunnel(tx, tunnel_id)
+            return allocation, () if allocation is None else self._hostnames(tx, allocation)
+
+        allocation, hostnames = await self._database.read(read)
+        if allocation is None or not allocation.is_ready or allocation.tunnel_public_key is None:
+            return _UNLINKED
+        if allocation.generation != generation:
+            return _SUPERSEDED
+        public_key = b64url_decode(allocation.tunnel_public_key)
+        if not is_signed_by(public_key, token, now=self._clock() // 1000):
+            return _FORGED
+        return TunnelAuthorized(
+            environment_id=tunnel_id,
+            generation=generation,
+            hostnames=hostnames,
+            account=allocation.user_id,
+            public_key=public_key,
+        )
+
+    async def resolve_host(self, host: str) -> EndpointOwner | None:
+        """The tunnel behind a host name (port ignored), connected or not; `None` for names nobody holds."""
+        hostname = host.rsplit(":", 1)[0].strip().lower().rstrip(".")
+        if not hostname.endswith(f".{self._zone}"):
+            return None
+        label = hostname.removesuffix(f".{self._zone}")
+
+        def read(tx: Tx) -> store.AllocationRow | None:
+            return store.find_linked_by_hostname(tx, hostname) or store.find_linked_by_service(tx, label)
+
+        allocation = await self._database.read(read)
+        if allocation is None or not allocation.is_ready or allocation.tunnel_id is None:
+            return None
+        return EndpointOwner(allocation.tunnel_id, allocation.user_id)
+
+    async def hostnames(self, tunnel_id: str) -> tuple[str, ...]:
+        """Every name that leads to a tunnel now, its API host first; empty when it is not linked."""
+
+        def read(tx: Tx) -> tuple[str, ...]:
+            allocation = store.find_linked_by_tunnel(tx, tunnel_id)
+            return self._hostnames(tx, allocation) if allocation is not None and allocation.is_ready else ()
+
+        return await self._database.read(read)
+
+    def _hostnames(self, tx: Tx, allocation: store.AllocationRow) -> tuple[str, ...]:
+        services = list_active(tx, user_id=allocation.user_id, environment_id=allocation.environment_id)
+        return (allocation.hostname, *(f"{row.name}.{self._zone}" for row in services))

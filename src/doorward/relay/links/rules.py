@@ -1,0 +1,89 @@
+"""Whether a link proof, together with the challenge inside it, makes a link. Pure; times in milliseconds.
+
+The order of the checks is the protocol's: peers and tests rely on which reason wins.
+"""
+
+import msgspec
+
+from doorward.jose import JoseError, peek_claims
+from doorward.relay.endpoints.rules import is_loopback_origin
+from doorward.relay.links.errors import LinkProofExpired, LinkProofInvalid
+from doorward.relay.links.store import Capabilities
+from doorward.relay.tokens.link_challenge import verify_link_challenge
+from doorward.relay.tokens.rules import InvalidToken, TokenSigner
+from doorward.t3_connect import claims, environment_issuer, is_secure_endpoint, verify_t3_jwt
+
+MAX_DATE_MS = 8_640_000_000_000_000
+"""The last moment an ECMAScript date can hold; a proof that expires later is malformed to every peer."""
+
+SCOPE_TUNNELS = "managed_tunnels"
+SCOPE_ACTIVITY = "agent_activity_notifications"
+
+
+class VerifiedLinkProof(msgspec.Struct, frozen=True):
+    """An environment's word and the challenge it answers. Their ids are not yet consumed."""
+
+    proof: claims.LinkProofClaims
+    challenge: claims.LinkChallengeClaims
+
+
+def verify_link_proof(
+    token: str, *, user_id: str, wanted: Capabilities, signer: TokenSigner, now: int
+) -> VerifiedLinkProof:
+    """Raises `LinkProofExpired` or `LinkProofInvalid`.
+
+    The key inside the payload verifies the payload: the proof shows possession, and trust in that key begins with
+    this link, which the account asked for by its challenge.
+    """
+    try:
+        unverified = peek_claims(token, claims.LinkProofClaims)
+    except JoseError as error:
+        raise LinkProofInvalid("invalid_signature_or_scope") from error
+    if unverified.exp * 1000 <= now:
+        raise LinkProofExpired
+    try:
+        proof = verify_t3_jwt(
+            token,
+            unverified.environment_public_key,
+            claims=claims.LinkProofClaims,
+            typ=claims.TYP_LINK_PROOF,
+            issuer=environment_issuer(unverified.environment_id),
+            audience=signer.issuer,
+            now=now // 1000,
+        )
+    except JoseError as error:
+        raise LinkProofInvalid("invalid_signature_or_scope") from error
+    if not _covers(proof, wanted):
+        raise LinkProofInvalid("invalid_signature_or_scope")
+    if proof.descriptor.environment_id != proof.environment_id:
+        raise LinkProofInvalid("descriptor_mismatch")
+    try:
+        challenge = verify_link_challenge(
+            proof.challenge, user_id=user_id, wanted=wanted, signer=signer, now=now // 1000
+        )
+    except InvalidToken as error:
+        raise LinkProofInvalid("challenge_invalid") from error
+    if proof.exp * 1000 > MAX_DATE_MS:
+        raise LinkProofInvalid("invalid_signature_or_scope")
+    return VerifiedLinkProof(proof, challenge)
+
+
+def _covers(proof: claims.LinkProofClaims, wanted: Capabilities) -> bool:
+    """Whether the environment itself agreed to everything the account asks for."""
+    activity = wanted.notifications_enabled or wanted.live_activities_enabled
+    return (
+        proof.sub == proof.environment_id
+        and (not wanted.managed_tunnels_enabled or SCOPE_TUNNELS in proof.scopes)
+        and (not activity or SCOPE_ACTIVITY in proof.scopes)
+    )
+
+
+def check_local_origin(host: str, port: int) -> None:
+    if not is_loopback_origin(host, port):
+        raise LinkProofInvalid("origin_not_allowed")
+
+
+def check_endpoint_is_secure(http_base_url: str, ws_base_url: str) -> None:
+    """https and wss, or their plain forms for names that never leave this machine."""
+    if not is_secure_endpoint(http_base_url, ws_base_url):
+        raise LinkProofInvalid("endpoint_not_secure")

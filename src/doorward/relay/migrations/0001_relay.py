@@ -1,0 +1,152 @@
+"""The relay's tables: links, endpoint allocations, credentials, service names, devices, replay, rates, keys, audit.
+
+Column names follow the T3 Connect relay where it has the table; the CHECK constraints, which it lacks, make
+an unknown value impossible to store, so that no reader ever has to guess what one means.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = (
+    """
+    CREATE TABLE relay_environment_links (
+        user_id TEXT NOT NULL,
+        environment_id TEXT NOT NULL,
+        environment_label TEXT NOT NULL DEFAULT 'T3 Environment',
+        environment_public_key TEXT NOT NULL,
+        endpoint_http_base_url TEXT NOT NULL,
+        endpoint_ws_base_url TEXT NOT NULL,
+        endpoint_provider_kind TEXT NOT NULL
+            CHECK (endpoint_provider_kind IN ('manual', 'cloudflare_tunnel', 't3_relay')),
+        notifications_enabled BOOLEAN NOT NULL DEFAULT TRUE,
+        live_activities_enabled BOOLEAN NOT NULL DEFAULT TRUE,
+        managed_tunnels_enabled BOOLEAN NOT NULL DEFAULT FALSE,
+        created_by_device_id TEXT,
+        revoked_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, environment_id)
+    )
+    """,
+    "CREATE INDEX relay_environment_links_environment ON relay_environment_links (environment_id, revoked_at)",
+    # `tunnel_id` and `hostname` outlive an unlink: the generation must never run backwards, or an edge that
+    # fenced generation 7 would refuse the tunnel of a new link at generation 1.
+    """
+    CREATE TABLE relay_managed_endpoint_allocations (
+        user_id TEXT NOT NULL,
+        environment_id TEXT NOT NULL,
+        hostname TEXT NOT NULL UNIQUE,
+        tunnel_name TEXT NOT NULL UNIQUE,
+        tunnel_id TEXT UNIQUE,
+        dns_record_id TEXT,
+        ready_at BIGINT,
+        generation BIGINT NOT NULL DEFAULT 0 CHECK (generation >= 0),
+        tunnel_public_key TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, environment_id)
+    )
+    """,
+    """
+    CREATE INDEX relay_managed_endpoint_allocations_environment
+        ON relay_managed_endpoint_allocations (environment_id)
+    """,
+    """
+    CREATE TABLE relay_environment_credentials (
+        credential_id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        environment_id TEXT NOT NULL,
+        environment_public_key TEXT NOT NULL,
+        credential_hash TEXT NOT NULL UNIQUE,
+        revoked_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE INDEX relay_environment_credentials_key
+        ON relay_environment_credentials (environment_id, environment_public_key, revoked_at)
+    """,
+    """
+    CREATE TABLE relay_service_names (
+        name TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        environment_id TEXT NOT NULL,
+        released_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX relay_service_names_environment ON relay_service_names (user_id, environment_id, released_at)",
+    """
+    CREATE TABLE relay_mobile_devices (
+        user_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        label TEXT NOT NULL DEFAULT 'iOS device',
+        platform TEXT NOT NULL CHECK (platform IN ('ios', 'android')),
+        ios_major_version INTEGER,
+        app_version TEXT,
+        aps_environment TEXT CHECK (aps_environment IN ('sandbox', 'production')),
+        push_token TEXT UNIQUE,
+        push_to_start_token TEXT UNIQUE,
+        preferences_json TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, device_id)
+    )
+    """,
+    """
+    CREATE TABLE relay_dpop_proofs (
+        thumbprint TEXT NOT NULL,
+        jti TEXT NOT NULL,
+        iat BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        PRIMARY KEY (thumbprint, jti)
+    )
+    """,
+    "CREATE INDEX relay_dpop_proofs_expiry ON relay_dpop_proofs (expires_at)",
+    """
+    CREATE TABLE relay_rate_windows (
+        subject TEXT NOT NULL,
+        bucket TEXT NOT NULL,
+        window_start BIGINT NOT NULL,
+        requests INTEGER NOT NULL,
+        PRIMARY KEY (subject, bucket, window_start)
+    )
+    """,
+    "CREATE INDEX relay_rate_windows_start ON relay_rate_windows (window_start)",
+    """
+    CREATE TABLE relay_signing_keys (
+        name TEXT PRIMARY KEY,
+        sealed_private_key TEXT NOT NULL,
+        created_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE relay_audit (
+        id TEXT PRIMARY KEY,
+        at BIGINT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        object TEXT NOT NULL,
+        source TEXT NOT NULL,
+        trace_id TEXT NOT NULL,
+        detail TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX relay_audit_at ON relay_audit (at)",
+)
+
+
+def upgrade() -> None:
+    for statement in TABLES:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Restore the backup taken before the upgrade: links cannot be un-made by SQL.")

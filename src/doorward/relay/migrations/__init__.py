@@ -1,0 +1,1 @@
+"""Alembic revisions of the relay's tables, oldest first."""

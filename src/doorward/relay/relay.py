@@ -1,0 +1,151 @@
+"""Putting the relay together."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from doorward.outbound import Outbound
+from doorward.relay.api.client import ClientApi
+from doorward.relay.api.connect import ConnectApi
+from doorward.relay.api.documentation import DocumentationApi
+from doorward.relay.api.guards import Guards
+from doorward.relay.api.metadata import MetadataApi
+from doorward.relay.api.refusals import to_relay_error
+from doorward.relay.api.services import ServicesApi
+from doorward.relay.api.token import TokenApi
+from doorward.relay.connect.service import Connector
+from doorward.relay.credentials.service import Credentials
+from doorward.relay.endpoints.embedded import EmbeddedProvider
+from doorward.relay.endpoints.manual import ManualProvider
+from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused, Tunnels
+from doorward.relay.http.app import RelayApp
+from doorward.relay.limits import store as limit_store
+from doorward.relay.limits.service import WINDOW_MS, Limits
+from doorward.relay.links.service import Links
+from doorward.relay.replay import store as replay_store
+from doorward.relay.replay.service import DpopProofs
+from doorward.relay.services.service import ServiceNames
+from doorward.relay.settings import RelaySettings
+from doorward.relay.tokens.mint_key import load_mint_key
+from doorward.relay.tokens.rules import TokenSigner
+from doorward.relay.users.service import Users
+from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
+
+logger = logging.getLogger("doorward.relay")
+
+SCHEMA = Schema("relay", "doorward.relay.migrations")
+PRUNE_INTERVAL_S = 300.0
+
+
+class Relay:
+    """A running relay: `app` is the ASGI application, the methods are what the edge asks.
+
+    `is_connected` may be set to a function from tunnel id to "is open now"; until then the list of environments
+    does not say.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        database: Database,
+        signer: TokenSigner,
+        outbound: Outbound,
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self.is_connected: Callable[[str], bool | None] = lambda _tunnel_id: None
+        self._database = database
+        self._clock = clock
+        self._pruning: asyncio.Task[None] | None = None
+        self._tunnels = Tunnels(database, zone=settings.zone, clock=clock)
+        provider = EmbeddedProvider(settings) if settings.provider == "embedded" else ManualProvider()
+        users = Users(settings, database, outbound, clock)
+        guards = Guards(users, Credentials(database), signer, clock)
+        proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
+        limits = Limits(settings.rate_limits, database, clock)
+        services = ServiceNames(settings, database, clock)
+        client = ClientApi(
+            settings,
+            database,
+            guards=guards,
+            links=Links(settings, database, signer, provider, clock),
+            services=services,
+            limits=limits,
+            cloud_mint_public_key=signer.public_key_pem,
+            is_connected=lambda tunnel_id: self.is_connected(tunnel_id),
+        )
+        connector = Connector(settings, database, signer, outbound, clock)
+        routes = [
+            *MetadataApi(settings, database).routes(),
+            *client.routes(),
+            *TokenApi(users=users, proofs=proofs, limits=limits, signer=signer, clock=clock).routes(),
+            *ConnectApi(guards=guards, proofs=proofs, limits=limits, connector=connector).routes(),
+            *ServicesApi(guards=guards, services=services).routes(),
+        ]
+        self.app = RelayApp(
+            [*routes, *DocumentationApi(routes, issuer=settings.issuer).routes()],
+            issuer=settings.issuer,
+            max_parameter=settings.max_path_parameter,
+            deadline=settings.request_deadline,
+            translate=to_relay_error,
+        )
+
+    async def authorize_tunnel(
+        self, *, environment_id: str, generation: int, token: str
+    ) -> TunnelAuthorized | TunnelRefused:
+        """Whether the connector that signed `token` may open this tunnel now.
+
+        `environment_id` is the connector token's: the tunnel's id, unique per account and environment.
+        """
+        return await self._tunnels.authorize(tunnel_id=environment_id, generation=generation, token=token)
+
+    async def resolve_host(self, host: str) -> EndpointOwner | None:
+        """The tunnel behind a public host name, connected or not."""
+        return await self._tunnels.resolve_host(host)
+
+    async def hostnames(self, environment_id: str) -> tuple[str, ...]:
+        """Every public host name of a tunnel, for the edge to reload after "relay.hostnames"."""
+        return await self._tunnels.hostnames(environment_id)
+
+    async def start(self) -> None:
+        """Begin the background job: every five minutes, forget proofs and rate windows past their use."""
+        self._pruning = asyncio.create_task(self._prune_forever())
+
+    async def stop(self) -> None:
+        if self._pruning is not None:
+            self._pruning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pruning
+            self._pruning = None
+
+    async def prune(self) -> None:
+        now = self._clock()
+
+        def write(tx: Tx) -> None:
+            replay_store.prune(tx, now=now)
+            limit_store.prune(tx, before=now - 2 * WINDOW_MS)
+
+        await self._database.write(write)
+
+    async def _prune_forever(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_INTERVAL_S)
+            try:
+                await self.prune()
+            except StoreError as error:
+                # The next round deletes what this one could not.
+                logger.warning("Pruning failed: %s", error.code)
+
+
+async def create_relay(
+    settings: RelaySettings,
+    database: Database,
+    *,
+    sealer: Sealer,
+    outbound: Outbound,
+    clock: Clock = system_clock,
+) -> Relay:
+    """A relay over an open database whose `SCHEMA` is up to date. Raises `SealBroken` for a wrong key file."""
+    key = await load_mint_key(database, sealer, clock)
+    return Relay(settings, database, TokenSigner(key, settings.issuer), outbound, clock)

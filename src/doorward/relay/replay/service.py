@@ -1,0 +1,55 @@
+"""Checking a DPoP proof and using it up."""
+
+from doorward.jose import DpopError, DpopProof, verify_dpop_proof
+from doorward.relay.replay import store
+from doorward.relay.replay.rules import dpop_expiry_ms
+from doorward.store import Clock, Database, Tx
+
+
+class ProofRefused(Exception):
+    """The request's proof of possession does not hold; `code` is the failing check, or `replayed`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class DpopProofs:
+    def __init__(self, database: Database, clock: Clock, *, signature_before_time: bool = True) -> None:
+        self._database = database
+        self._clock = clock
+        self._signature_before_time = signature_before_time
+
+    async def consume(
+        self,
+        header: str | None,
+        *,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        thumbprint: str | None = None,
+    ) -> DpopProof:
+        """The proof, verified and from now on refused. Raises `ProofRefused`; nothing is stored of a bad proof."""
+        now = self._clock()
+        try:
+            proof = verify_dpop_proof(
+                header,
+                method=method,
+                url=url,
+                now=now // 1000,
+                access_token=access_token,
+                expected_thumbprint=thumbprint,
+                signature_before_time=self._signature_before_time,
+            )
+        except DpopError as error:
+            raise ProofRefused(error.code) from error
+        expires_at = dpop_expiry_ms(iat=proof.iat, now=now)
+
+        def write(tx: Tx) -> bool:
+            return store.consume(
+                tx, owner=proof.thumbprint, jti=proof.jti, iat=proof.iat, expires_at=expires_at, now=now
+            )
+
+        if not await self._database.write(write):
+            raise ProofRefused("replayed")
+        return proof

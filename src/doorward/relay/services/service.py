@@ -1,0 +1,101 @@
+"""Claiming, freeing and listing the names of one environment's services."""
+
+from typing import Literal
+
+import msgspec
+
+from doorward.relay.audit.store import Origin, record
+from doorward.relay.credentials.store import CredentialOwner
+from doorward.relay.endpoints import store as endpoint_store
+from doorward.relay.endpoints.embedded import urls_of
+from doorward.relay.endpoints.rules import normalize_zone
+from doorward.relay.services import store
+from doorward.relay.services.rules import check_name, may_claim
+from doorward.relay.settings import RelaySettings
+from doorward.store import Clock, Database, Tx
+
+
+class NamedService(msgspec.Struct, frozen=True):
+    """`url` ends with a slash."""
+
+    name: str
+    hostname: str
+    url: str
+
+
+class NameRefused(Exception):
+    """`reason` says why the name cannot be claimed."""
+
+    def __init__(self, reason: Literal["name_taken", "name_reserved", "name_invalid"]) -> None:
+        super().__init__(reason)
+        self.reason: Literal["name_taken", "name_reserved", "name_invalid"] = reason
+
+
+class ServiceNames:
+    def __init__(self, settings: RelaySettings, database: Database, clock: Clock) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+
+    def describe(self, name: str) -> NamedService:
+        hostname = f"{name}.{normalize_zone(self._settings.zone)}"
+        return NamedService(name, hostname, urls_of(hostname, self._settings).http)
+
+    async def claim(self, owner: CredentialOwner, name: str, origin: Origin) -> NamedService:
+        """Take a name, or keep it. Raises `NameRefused`.
+
+        One serialisable transaction reads and writes: of two claims of a free name, one finds the other's row.
+        """
+        wrong = check_name(name)
+        if wrong is not None:
+            raise NameRefused(wrong)
+        now = self._clock()
+
+        def write(tx: Tx) -> bool:
+            row = store.find(tx, name)
+            if not may_claim(row, user_id=owner.user_id, environment_id=owner.environment_id, now=now):
+                return False
+            if row is None or row.released_at is not None:
+                store.claim(tx, name, user_id=owner.user_id, environment_id=owner.environment_id, now=now)
+                self._changed(tx, owner, "service_name.claimed", name, origin, now)
+            return True
+
+        if not await self._database.write(write):
+            raise NameRefused("name_taken")
+        return self.describe(name)
+
+    async def release(self, owner: CredentialOwner, name: str, origin: Origin) -> bool:
+        """Free a name, if it is this environment's; its account keeps the right to it for 90 days."""
+        now = self._clock()
+
+        def write(tx: Tx) -> bool:
+            released = store.release(
+                tx, name, user_id=owner.user_id, environment_id=owner.environment_id, now=now
+            )
+            if released:
+                self._changed(tx, owner, "service_name.released", name, origin, now)
+            return released
+
+        return await self._database.write(write)
+
+    async def list(self, owner: CredentialOwner) -> list[NamedService]:
+        rows = await self._database.read(
+            lambda tx: store.list_active(tx, user_id=owner.user_id, environment_id=owner.environment_id)
+        )
+        return [self.describe(row.name) for row in rows]
+
+    def _changed(
+        self, tx: Tx, owner: CredentialOwner, action: str, name: str, origin: Origin, now: int
+    ) -> None:
+        record(
+            tx,
+            at=now,
+            actor=f"t3-env:{owner.environment_id}",
+            action=action,
+            object_id=name,
+            origin=origin,
+            detail={"account": owner.user_id},
+        )
+        allocation = endpoint_store.find(tx, user_id=owner.user_id, environment_id=owner.environment_id)
+        if allocation is not None and allocation.tunnel_id is not None:
+            tx.notify("relay.hostnames", allocation.tunnel_id)

@@ -1,0 +1,70 @@
+"""What an operator decides about a relay."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from doorward.jose import normalize_url
+from doorward.t3_connect import normalize_issuer
+
+ProviderName = Literal["embedded", "manual"]
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests one account may make per minute; the next one is answered 429."""
+
+    link_challenges: int = 60
+    links: int = 60
+    token_exchanges: int = 240
+    connects: int = 240
+
+
+class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one relay.
+
+    `origin` is the public origin: issuer and audience of every token, and the base of every DPoP `htu`. It is
+    never taken from a request header. `zone` is the DNS zone of the machines' names and differs from the
+    relay's own domain. Durations are seconds.
+
+    `environment_timeout` stays below `request_deadline`, so that a slow environment is reported by the typed
+    504 and not by the blunt deadline; both stay below the 10 s after which clients give up.
+
+    `strict_base` serves the original relay's answers where later relays changed them: a pending approval is
+    told even to a client that sent no `client`, environment errors on connect are `endpoint_request_failed`,
+    a publish-only link still needs a secure endpoint, and path parameters end at 100 characters.
+    """
+
+    origin: str
+    zone: str
+    edge_url: str
+    accounts_issuer: str
+    jwks_url: str
+    stage: str = "local"
+    endpoint_scheme: Literal["http", "https"] = "https"
+    endpoint_port: int | None = None
+    jwt_audience: str = "t3-code-relay"
+    oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
+    gate_client_id: str = "doorward-gate"
+    cli_client_id: str = "doorward-cli"
+    provider: ProviderName = "embedded"
+    strict_base: bool = False
+    request_deadline: float = 9.0
+    environment_timeout: float = 8.0
+    rate_limits: RateLimits = RateLimits()
+
+    def __post_init__(self) -> None:
+        if self.environment_timeout >= self.request_deadline:
+            raise ValueError("environment_timeout must be below request_deadline.")
+        if urlsplit(self.issuer).path or not urlsplit(self.issuer).netloc:
+            raise ValueError(f"The relay's origin {self.origin!r} must be an origin, without a path.")
+        normalize_url(self.issuer)
+
+    @property
+    def issuer(self) -> str:
+        """The normalised origin: `iss` and `aud` of everything this relay signs."""
+        return normalize_issuer(self.origin)
+
+    @property
+    def max_path_parameter(self) -> int:
+        return 100 if self.strict_base else 512

@@ -1,0 +1,190 @@
+"""A relay, an accounts server and an environment on loopback, and a client that speaks to the relay."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from doorward.jose import PrivateKey, create_dpop_proof, generate_key
+from doorward.outbound import Outbound
+from doorward.relay import Relay, RelaySettings, create_relay
+from doorward.store import Database, Sealer
+from tests.conftest import ClockForTests
+from tests.relay.foreign import AccountsServer, Environment
+from tests.relay.servers import listen, serve
+
+ALL = {"notificationsEnabled": True, "liveActivitiesEnabled": True, "managedTunnelsEnabled": True}
+PUBLISH_ONLY = {**ALL, "managedTunnelsEnabled": False}
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+
+
+class World:
+    """`origin` is the relay's; requests go there over a real socket."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        database: Database,
+        accounts: AccountsServer,
+        environment: Environment,
+        clock: ClockForTests,
+        http: httpx.AsyncClient,
+        port: int,
+    ) -> None:
+        self.relay = relay
+        self.database = database
+        self.accounts = accounts
+        self.environment = environment
+        self.clock = clock
+        self.http = http
+        self.port = port
+        self.device: PrivateKey = generate_key("ES256")
+
+    @property
+    def origin(self) -> str:
+        return self.relay.settings.issuer
+
+    def bearer(self, user_id: str = "user_alice") -> dict[str, str]:
+        return {"authorization": f"Bearer {self.accounts.session(user_id)}"}
+
+    async def challenge(self, user_id: str = "user_alice", **flags: bool) -> str:
+        response = await self.http.post(
+            "/v1/client/environment-link-challenges", json={**ALL, **flags}, headers=self.bearer(user_id)
+        )
+        assert response.status_code == 200, response.text
+        return str(response.json()["challenge"])
+
+    async def post_link(self, proof: str, user_id: str = "user_alice", **changes: Any) -> httpx.Response:
+        return await self.http.post(
+            "/v1/client/environment-links",
+            json={**ALL, "proof": proof, **changes},
+            headers=self.bearer(user_id),
+        )
+
+    async def link(
+        self, user_id: str = "user_alice", *, environment: Environment | None = None, **flags: bool
+    ) -> dict[str, Any]:
+        who = environment or self.environment
+        response = await self.post_link(
+            who.link_proof(await self.challenge(user_id, **flags)), user_id, **flags
+        )
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def proof(self, method: str, path: str, *, token: str | None = None, **changes: Any) -> str:
+        key: PrivateKey = changes.pop("key", self.device)
+        url = changes.pop("url", self.origin + path)
+        now: int = changes.pop("now", self.clock() // 1000)
+        return create_dpop_proof(key, method=method, url=url, now=now, access_token=token, **changes)
+
+    def exchange_form(self, **changes: str) -> dict[str, str]:
+        return {
+            "grant_type": EXCHANGE,
+            "subject_token": self.accounts.session(),
+            "subject_token_type": JWT,
+            "requested_token_type": ACCESS_TOKEN,
+            "resource": self.origin,
+            "scope": "environment:status environment:connect",
+            "client_id": "t3-web",
+            **changes,
+        }
+
+    async def exchange(self, proof: str | None = None, **changes: str) -> httpx.Response:
+        return await self.http.post(
+            "/v1/client/dpop-token",
+            data=self.exchange_form(**changes),
+            headers={"dpop": proof or self.proof("POST", "/v1/client/dpop-token")},
+        )
+
+    async def token(self, **changes: str) -> str:
+        response = await self.exchange(**changes)
+        assert response.status_code == 200, response.text
+        return str(response.json()["access_token"])
+
+    def dpop_headers(self, token: str, path: str, **changes: Any) -> dict[str, str]:
+        return {"authorization": f"DPoP {token}", "dpop": self.proof("POST", path, token=token, **changes)}
+
+    async def connect(
+        self, token: str | None = None, *, environment_id: str = "env-1", body: Any = None, **proof: Any
+    ) -> httpx.Response:
+        token = token or await self.token()
+        path = f"/v1/environments/{environment_id}/connect"
+        if body is None:
+            body = {"clientProofKeyThumbprint": self.device.public.thumbprint, "client": {"label": "Phone"}}
+        return await self.http.post(path, json=body, headers=self.dpop_headers(token, path, **proof))
+
+    async def status(self, token: str | None = None, *, environment_id: str = "env-1") -> httpx.Response:
+        token = token or await self.token()
+        path = f"/v1/environments/{environment_id}/status"
+        return await self.http.post(path, headers=self.dpop_headers(token, path))
+
+    async def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+        return await self.database.read(lambda tx: tx.fetch_all(sql, params))
+
+    async def execute(self, sql: str, *params: object) -> None:
+        await self.database.write(lambda tx: tx.execute(sql, params))
+
+
+@contextlib.asynccontextmanager
+async def open_world(
+    database: Database, clock: ClockForTests, folder: Path, **changes: Any
+) -> AsyncIterator[World]:
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [stack.enter_context(contextlib.closing(listen())) for _ in range(3)]
+        yield await _start(database, clock, folder, stack, sockets, changes)
+
+
+async def _start(
+    database: Database,
+    clock: ClockForTests,
+    folder: Path,
+    stack: contextlib.AsyncExitStack,
+    sockets: list[socket.socket],
+    changes: dict[str, Any],
+) -> World:
+    relay_socket, accounts_socket, environment_socket = sockets
+    accounts = AccountsServer(f"http://accounts.localhost:{_port(accounts_socket)}", clock)
+    origin = changes.pop("origin", f"http://relay.localhost:{_port(relay_socket)}")
+    settings = RelaySettings(
+        **{
+            "origin": origin,
+            "zone": "env.localhost",
+            "edge_url": f"http://edge.localhost:{_port(relay_socket)}",
+            "accounts_issuer": accounts.origin,
+            "jwks_url": f"{accounts.origin}/.well-known/jwks.json",
+            "endpoint_scheme": "http",
+            "endpoint_port": _port(environment_socket),
+            **changes,
+        }
+    )
+    environment = Environment(settings.issuer, clock)
+    outbound = Outbound()
+    relay = await create_relay(
+        settings, database, sealer=Sealer.from_file(folder / "kek"), outbound=outbound, clock=clock
+    )
+    for app, listener in (
+        (relay.app, relay_socket),
+        (accounts.app, accounts_socket),
+        (environment.app, environment_socket),
+    ):
+        await stack.enter_async_context(serve(app, listener))
+    stack.push_async_callback(outbound.close)
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
+    )
+    return World(relay, database, accounts, environment, clock, http, _port(relay_socket))
+
+
+def decode(body: bytes) -> Any:
+    return msgspec.json.decode(body)
+
+
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
