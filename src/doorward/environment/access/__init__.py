@@ -3,6 +3,16 @@
 `rules.refusal` is asked by every route and by the control socket; nothing else decides.
 """
 
-from doorward.environment.access.rules import MACHINE, Action, Actor, Door, NotAllowed, Refusal, Role, refusal, require
+from doorward.environment.access.rules import (
+    MACHINE,
+    Action,
+    Actor,
+    Door,
+    NotAllowed,
+    Refusal,
+    Role,
+    refusal,
+    require,
+)
 
 __all__ = ["MACHINE", "Action", "Actor", "Door", "NotAllowed", "Refusal", "Role", "refusal", "require"]

@@ -1,11 +1,13 @@
 """The table of who may do what. Pure: an actor, an action, and an answer.
 
-Three doors lead in, and the door is a fact of which listener took the request, never of an address:
+Four doors lead in, and the door is a fact of which listener took the request, never of an address:
 
     machine    the control socket and the CLI: whoever owns the files. Everything.
     loopback   the page on this machine, with a session from a one-time link. Everything its scopes allow.
     tunnel     everything from outside. A device approved as administrator may do four things, and only
                where the owner turned remote administration on; everybody else nothing at all here.
+    elsewhere  the machine's own listener under another name, or asked by a page of another origin: a name
+               that was rebound, a network address, a foreign site. Nothing of this table.
 
 An account alone has no door: being signed in grants no action of this table.
 """
@@ -15,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-Door = Literal["machine", "loopback", "tunnel"]
+Door = Literal["machine", "loopback", "tunnel", "elsewhere"]
 Role = Literal["standard", "administrator"]
 
 
@@ -44,9 +46,7 @@ class Action(Enum):
 
 #: What an administrator device may do from outside. Granting administrator, switching to `account`
 #: and unlinking are not here and never will be: they need the machine itself.
-REMOTE_ADMINISTRATION = frozenset(
-    {Action.SEE_DEVICES, Action.APPROVE_STANDARD, Action.REJECT, Action.REVOKE}
-)
+REMOTE_ADMINISTRATION = frozenset({Action.SEE_DEVICES, Action.APPROVE_STANDARD, Action.REJECT, Action.REVOKE})
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

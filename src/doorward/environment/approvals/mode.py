@@ -7,7 +7,8 @@ Nothing stored means `account`, as in T3 Code, but only on a machine that never 
 `client-approval` when the environment is made, and a mode that has vanished since is unreadable.
 """
 
-from typing import Literal, cast
+from contextlib import suppress
+from typing import Literal
 
 from doorward.environment.keys import SecretExists, SecretStore, SecretStoreFailed, names
 
@@ -44,7 +45,7 @@ class SecurityModes:
             raise SecurityModeUnreadable("Invalid Connect security mode: not text.") from error
         if text not in SECURITY_MODES:
             raise SecurityModeUnreadable(f"Invalid Connect security mode: {text[:_SHOWN_CHARACTERS]}")
-        return cast(SecurityMode, text)
+        return text
 
     def write(self, mode: SecurityMode) -> None:
         """Store a mode without reading the old one: this is how an unreadable one is repaired.
@@ -58,8 +59,6 @@ class SecurityModes:
         """Store the first mode of a new environment; does nothing on one that ever stored a mode."""
         if self._secrets.get(names.SECURITY_MODE_STORED) is not None:
             return
-        try:
+        with suppress(SecretExists):  # a crash between the two files, or a mode set by hand: it stands
             self._secrets.create(names.SECURITY_MODE, mode.encode())
-        except SecretExists:
-            pass  # a crash between the two files, or a mode set by hand: it stands
         self._secrets.set(names.SECURITY_MODE_STORED, b"true")

@@ -1,9 +1,9 @@
 """The state machine of a device's key (connect-environment §4.4). Pure: a row, an event, a time; the next row.
 
-           request                approve               reject
-    (new) ────────► pending ────────────► approved ◄──────────── rejected
-                       └────────────────────┴──── reject ─────────►│
-    revoke: any state becomes invisible; only a new request brings the key back, as pending.
+       request                approve               reject
+(new) ────────► pending ────────────► approved ◄──────────── rejected
+                   └────────────────────┴──── reject ─────────►│
+revoke: any state becomes invisible; only a new request brings the key back, as pending.
 """
 
 from typing import Literal

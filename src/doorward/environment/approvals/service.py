@@ -170,9 +170,14 @@ class Approvals:
                     async with asyncio.timeout(timeout_seconds):
                         async for payload in payloads:
                             event = read_event(payload)
-                            concerns = event is None or isinstance(event, ModeChanged) or (
-                                isinstance(event, ClientChanged) and event.client.thumbprint == thumbprint
-                            ) or (isinstance(event, ClientRemoved) and event.thumbprint == thumbprint)
+                            concerns = (
+                                event is None
+                                or isinstance(event, ModeChanged)
+                                or (
+                                    isinstance(event, ClientChanged) and event.client.thumbprint == thumbprint
+                                )
+                                or (isinstance(event, ClientRemoved) and event.thumbprint == thumbprint)
+                            )
                             if concerns and (status := await self.status(thumbprint)) != seen:
                                 return status
                 except TimeoutError:

@@ -34,7 +34,12 @@ class Audit:
             )
             return [
                 AuditEntry(
-                    happened_at=row[0], actor=row[1], came_from=row[2], action=row[3], object=row[4], detail=row[5]
+                    happened_at=row[0],
+                    actor=row[1],
+                    came_from=row[2],
+                    action=row[3],
+                    object=row[4],
+                    detail=row[5],
                 )
                 for row in rows
             ]

@@ -52,9 +52,13 @@ class Keys:
             key = PrivateKey.from_pem(pair.private_key.strip(), alg="EdDSA")
             public = PublicKey.from_pem(pair.public_key.strip(), alg="EdDSA")
         except (msgspec.MsgspecError, JoseError, ValueError) as error:
-            raise SecretStoreFailed(f"The secret {names.LINK_KEY_PAIR} is not an Ed25519 key pair.") from error
+            raise SecretStoreFailed(
+                f"The secret {names.LINK_KEY_PAIR} is not an Ed25519 key pair."
+            ) from error
         if public.thumbprint != key.public.thumbprint:
-            raise SecretStoreFailed(f"The two halves of the secret {names.LINK_KEY_PAIR} do not belong together.")
+            raise SecretStoreFailed(
+                f"The two halves of the secret {names.LINK_KEY_PAIR} do not belong together."
+            )
         return key
 
     def _first_pair(self) -> bytes:

@@ -42,7 +42,13 @@ class _Refreshed(msgspec.Struct):
 
 class CliTokens:
     def __init__(
-        self, secrets: SecretStore, clock: Clock, outbound: Outbound, *, accounts_origin: str | None, client_id: str
+        self,
+        secrets: SecretStore,
+        clock: Clock,
+        outbound: Outbound,
+        *,
+        accounts_origin: str | None,
+        client_id: str,
     ) -> None:
         self._secrets = secrets
         self._clock = clock

@@ -11,7 +11,14 @@ LIFETIME_SECONDS = 300
 
 
 def sign_link_proof(
-    key: PrivateKey, *, challenge: str, relay_issuer: str, descriptor: Descriptor, endpoint: Endpoint, origin: Origin, now: int
+    key: PrivateKey,
+    *,
+    challenge: str,
+    relay_issuer: str,
+    descriptor: Descriptor,
+    endpoint: Endpoint,
+    origin: Origin,
+    now: int,
 ) -> str:
     """A `t3-env-link+jwt` for five minutes; `now` in ms."""
     issued_at = now // 1000

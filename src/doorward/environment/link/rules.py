@@ -8,7 +8,12 @@ from doorward.t3_connect.messages import Endpoint, Origin
 
 
 def require_local_request(
-    *, host: str | None, forwarded_host: str | None, forwarded_proto: str | None, endpoint: Endpoint, origin: Origin
+    *,
+    host: str | None,
+    forwarded_host: str | None,
+    forwarded_proto: str | None,
+    endpoint: Endpoint,
+    origin: Origin,
 ) -> None:
     """Raises LinkRefused unless the request names a loopback host and port that are also the proof's origin.
 

@@ -40,7 +40,12 @@ class Link:
     """Raises LinkRefused, ConnectorRefused, NotAllowed."""
 
     def __init__(
-        self, database: Database, clock: Clock, secrets: SecretStore, modes: SecurityModes, supervisor: Supervisor
+        self,
+        database: Database,
+        clock: Clock,
+        secrets: SecretStore,
+        modes: SecurityModes,
+        supervisor: Supervisor,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -151,7 +156,9 @@ class Link:
                 self._secrets.set(names.RELAY_URL, relay_url.encode())
                 self._secrets.set(names.RELAY_ISSUER, issuer.encode())
                 self._secrets.set(names.LINKED_USER, user_id.encode())
-                self._secrets.set(names.ENVIRONMENT_CREDENTIAL, config.environment_credential.strip().encode())
+                self._secrets.set(
+                    names.ENVIRONMENT_CREDENTIAL, config.environment_credential.strip().encode()
+                )
                 self._secrets.set(names.MINT_PUBLIC_KEY, mint_key.encode())
                 self._store_or_remove(names.ENDPOINT_RUNTIME, config.endpoint_runtime)
                 self._store_or_remove(names.MANAGED_ENDPOINT, endpoint)

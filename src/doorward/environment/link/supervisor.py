@@ -69,7 +69,12 @@ class Supervisor:
     async def apply(self, config: EndpointRuntime | None) -> EndpointRuntimeStatus:
         """Bring about this configuration. The same one twice keeps the running connector."""
         async with self._lock:
-            if config is not None and config == self._config and self._task is not None and not self._task.done():
+            if (
+                config is not None
+                and config == self._config
+                and self._task is not None
+                and not self._task.done()
+            ):
                 return self._status
             await self._stop()
             self._config = config
@@ -89,7 +94,9 @@ class Supervisor:
         try:
             token = ConnectorToken.decode(config.connector_token)
         except InvalidConnectorToken:
-            return _failed(config, "The relay client is not installed: this token is not for Doorward's tunnel.")
+            return _failed(
+                config, "The relay client is not installed: this token is not for Doorward's tunnel."
+            )
         if self._factory is None:
             return _failed(config, "This process carries no tunnel.")
         connector = self._factory(token)

@@ -25,7 +25,9 @@ class Pairing:
         await self._store(actor, link)
         return link
 
-    async def one_time_link(self, actor: Actor = MACHINE, *, lifetime_ms: int = ONE_TIME_LINK_LIFETIME_MS) -> str:
+    async def one_time_link(
+        self, actor: Actor = MACHINE, *, lifetime_ms: int = ONE_TIME_LINK_LIFETIME_MS
+    ) -> str:
         """The URL that opens the owner's page on this machine, once, within half an hour.
 
         The credential sits in the fragment: it reaches no server log and no Referer. Raises NotAllowed.

@@ -7,9 +7,7 @@ import msgspec
 from doorward.environment.pairing.rules import PairingLink, RefusedBecause, why_refused
 from doorward.store import Tx
 
-_COLUMNS = (
-    "id, credential, scopes, subject, role, label, cloud_user_id, proof_key_thumbprint, created_at, expires_at"
-)
+_COLUMNS = "id, credential, scopes, subject, role, label, cloud_user_id, proof_key_thumbprint, created_at, expires_at"
 
 
 def _link(row: tuple[Any, ...]) -> PairingLink:

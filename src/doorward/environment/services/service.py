@@ -79,9 +79,7 @@ class Services:
             if service.public_url is not None or service.refusal is not None:
                 await self._change(actor, service.name, public_url=None, refusal=None)
 
-    async def _change(
-        self, actor: Actor, name: str, *, public_url: str | None, refusal: str | None
-    ) -> None:
+    async def _change(self, actor: Actor, name: str, *, public_url: str | None, refusal: str | None) -> None:
         known = self._by_name.get(name)
         if known is None:
             return
@@ -94,7 +92,9 @@ class Services:
 
         def save(tx: Tx) -> None:
             store.save(tx, service, now)
-            record(tx, actor, action, service.name, now=now, detail=service.public_url or service.refusal or "")
+            record(
+                tx, actor, action, service.name, now=now, detail=service.public_url or service.refusal or ""
+            )
 
         await self._database.write(save)
         self._by_name[service.name] = service

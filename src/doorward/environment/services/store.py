@@ -15,7 +15,8 @@ def _service(row: tuple[Any, ...]) -> PublishedService:
 
 
 def list_all(tx: Tx) -> list[PublishedService]:
-    return [_service(row) for row in tx.fetch_all(f"SELECT {_COLUMNS} FROM environment_services ORDER BY name")]  # noqa: S608
+    rows = tx.fetch_all(f"SELECT {_COLUMNS} FROM environment_services ORDER BY name")  # noqa: S608
+    return [_service(row) for row in rows]
 
 
 def save(tx: Tx, service: PublishedService, now: int) -> None:

@@ -29,7 +29,11 @@ class AuthenticationFailed(Exception):
     code = "authentication_failed"
 
     def __init__(
-        self, reason: Literal["missing_credential", "invalid_credential"], detail: str, *, is_dpop: bool = False
+        self,
+        reason: Literal["missing_credential", "invalid_credential"],
+        detail: str,
+        *,
+        is_dpop: bool = False,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -70,7 +74,9 @@ class Authentication:
             session = await self._session(token)
             if session.thumbprint is None:
                 if request.is_dpop:
-                    raise AuthenticationFailed("invalid_credential", "an unbound session came with a DPoP header")
+                    raise AuthenticationFailed(
+                        "invalid_credential", "an unbound session came with a DPoP header"
+                    )
                 return session
             if not is_dpop:
                 raise AuthenticationFailed("invalid_credential", "a bound token came without the DPoP scheme")
@@ -149,7 +155,9 @@ class Authentication:
                 expected_thumbprint=thumbprint,
             )
         except (DpopError, ValueError) as error:
-            raise AuthenticationFailed("invalid_credential", f"the proof does not hold: {error}", is_dpop=True) from error
+            raise AuthenticationFailed(
+                "invalid_credential", f"the proof does not hold: {error}", is_dpop=True
+            ) from error
         if not await self._guards.consume(dpop_guard(verified.thumbprint, verified.jti)):
             raise AuthenticationFailed("invalid_credential", "the proof was used before", is_dpop=True)
         return verified

@@ -50,7 +50,11 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe_client(
-    *, user_agent: str | None, ip_address: str | None, presented: Presented | None = None, grant_label: str | None = None
+    *,
+    user_agent: str | None,
+    ip_address: str | None,
+    presented: Presented | None = None,
+    grant_label: str | None = None,
 ) -> ClientDetails:
     """Presented words win over sniffed ones; the label on the pairing credential wins over both."""
     said = presented or Presented()

@@ -1,6 +1,7 @@
 """Sessions: issue from a pairing credential, list, connect, end. Each method is one transaction."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -149,13 +150,13 @@ class Sessions:
         now = self._clock()
         return await self._database.read(lambda tx: store.find_alive(tx, session_id, now))
 
-    async def list(self, actor: Actor) -> list[Listed]:
+    async def list(self, actor: Actor) -> Sequence[Listed]:
         """Alive sessions: those that may decide first, then connected ones, then the newest."""
         require(actor, Action.SEE_SESSIONS)
         now = self._clock()
         return self.listed(await self._database.read(lambda tx: store.list_alive(tx, now)))
 
-    def listed(self, sessions: "list[Session]") -> "list[Listed]":
+    def listed(self, sessions: Sequence[Session]) -> Sequence[Listed]:
         """In the order of `list`, with whether a socket is open now."""
         items = [Listed(session=session, is_connected=self.is_connected(session.id)) for session in sessions]
         return sorted(

@@ -43,7 +43,12 @@ def _session(row: tuple[Any, ...]) -> Session:
         role=row[5],
         cloud_user_id=row[6],
         client=ClientDetails(
-            label=row[7], ip_address=row[8], user_agent=row[9], device_type=row[10], os=row[11], browser=row[12]
+            label=row[7],
+            ip_address=row[8],
+            user_agent=row[9],
+            device_type=row[10],
+            os=row[11],
+            browser=row[12],
         ),
         issued_at=row[13],
         expires_at=row[14],

@@ -1,0 +1,107 @@
+"""The two applications: the machine's own door, and the tunnel's.
+
+They share endpoints but never a listener, so that what came through the tunnel can never be taken for the
+machine itself.
+"""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from doorward.environment.access import Door
+from doorward.environment.api import auth, connect, discovery, tokens, websocket
+from doorward.environment.api.framing import Endpoint, run
+from doorward.environment.environment import Environment
+from doorward.environment.pages import loopback_routes, tunnel_routes
+
+SHARED = (
+    discovery.DESCRIPTOR,
+    auth.SESSION_STATE,
+    auth.WEBSOCKET_TICKET,
+    tokens.TOKEN,
+    *auth.DEVICE_ENDPOINTS,
+    *connect.RELAY_ENDPOINTS,
+)
+LOOPBACK_ONLY = (*auth.LOCAL_ENDPOINTS, *connect.LOCAL_ENDPOINTS)
+
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-headers": "authorization,b3,traceparent,content-type,dpop",
+    "access-control-max-age": "600",
+}
+_EDITOR_ORIGINS = frozenset({"t3code://app", "t3code-dev://app"})
+
+
+def build_apps(environment: Environment) -> tuple[ASGIApp, ASGIApp]:
+    """(loopback app, tunnel app)."""
+    loopback = WireApp(environment, "loopback", (*SHARED, *LOOPBACK_ONLY))
+    tunnel = WireApp(environment, "tunnel", SHARED)
+    return (
+        _with_pages(loopback_routes(environment), loopback),
+        _with_pages(tunnel_routes(environment), tunnel),
+    )
+
+
+def _with_pages(pages: Sequence[BaseRoute], wire: "WireApp") -> ASGIApp:
+    app = Starlette(routes=list(pages))
+    # A page's path with a slash too many is not a page: the wire answers it, with 404.
+    app.router.redirect_slashes = False
+    app.router.default = wire
+    return app
+
+
+class WireApp:
+    """The protocol's endpoints of one door: exact method and path, or an empty 404."""
+
+    def __init__(self, environment: Environment, door: Door, endpoints: Sequence[Endpoint]) -> None:
+        self._environment = environment
+        self._door: Door = door
+        self._endpoints: dict[tuple[str, str], Endpoint] = {
+            (endpoint.method, endpoint.path): endpoint for endpoint in endpoints
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            socket = WebSocket(scope, receive, send)
+            if scope["path"] == "/ws":
+                await websocket.serve(socket, self._environment, self._door)
+            else:
+                await socket.send_denial_response(Response(status_code=404))
+            return
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        await response(scope, receive, self._with_cors(request, send))
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=_PREFLIGHT)
+        endpoint = self._endpoints.get((request.method, request.url.path))
+        if endpoint is None:
+            return Response(status_code=404)
+        return await run(endpoint, request, self._environment, self._door)
+
+    def _with_cors(self, request: Request, send: Send) -> Send:
+        """Any page may call with a token of its own, and none with our cookie; unless origins are named."""
+        named = self._environment.settings.development_origins
+        origin = request.headers.get("origin")
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-content-type-options"] = "nosniff"
+                if not named:
+                    headers["access-control-allow-origin"] = "*"
+                elif origin is not None and (origin in named or origin in _EDITOR_ORIGINS):
+                    headers["access-control-allow-origin"] = origin
+                    headers["access-control-allow-credentials"] = "true"
+                if named:
+                    headers.add_vary_header("Origin")
+            await send(message)
+
+        return send_with_cors

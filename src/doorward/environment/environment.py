@@ -1,0 +1,183 @@
+"""One environment, put together: its secrets, database, services and the two applications."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from starlette.types import ASGIApp
+
+from doorward.environment import replay
+from doorward.environment.access import MACHINE, Actor
+from doorward.environment.approvals.mode import SecurityModes
+from doorward.environment.approvals.service import Approvals
+from doorward.environment.audit import Audit
+from doorward.environment.children import Children
+from doorward.environment.children import store as children_store
+from doorward.environment.descriptor import describe_auth, describe_environment
+from doorward.environment.keys import Keys, SecretStore, load_environment_id
+from doorward.environment.link.cli_token import CliTokens
+from doorward.environment.link.reconcile import Reconciler
+from doorward.environment.link.service import Link
+from doorward.environment.link.supervisor import Supervisor
+from doorward.environment.mint import Mint
+from doorward.environment.pairing import store as pairing_store
+from doorward.environment.pairing.service import Pairing
+from doorward.environment.replay import ReplayGuards
+from doorward.environment.services import Services
+from doorward.environment.sessions import store as session_store
+from doorward.environment.sessions.authentication import Authentication
+from doorward.environment.sessions.ending import Endings
+from doorward.environment.sessions.service import Sessions
+from doorward.environment.settings import EnvironmentSettings
+from doorward.outbound import Outbound
+from doorward.store import Clock, Database, Schema, StoreError, Tx, open_database, system_clock
+from doorward.t3_connect.messages import EndpointRuntimeStatus
+
+log = logging.getLogger(__name__)
+
+SCHEMA = Schema("environment", "doorward.environment.migrations")
+
+PRUNE_SECONDS = 60.0
+#: Ended sessions and used credentials are kept this long, for the person who asks what happened.
+KEEP_ENDED_MS = 7 * 24 * 3_600_000
+
+
+class Environment:
+    """Made by `create_environment`. `start` before serving, `stop` at the end; the attributes are the services."""
+
+    loopback_app: ASGIApp
+    tunnel_app: ASGIApp
+
+    def __init__(
+        self, settings: EnvironmentSettings, database: Database, *, outbound: Outbound, clock: Clock
+    ) -> None:
+        """Raises SecretStoreFailed or OSError when the data folder cannot be used."""
+        self.settings = settings
+        self.database = database
+        self.outbound = outbound
+        self.clock = clock
+        self.label = settings.label
+        self.environment_id = load_environment_id(settings.state_dir)
+        self.descriptor = describe_environment(self.environment_id, settings.label)
+        self.auth_descriptor = describe_auth(settings.host)
+        self.secrets = SecretStore(settings.state_dir / "secrets")
+        self.keys = Keys(self.secrets)
+        self.modes = SecurityModes(self.secrets)
+        self.guards = ReplayGuards(database, clock)
+        self.authentication = Authentication(database, clock, self.keys, self.guards)
+        self.sessions = Sessions(database, clock, self.keys)
+        self.endings = Endings(database, clock)
+        self.children = Children(database, clock)
+        self.pairing = Pairing(database, clock)
+        self.approvals = Approvals(database, clock, self.modes, is_remote_admin_on=settings.remote_admin)
+        self.audit = Audit(database)
+        self.services = Services(database, clock)
+        self.supervisor = Supervisor()
+        self.link = Link(database, clock, self.secrets, self.modes, self.supervisor)
+        self.tokens = CliTokens(
+            self.secrets,
+            clock,
+            outbound,
+            accounts_origin=settings.accounts_origin,
+            client_id=settings.cli_client_id,
+        )
+        self.reconciler = Reconciler(
+            clock=clock,
+            outbound=outbound,
+            keys=self.keys,
+            link=self.link,
+            tokens=self.tokens,
+            services=self.services,
+            descriptor=self.descriptor,
+            relay_url=settings.relay_url,
+        )
+        self.mint = Mint(
+            clock=clock,
+            keys=self.keys,
+            link=self.link,
+            approvals=self.approvals,
+            guards=self.guards,
+            descriptor=self.descriptor,
+        )
+        self.port = settings.port
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def port(self) -> int:
+        """Where the loopback door listens; part of every loopback name and of the one-time link."""
+        return self.pairing.port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self.pairing.port = port
+
+    async def start(self) -> None:
+        """Load what is kept in memory and start the background work."""
+        self.link.load()
+        await self.services.load()
+        for service in self.settings.services:
+            await self.services.add(MACHINE, service)
+        is_watching = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self.endings.watch(is_watching), name="session endings"),
+            asyncio.create_task(self._prune_for_ever(), name="prune"),
+        ]
+        await is_watching.wait()
+
+    async def stop(self) -> None:
+        """Stop the tunnel and the background work; the database closes last."""
+        await self.supervisor.close()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.database.close()
+
+    async def unlink(self, actor: Actor) -> EndpointRuntimeStatus:
+        """Undo the link on this side: the connector stops, the services lose their public hosts."""
+        status = await self.link.unlink(actor)
+        await self.services.forget_addresses(actor)
+        return status
+
+    async def prune(self) -> None:
+        """Delete what can no longer be asked about: used guards, expired codes, long-ended sessions."""
+        now = self.clock()
+
+        def prune(tx: Tx) -> None:
+            replay.prune(tx, now)
+            children_store.prune(tx, now)
+            pairing_store.prune(tx, now - KEEP_ENDED_MS)
+            session_store.prune(tx, now - KEEP_ENDED_MS)
+
+        await self.database.write(prune)
+
+    async def _prune_for_ever(self) -> None:
+        while True:
+            try:
+                await self.prune()
+            except StoreError:
+                log.warning("old rows could not be pruned; trying again later", exc_info=True)
+            await asyncio.sleep(PRUNE_SECONDS)
+
+
+async def create_environment(
+    settings: EnvironmentSettings,
+    *,
+    outbound: Outbound,
+    clock: Clock = system_clock,
+    database: Database | None = None,
+) -> Environment:
+    """Open the data folder (made when missing) and put the environment together.
+
+    Without `database`, `<home>/userdata/state.sqlite` is opened and belongs to the environment.
+    Raises StoreError, SecretStoreFailed, OSError.
+    """
+    from doorward.environment.api.apps import build_apps  # the apps need the class above
+
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if database is None:
+        database = await open_database(settings.database_url, schemas=[SCHEMA])
+    environment = Environment(settings, database, outbound=outbound, clock=clock)
+    environment.loopback_app, environment.tunnel_app = build_apps(environment)
+    return environment
