@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors as pg
@@ -86,6 +86,16 @@ class PostgresqlTransaction(Transaction):
 
     def _run(self, sql: str, params: Sequence[object]) -> Any:
         return self._connection.execute(for_postgresql(sql).encode(), tuple(params))
+
+    def send_notifications(self) -> None:
+        """Hand them to PostgreSQL, which delivers them at COMMIT."""
+        for channel, payload in self.notifications:
+            try:
+                self._connection.execute(
+                    "SELECT pg_notify(%s, %s)", (NOTIFY_CHANNEL, f"{channel}\n{payload}")
+                )
+            except psycopg.Error as error:
+                raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> StoreError:
         if self._connection.closed:
@@ -162,13 +172,12 @@ class PostgresqlDatabase:
         try:
             try:
                 answer = transaction.run(fn)
-                for channel, payload in transaction.notifications:
-                    connection.execute("SELECT pg_notify(%s, %s)", (NOTIFY_CHANNEL, f"{channel}\n{payload}"))
             except BaseException as error:
                 if isinstance(transaction.failure, (_Collided, _ConnectionLost)):
                     # Whatever the function made of it, the transaction has not happened: run it again.
                     raise transaction.failure from error
                 raise
+            transaction.send_notifications()
             self._commit(connection)
             return answer
         finally:
@@ -203,19 +212,20 @@ class PostgresqlDatabase:
                 self._release(connection)
         raise AssertionError("unreachable: the second attempt returns or raises")
 
-    def _begin(self, begin: bytes | str) -> "psycopg.Connection[Any]":
+    def _begin(self, begin: LiteralString) -> "psycopg.Connection[Any]":
         """A connection inside a new transaction; one that died while idle (server restart) is replaced."""
         while True:
+            is_new = self._idle.empty()
             try:
-                connection = self._idle.get_nowait()
+                connection = connect(self._url) if is_new else self._idle.get_nowait()
             except queue.Empty:
-                connection = connect(self._url)
-                connection.execute(begin.encode() if isinstance(begin, str) else begin)
-                return connection
+                continue  # another thread was quicker
             try:
-                connection.execute(begin.encode() if isinstance(begin, str) else begin)
-            except psycopg.OperationalError:
+                connection.execute(begin)
+            except psycopg.Error as error:
                 connection.close()
+                if is_new:
+                    raise unreachable(error) from error
             else:
                 return connection
 

@@ -68,10 +68,10 @@ class _Writer(threading.Thread):
 
     def __init__(self, path: Path, hub: Hub) -> None:
         super().__init__(name="doorward-sqlite-writer", daemon=True)
-        self._path = path
         self._hub = hub
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._connection: sqlite3.Connection
+        # Opened by the caller's thread, so that a file that cannot be opened is the caller's error.
+        self._connection = sqlite_files.connect(path)
         self._stopping = False
 
     def submit(self, job: _Job) -> None:
@@ -82,7 +82,6 @@ class _Writer(threading.Thread):
         self._jobs.put(None)
 
     def run(self) -> None:
-        self._connection = sqlite_files.connect(self._path)
         try:
             seen = self._data_version()
             next_look = time.monotonic() + WATCH_SECONDS
@@ -141,18 +140,23 @@ class _Writer(threading.Thread):
         return True
 
     def _run_in_savepoint(self, job: _Job) -> None:
-        self._connection.execute("SAVEPOINT job")
         transaction = SqliteTransaction(self._connection, writable=True)
         try:
-            job.answer = transaction.run(job.fn)
-            job.notifications = transaction.notifications
-        except BaseException as error:
-            # Whatever it is belongs to the caller; this thread serves every other caller too.
-            job.error = error
-        if self._connection.in_transaction:
-            if job.error is not None:
-                self._connection.execute("ROLLBACK TO job")
-            self._connection.execute("RELEASE job")
+            self._connection.execute("SAVEPOINT job")
+            try:
+                job.answer = transaction.run(job.fn)
+                job.notifications = transaction.notifications
+            except BaseException as error:
+                # Whatever it is belongs to the caller; this thread serves every other caller too.
+                job.error = error
+            if self._connection.in_transaction:
+                if job.error is not None:
+                    self._connection.execute("ROLLBACK TO job")
+                self._connection.execute("RELEASE job")
+        except sqlite3.Error as error:
+            job.error = job.error or sqlite_files.store_error(error)
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     def _finish(self, group: list[_Job]) -> None:
         """Commit the group, tell the subscribers, answer the callers: in this order."""
@@ -189,7 +193,6 @@ class SqliteDatabase:
         self._hub = Hub()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="doorward-sqlite-reader")
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._idle.put(sqlite_files.connect(path, read_only=True))
         self._closed = False
         self._writer = _Writer(path, self._hub)
         self._writer.start()
