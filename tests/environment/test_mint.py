@@ -1,0 +1,281 @@
+"""The relay asks to let a device in (connect-environment §4.7, checklist 105-123)."""
+
+import asyncio
+
+import pytest
+
+from doorward.environment.access import MACHINE
+from doorward.environment.keys import names
+from doorward.jose import generate_key
+from doorward.t3_connect import iso, parse_iso
+from tests.environment.conftest import RELAY, Machine, MakeMachine
+
+pytestmark = pytest.mark.anyio
+STANDARD = "orchestration:read orchestration:operate terminal:operate review:write relay:read"
+
+
+async def rows(machine: Machine) -> int:
+    found = await machine.environment.database.read(
+        lambda tx: tx.fetch_one("SELECT COUNT(*) FROM auth_connect_clients")
+    )
+    assert found is not None
+    return int(found[0])
+
+
+async def links(machine: Machine) -> int:
+    found = await machine.environment.database.read(
+        lambda tx: tx.fetch_one("SELECT COUNT(*) FROM auth_pairing_links WHERE subject = 'cloud-connect'")
+    )
+    assert found is not None
+    return int(found[0])
+
+
+@pytest.mark.conformance("connect-environment", 105, 137)
+async def test_in_account_mode_every_device_of_the_account_gets_a_credential_and_no_row(
+    make_machine: MakeMachine,
+) -> None:
+    machine = await make_machine(mode="account")
+    device = machine.device()
+    answer = await machine.ask_mint(device)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"credential", "expiresAt", "proof"}
+    assert len(body["credential"]) == 12
+    assert parse_iso(body["expiresAt"]) == machine.clock() + 120_000
+    claims = machine.claims(body["proof"], "t3-env-mint+jwt")
+    assert claims["exp"] == parse_iso(body["expiresAt"]) // 1000
+    assert claims["credential"] == body["credential"]
+    assert claims["aud"] == RELAY
+    assert "status" not in claims
+    assert await rows(machine) == 0
+
+
+@pytest.mark.conformance("connect-environment", 106)
+async def test_the_older_mint_path_behaves_as_the_newer(machine: Machine) -> None:
+    device = machine.device()
+    proof = machine.relay.mint(machine.id, device.thumbprint)
+    first = await machine.public.post("/api/connect/mint-credential", json={"proof": proof})
+    assert first.json()["status"] == "pending_approval"
+    again = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+    assert again.status_code == 409
+
+
+@pytest.mark.conformance("connect-environment", 107)
+async def test_a_minted_credential_works_for_its_key_alone_and_carries_the_five_standard_scopes(
+    make_machine: MakeMachine,
+) -> None:
+    machine = await make_machine(mode="account")
+    device, thief = machine.device(), machine.device()
+    credential = (await machine.ask_mint(device)).json()["credential"]
+    assert (await machine.exchange(credential, thief)).status_code == 401
+    assert (await machine.exchange(credential)).status_code == 401
+    answer = await machine.exchange(credential, device)
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == STANDARD
+
+
+@pytest.mark.conformance("connect-environment", 108)
+async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(make_machine: MakeMachine) -> None:
+    machine = await make_machine(mode="account")
+    proof = machine.relay.mint(machine.id, machine.device().thumbprint)
+
+    async def ask() -> tuple[int, str]:
+        answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+        return answer.status_code, answer.json().get("message", "")
+
+    answers = await asyncio.gather(*(ask() for _ in range(8)))
+    assert sorted(status for status, _ in answers) == [200] + [409] * 7
+    assert {text for status, text in answers if status == 409} == {"Cloud mint request was already consumed."}
+    assert await links(machine) == 1
+
+
+@pytest.mark.conformance("connect-environment", 109, 110)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iss": "https://other.example.test"},
+        {"aud": "t3-env:another"},
+        {"sub": "user_other"},
+        {"environmentId": "another"},
+        {"scope": ["environment:connect", "environment:status"]},
+        {"scope": []},
+        {"scope": ["environment:status"]},
+        {"cnf": {"jkt": "somebody-else"}},
+        {"nonce": " "},
+        {"jti": ""},
+    ],
+    ids=str,
+)
+async def test_a_mint_request_about_anything_else_is_refused_and_uses_nothing_up(
+    machine: Machine, change: dict[str, object]
+) -> None:
+    device = machine.device()
+    answer = await machine.ask_mint(device, **change)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "_tag": "EnvironmentHttpUnauthorizedError",
+        "message": "Invalid cloud mint request.",
+    }
+    assert await rows(machine) == 0
+
+
+@pytest.mark.conformance("connect-environment", 111)
+async def test_a_mint_request_signed_by_anybody_else_is_refused(machine: Machine) -> None:
+    device = machine.device()
+    forged = machine.relay.request(
+        machine.id,
+        "t3-cloud-mint+jwt",
+        key=generate_key("EdDSA"),
+        clientProofKeyThumbprint=device.thumbprint,
+        cnf={"jkt": device.thumbprint},
+        scope=["environment:connect"],
+    )
+    genuine = machine.relay.mint(machine.id, device.thumbprint)
+    _, payload, signature = genuine.split(".")
+    for proof in (
+        forged,
+        f"eyJhbGciOiJub25lIiwidHlwIjoidDMtY2xvdWQtbWludCtqd3QifQ.{payload}.",
+        f"eyJhbGciOiJIUzI1NiIsInR5cCI6InQzLWNsb3VkLW1pbnQrand0In0.{payload}.{signature}",
+    ):
+        answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+        assert answer.status_code == 401
+
+
+@pytest.mark.conformance("connect-environment", 112, 113, 120)
+async def test_an_unknown_device_gets_a_signed_pending_answer_and_no_credential(machine: Machine) -> None:
+    device = machine.device()
+    proof = machine.relay.mint(machine.id, device.thumbprint, nonce="nonce-7")
+    answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["status"] == "pending_approval"
+    assert body["approvalStatus"] == "pending"
+    assert body["clientProofKeyThumbprint"] == device.thumbprint
+    assert "credential" not in body
+    claims = machine.claims(body["proof"], "t3-env-mint+jwt")
+    for name in ("status", "approvalStatus", "requestedAt", "clientProofKeyThumbprint"):
+        assert claims[name] == body[name]
+    assert claims["requestNonce"] == "nonce-7"
+    assert claims["exp"] == claims["iat"] + 300
+    assert "credential" not in claims
+    [client] = await machine.environment.approvals.list(MACHINE)
+    assert iso(client.requested_at) == body["requestedAt"]
+    assert await links(machine) == 0
+    replayed = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+    assert replayed.status_code == 409
+
+
+@pytest.mark.conformance("connect-environment", 114)
+async def test_a_rejected_device_stays_rejected_when_it_knocks_again(machine: Machine) -> None:
+    device = machine.device()
+    await machine.ask_mint(device)
+    await machine.environment.approvals.reject(MACHINE, device.thumbprint)
+    machine.clock.advance(5_000)
+    answer = await machine.ask_mint(device)
+    assert answer.json()["approvalStatus"] == "rejected"
+    assert answer.json()["requestedAt"] == iso(machine.clock())
+
+
+@pytest.mark.conformance("connect-environment", 115)
+async def test_an_approved_device_gets_a_credential_and_is_seen(machine: Machine) -> None:
+    device = machine.device()
+    await machine.ask_mint(device)
+    await machine.environment.approvals.approve(MACHINE, device.thumbprint)
+    machine.clock.advance(5_000)
+    assert "credential" in (await machine.ask_mint(device)).json()
+    [client] = await machine.environment.approvals.list(MACHINE)
+    assert client.last_seen_at == machine.clock()
+
+
+@pytest.mark.conformance("connect-environment", 116, 117)
+@pytest.mark.parametrize("stored", [b"CLIENT-APPROVAL", b"", b"x", b"\xff\xfe"])
+async def test_an_unreadable_mode_refuses_and_leaves_the_request_usable(machine: Machine, stored: bytes) -> None:
+    machine.environment.secrets.set(names.SECURITY_MODE, stored)
+    device = machine.device()
+    proof = machine.relay.mint(machine.id, device.thumbprint)
+    answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "Failed to read Connect security mode."
+    assert await rows(machine) == 0
+    assert await links(machine) == 0
+    await machine.environment.approvals.set_mode(MACHINE, "client-approval")
+    repaired = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+    assert repaired.status_code == 200
+
+
+async def test_a_mode_that_vanished_after_it_was_stored_lets_nobody_in(machine: Machine) -> None:
+    machine.environment.secrets.remove(names.SECURITY_MODE)
+    answer = await machine.ask_mint(machine.device())
+    assert answer.status_code == 500
+    assert await links(machine) == 0
+
+
+@pytest.mark.conformance("connect-environment", 118)
+async def test_when_guards_cannot_be_stored_nothing_is_minted(make_machine: MakeMachine) -> None:
+    machine = await make_machine(mode="account")
+    await machine.environment.database.write(lambda tx: tx.execute("DROP TABLE environment_replay_guards"))
+    answer = await machine.ask_mint(machine.device())
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "Could not issue cloud connection credential."
+    assert await links(machine) == 0
+
+
+@pytest.mark.conformance("connect-environment", 119)
+async def test_a_request_that_does_not_hold_uses_no_guard_up(machine: Machine) -> None:
+    device = machine.device()
+    await machine.ask_mint(device, sub="user_other", jti="the-jti", nonce="the-nonce")
+    answer = await machine.ask_mint(device, jti="the-jti", nonce="the-nonce")
+    assert answer.status_code == 200
+
+
+@pytest.mark.conformance("connect-environment", 121)
+async def test_decisions_rest_while_the_account_is_trusted_and_count_again_afterwards(machine: Machine) -> None:
+    device = machine.device()
+    await machine.ask_mint(device)
+    await machine.environment.approvals.reject(MACHINE, device.thumbprint)
+    await machine.environment.approvals.set_mode(MACHINE, "account")
+    assert "credential" in (await machine.ask_mint(device)).json()
+    await machine.environment.approvals.set_mode(MACHINE, "client-approval")
+    assert (await machine.ask_mint(device)).json()["approvalStatus"] == "rejected"
+
+
+@pytest.mark.conformance("connect-environment", 122)
+async def test_what_a_device_says_of_itself_is_kept_as_said_last(machine: Machine) -> None:
+    device = machine.device()
+    await machine.ask_mint(
+        device, client={"label": " My phone ", "deviceType": "mobile", "os": "iOS"}, deviceId="d-1"
+    )
+    [client] = await machine.environment.approvals.list(MACHINE)
+    assert (client.label, client.device_type, client.os, client.device_id) == ("My phone", "mobile", "iOS", "d-1")
+    await machine.ask_mint(device)
+    [client] = await machine.environment.approvals.list(MACHINE)
+    assert (client.label, client.device_type, client.os, client.device_id) == (None, "unknown", None, None)
+
+
+@pytest.mark.conformance("connect-environment", 123)
+@pytest.mark.parametrize("decision", ["revoke", "reject"])
+async def test_whatever_the_order_no_credential_outlives_a_decision_against_its_key(
+    machine: Machine, decision: str
+) -> None:
+    approvals = machine.environment.approvals
+    for _ in range(10):
+        device = machine.device()
+        await machine.ask_mint(device)
+        await approvals.approve(MACHINE, device.thumbprint)
+        mints = [machine.ask_mint(device) for _ in range(3)]
+        verdict = approvals.revoke if decision == "revoke" else approvals.reject
+        answers = await asyncio.gather(mints[0], mints[1], verdict(MACHINE, device.thumbprint), mints[2])
+        for answer in answers[:2] + answers[3:]:
+            body = answer.json()  # type: ignore[union-attr]
+            if "credential" in body:
+                assert (await machine.exchange(body["credential"], device)).status_code == 401
+
+
+async def test_one_account_has_at_most_fifty_requests_waiting_and_the_oldest_give_way(machine: Machine) -> None:
+    devices = [machine.device() for _ in range(52)]
+    for device in devices:
+        machine.clock.advance(1)
+        await machine.ask_mint(device)
+    waiting = {client.thumbprint for client in await machine.environment.approvals.list(MACHINE)}
+    assert waiting == {device.thumbprint for device in devices[2:]}
