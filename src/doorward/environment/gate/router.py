@@ -27,8 +27,10 @@ from doorward.environment.gate.rules import (
     sign_in_location,
 )
 from doorward.environment.gate.streams import Streams
+from doorward.environment.gate.upstream import ServiceUpstream
 from doorward.environment.gate.visits import Visit, visit_of
-from doorward.http1 import Answer, Forward, Peer, RequestHead, ResponseHead, TcpUpstream, Upstream
+from doorward.http1 import Answer, Forward, Limits, Peer, RequestHead, ResponseHead, Upstream
+from doorward.http1.engine import Engine
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -46,11 +48,17 @@ class Gate:
         self._environment = environment
         self._api = api
         self._streams = Streams(environment, close_tag)
+        self._engine: Engine | None = None
         self._assertions = AssertionMint(environment_id=environment.environment_id)
 
     async def watch(self, is_watching: asyncio.Event | None = None) -> None:
         """Until cancelled: end the streams of sessions that end."""
         await self._streams.watch(is_watching)
+
+    def close(self) -> None:
+        """Drop the idle connections to local services."""
+        if self._engine is not None:
+            self._engine.close()
 
     async def route(self, head: RequestHead, peer: Peer) -> Forward | Answer:
         host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
@@ -71,7 +79,11 @@ class Gate:
             self._environment, head, service_host=service.public_host, own_origin=service.origin
         )
         if isinstance(visit, Visit):
-            return self._forward(head, peer, service, visit)
+            if self._streams.has_ended(visit.session_id):
+                # It ended while we were looking: whoever ended it has already closed what there was to close.
+                visit = Refusal.SIGN_IN_REQUIRED
+            else:
+                return self._forward(head, peer, service, visit)
         return self._turn_away(head, service, visit)
 
     def _turn_away(self, head: RequestHead, service: PublishedService, reason: Refusal) -> Answer:
@@ -121,6 +133,13 @@ class Gate:
             )
             return response
 
-        return Forward(
-            TcpUpstream(service.host, service.port), sent, tag=visit.session_id, rewrite_response=confine
+        upstream = ServiceUpstream(
+            self._own_engine(), name=service.name, host=service.host, port=service.port
         )
+        return Forward(upstream, sent, tag=visit.session_id, rewrite_response=confine)
+
+    def _own_engine(self) -> Engine:
+        # Made inside the loop that serves, which is not there yet when the gate is put together.
+        if self._engine is None:
+            self._engine = Engine(self.route, Limits())
+        return self._engine

@@ -14,6 +14,8 @@ from doorward.environment.sessions.ending import CHANNEL
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
 
+_REMEMBERED = 60.0  # seconds; far longer than any look into the database takes
+
 
 class Streams:
     """`close_tag` ends every exchange of a session id, as `doorward.http1` and `doorward.tunnel` offer it."""
@@ -22,6 +24,15 @@ class Streams:
         self._environment = environment
         self._close_tag = close_tag
         self._expiries: dict[str, asyncio.TimerHandle] = {}
+        self._ended: dict[str, float] = {}
+
+    def has_ended(self, session_id: str) -> bool:
+        """Was the end of this session told within the last minute?
+
+        A request is authorised in one turn of the loop and carried in a later one; an end told in between finds nothing
+        to close, and this is how the request learns of it.
+        """
+        return session_id in self._ended
 
     def opened(self, session_id: str, *, expires_at: int) -> None:
         """Something is carried for this session, which ends at `expires_at` (ms)."""
@@ -37,6 +48,11 @@ class Streams:
             timer.cancel()
         self._close_tag(session_id)
 
+    def _remember_end(self, session_id: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._ended = {known: at for known, at in self._ended.items() if now - at < _REMEMBERED}
+        self._ended[session_id] = now
+
     async def watch(self, is_watching: asyncio.Event | None = None) -> None:
         """Until cancelled: end what belongs to ended sessions. `is_watching` is set once nothing can be missed."""
         try:
@@ -45,6 +61,7 @@ class Streams:
                     is_watching.set()
                 async for session_id in payloads:
                     if session_id:
+                        self._remember_end(session_id)
                         self.end(session_id)
                     else:
                         await self._look_at_all()

@@ -25,7 +25,7 @@ class Problem(Enum):
         "sign_in_required",
         "This page has no session. Open it with a new link from the machine.",
     )
-    LINK_SPENT = (401, "link_spent", "This link was used before, or is older than five minutes.")
+    LINK_SPENT = (401, "link_spent", "This link was used before, or is too old.")
     FOREIGN_ORIGIN = (403, "foreign_origin", "The request did not come from this page.")
     NOT_ALLOWED = (403, "not_allowed", "This session may not do that.")
     UNKNOWN_SERVICE = (404, "unknown_service", "This machine does not expose a service there.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from doorward.environment.access import Action, Actor, refusal
 from doorward.environment.approvals import Client, SecurityModeUnreadable
@@ -16,10 +16,12 @@ from doorward.environment.pages.wire import (
     Right,
     ServiceView,
     SessionView,
+    TunnelState,
 )
 from doorward.environment.sessions import Session
 from doorward.environment.sessions.service import Listed
 from doorward.jose import key_phrase
+from doorward.t3_connect.wire import known
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -70,7 +72,7 @@ async def connections_state(environment: Environment, asker: Asker) -> Connectio
         mode_problem=mode_problem,
         remote_administration=environment.settings.remote_admin,
         devices=[_device(client) for client in devices],
-        link=_link(environment) if is_owner else None,
+        link=_link(environment, actor) if is_owner else None,
         services=_services(environment) if is_owner else None,
         sessions=await _sessions(environment, asker) if is_owner else None,
         audit=[_audit(entry) for entry in await environment.audit.recent(AUDIT_SHOWN)] if is_owner else None,
@@ -140,5 +142,27 @@ def _services(environment: Environment) -> list[ServiceView]:
     ]
 
 
-def _link(environment: Environment) -> LinkView:
-    raise NotImplementedError
+def _link(environment: Environment, actor: Actor) -> LinkView:
+    stored = environment.link.state(actor)
+    origin = environment.link.api_origin()
+    if not stored.linked:
+        return LinkView(
+            state="unlinked",
+            address=None,
+            account=None,
+            problem="Run doorward connect link on this machine to reach it from other devices.",
+        )
+    state, problem = _tunnel(environment)
+    return LinkView(state=state, address=origin, account=stored.cloud_user_id, problem=problem)
+
+
+def _tunnel(environment: Environment) -> tuple[TunnelState, str | None]:
+    """What the connector says of itself; the supervisor's word when there is none."""
+    status = environment.supervisor.status
+    if status.status in ("failed", "unsupported"):
+        return "refused", known(status.reason) or "This machine cannot run the tunnel it was given."
+    connector = environment.supervisor.connector
+    if connector is None:
+        return "connecting", None
+    state = connector.state
+    return (state.name if state.name in get_args(TunnelState) else "connecting"), state.reason

@@ -86,10 +86,13 @@ class Done(Message, frozen=True, kw_only=True):
     ok: bool = True
 
 
+TunnelState = Literal["connecting", "connected", "superseded", "refused"]
+
+
 class LinkView(Message, frozen=True, kw_only=True):
     """Whether the machine can be reached from outside, and what to do when not."""
 
-    state: Literal["unlinked", "connecting", "connected", "superseded", "refused"]
+    state: Literal["unlinked"] | TunnelState
     address: str | None
     account: str | None
     problem: str | None
