@@ -16,15 +16,27 @@ from doorward.tunnel.admission import (
     TunnelHello,
     TunnelRefusal,
 )
+from doorward.tunnel.connector import Connector, ConnectorState
+from doorward.tunnel.dialing import InvalidEdgeUrl
+from doorward.tunnel.edge import Edge, EdgeStats
+from doorward.tunnel.endpoint import Windows
+from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 
 __all__ = [
     "Authorize",
+    "Connector",
+    "ConnectorState",
     "ConnectorToken",
+    "Edge",
+    "EdgeStats",
+    "Heartbeat",
     "HostOwner",
     "InvalidConnectorToken",
+    "InvalidEdgeUrl",
     "ResolveHost",
     "TunnelGrant",
     "TunnelHello",
     "TunnelRefusal",
+    "Windows",
 ]

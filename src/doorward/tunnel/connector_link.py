@@ -1,0 +1,328 @@
+"""The machine's end of one tunnel: proves who it is, then hands every request to the engine's router."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from doorward.http1 import (
+    Answer,
+    Data,
+    Decision,
+    Failure,
+    Forward,
+    Headers,
+    Outbound,
+    Peer,
+    RequestHead,
+    ResponseHead,
+    errors,
+    problem,
+)
+from doorward.http1.engine import Engine
+from doorward.http1.heads import NO_BODY_STATUSES
+from doorward.http1.parsing import parse_response_head
+from doorward.tunnel import endpoint as core
+from doorward.tunnel import frames, messages
+from doorward.tunnel.endpoint import Endpoint, Windows
+from doorward.tunnel.link import Link, LinkStream
+from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.streams import Stream
+
+_HEAD_BYTES = 16 * 1024
+
+
+class MachineStream(LinkStream):
+    """The asking end of a visitor's request, on the machine.
+
+    The edge is not trusted with framing: request bytes beyond the announced length, or ahead of a 101, would reach
+    the origin as a request that no router has judged.
+    """
+
+    __slots__ = (
+        "_early",
+        "_engine",
+        "_head",
+        "_is_answered",
+        "_is_raw",
+        "_is_request_done",
+        "_left",
+        "_outbound",
+        "_peer",
+        "_rewrite",
+        "_routing",
+        "_tag",
+        "_trailers",
+    )
+
+    def __init__(self, link: Link, stream: Stream, engine: Engine, head: RequestHead, peer: Peer) -> None:
+        super().__init__(link, stream)
+        self._engine = engine
+        self._head = head
+        self._peer = peer
+        self._outbound: Outbound | None = None
+        self._rewrite: Callable[[ResponseHead], ResponseHead] | None = None
+        self._routing: asyncio.Task[None] | None = None
+        self._tag = ""
+        self._early: list[Data] = []
+        self._trailers: Headers = []
+        self._left = head.length
+        self._is_request_done = False
+        self._is_answered = False
+        self._is_raw = False
+
+    def start(self) -> None:
+        self._routing = self._engine.route(self._head, self._peer, self._decided)
+
+    def _decided(self, decision: Decision | Failure) -> None:
+        self._routing = None
+        if isinstance(decision, Forward):
+            self._forward(decision)
+        elif isinstance(decision, Answer):
+            self._answer(decision)
+        else:
+            failure = decision if isinstance(decision, Failure) else errors.CANNOT_TAKE_OVER
+            self.on_failure(failure)
+
+    def _forward(self, forward: Forward) -> None:
+        if forward.tag:
+            self._tag = forward.tag
+            self._engine.tag(forward.tag, self)
+        self._rewrite = forward.rewrite_response
+        self._outbound = self._engine.open(forward, self._peer, self)
+        if self.stream.is_choked:
+            self._outbound.pause_receiving()
+        if not self._head.upgrade:
+            self._release_early()
+
+    def _release_early(self) -> None:
+        """What arrived before there was somewhere to put it."""
+        early, self._early = self._early, []
+        for data in early:
+            if self._outbound is not None:
+                self._outbound.send_data(data)
+            self._took(len(data))
+        if self._is_request_done and self._outbound is not None and self._head.has_body:
+            self._outbound.send_end(self._trailers)
+
+    # The tunnel's side.
+
+    def received(self, data: Data, is_end: bool) -> None:
+        size = len(data)
+        if self._left >= 0 and not self._head.upgrade:
+            self._left -= size
+            if self._left < 0:
+                self._abandon(core.PROTOCOL)
+                return
+        if size:
+            outbound = self._outbound
+            if outbound is not None and (self._is_raw or not self._head.upgrade):
+                outbound.send_data(data)
+                self._took(size)
+            elif self._is_answered:
+                self._took(size)
+            else:
+                self._early.append(data)
+        if is_end:
+            self.ended([])
+
+    def ended(self, trailers: Headers) -> None:
+        if self._is_raw:
+            outbound, self._outbound = self._outbound, None
+            self._untag()
+            if outbound is not None:
+                outbound.send_end([])
+            self._end([])
+            return
+        if self._left > 0 or self._head.is_upgrade:
+            self._abandon(core.PROTOCOL)
+            return
+        self._is_request_done = True
+        self._trailers = trailers
+        if self._outbound is not None:
+            self._outbound.send_end(trailers)
+
+    def was_reset(self, code: int) -> None:
+        self._drop_outbound()
+
+    def lost(self) -> None:
+        self._drop_outbound()
+
+    def kill(self) -> None:
+        """End the exchange now: access to it was withdrawn."""
+        self._abandon(core.CANCELLED)
+
+    def choke(self) -> None:
+        if self._outbound is not None:
+            self._outbound.pause_receiving()
+
+    def unchoke(self) -> None:
+        if self._outbound is not None:
+            self._outbound.resume_receiving()
+
+    # The answering end's side.
+
+    def pause_sending(self) -> None:
+        self._hold()
+
+    def resume_sending(self) -> None:
+        self._let_go()
+
+    def on_interim(self, head: ResponseHead) -> None:
+        self.link.endpoint.reply(self.stream, head)
+        self.link.flush_soon()
+
+    def on_response(self, head: ResponseHead) -> None:
+        if self._rewrite is not None:
+            try:
+                head = self._rewrite(head)
+            except Exception:
+                self.link.loop.call_exception_handler({"message": "a response could not be rewritten"})
+                self._drop_outbound()
+                self.on_failure(errors.ROUTER_FAILED)
+                return
+        self._is_answered = True
+        self.link.endpoint.reply(self.stream, head)
+        if head.upgrade:
+            self._is_raw = True
+            self._release_early()
+        self.link.flush_soon()
+
+    def on_data(self, data: Data) -> None:
+        self._send(data)
+
+    def on_end(self, trailers: Headers) -> None:
+        self._outbound = None
+        self._untag()
+        self._end(trailers)
+
+    def on_failure(self, failure: Failure) -> None:
+        self._outbound = None
+        self._untag()
+        if self._is_answered:
+            self._reset(core.BROKEN)
+        else:
+            self._answer(
+                problem(failure.status, failure.code, failure.message, accept=self._head.get(b"accept"))
+            )
+
+    # Inside.
+
+    def _answer(self, answer: Answer) -> None:
+        self._is_answered = True
+        body, headers = answer.body, answer.headers
+        if answer.status not in NO_BODY_STATUSES:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        if self._head.method == b"HEAD" or answer.status in NO_BODY_STATUSES:
+            body = b""
+        self.link.endpoint.reply(self.stream, ResponseHead(answer.status, b"", headers, b"", len(body)))
+        if body:
+            self._send(body)
+            self._end([])
+        self.link.flush_soon()
+
+    def _abandon(self, code: int) -> None:
+        self._drop_outbound()
+        self._reset(code)
+
+    def _drop_outbound(self) -> None:
+        self._early = []
+        if self._routing is not None:
+            self._routing.cancel()
+            self._routing = None
+        outbound, self._outbound = self._outbound, None
+        self._untag()
+        if outbound is not None:
+            outbound.abort()
+
+    def _untag(self) -> None:
+        if self._tag:
+            self._engine.untag(self._tag, self)
+            self._tag = ""
+
+
+class ConnectorLink(Link):
+    """From the dialled connection on: asks for the upgrade, answers the nonce, waits for the configuration.
+
+    `configured` and `over` are called at most once each; `over` gets the edge's last word, or why we stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        upgrade_request: bytes,
+        answer_nonce: Callable[[messages.NonceMessage], str],
+        configured: Callable[[messages.ConfigMessage], None],
+        over: Callable[[messages.GoAwayMessage], None],
+        windows: Windows,
+        heartbeat: Heartbeat,
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        super().__init__(Endpoint(is_edge=False, now=now, windows=windows, heartbeat=heartbeat), heartbeat)
+        self._engine = engine
+        self._upgrade_request = upgrade_request
+        self._answer_nonce = answer_nonce
+        self._configured = configured
+        self._over = over
+        self._head = b""
+        self._is_upgraded = False
+        self._farewell: messages.GoAwayMessage | None = None
+        self._handlers[core.Opened] = self._opened
+        self._handlers[core.NonceReceived] = self._nonce_received
+        self._handlers[core.Configured] = self._config_received
+        self._handlers[core.GoAwayReceived] = self._go_away_received
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).write(self._upgrade_request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_upgraded:
+            super().data_received(data)
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._head) > _HEAD_BYTES:
+                self._not_upgraded("The edge's answer is not HTTP.")
+            return
+        block, rest = self._head[: end + 4], self._head[end + 4 :]
+        try:
+            head = parse_response_head(block, method=b"GET", wanted_upgrade=True).head
+        except errors.BadResponse:
+            self._not_upgraded("The edge's answer is not HTTP.")
+            return
+        if head.status != 101:
+            wait = head.get(b"retry-after") or b""
+            seconds = int(wait) if wait.isdigit() and len(wait) < 5 else 0
+            self._not_upgraded(f"The edge answered {head.status} instead of opening a tunnel.", seconds)
+            return
+        self._is_upgraded = True
+        if rest:
+            super().data_received(rest)
+
+    def closed(self, reason: str) -> None:
+        self._over(self._farewell or messages.GoAwayMessage(reason))
+
+    def _not_upgraded(self, message: str, retry_after: int = 0) -> None:
+        self._farewell = messages.GoAwayMessage("no_tunnel_here", message, retry_after * 1000)
+        self.abort("no_tunnel_here")
+
+    def _nonce_received(self, event: core.NonceReceived) -> None:
+        self.endpoint.notify(frames.AUTH, self._answer_nonce(event.message).encode())
+        self.flush_soon()
+
+    def _config_received(self, event: core.Configured) -> None:
+        self.endpoint.unlock(self.loop.time())
+        self._configured(event.message)
+
+    def _opened(self, event: core.Opened) -> None:
+        stream = MachineStream(self, event.stream, self._engine, event.head, event.peer)
+        stream.start()
+
+    def _go_away_received(self, event: core.GoAwayReceived) -> None:
+        self._farewell = event.message
+        if self._transport is not None:
+            self._transport.close()

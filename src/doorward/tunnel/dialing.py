@@ -1,0 +1,166 @@
+"""How the connector reaches its edge: directly, or through the CONNECT proxy the environment's variables name.
+
+`localhost` and `*.localhost` are this machine, whatever a resolver says, and never go through a proxy (RFC 6761).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+P = TypeVar("P", bound=asyncio.Protocol)
+_PROXY_HEAD_BYTES = 16 * 1024
+
+
+class DialError(Exception):
+    """The edge could not be reached; `code` is stable, the message says which hop failed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class InvalidEdgeUrl(ValueError):
+    """The edge's URL is not https, or http for a localhost name."""
+
+
+class EdgeAddress(msgspec.Struct, frozen=True):
+    """Where an edge URL points. `authority` goes into `Host`, `origin` into the proof's audience."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    origin: str
+
+
+def edge_address(url: str) -> EdgeAddress:
+    """Raises InvalidEdgeUrl."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise InvalidEdgeUrl(f"{url!r} is not the URL of an edge")
+    if parts.scheme == "http" and not (is_localhost(host) or host in ("127.0.0.1", "::1")):
+        raise InvalidEdgeUrl("an edge is reached over https; http is for localhost names only")
+    default = 443 if parts.scheme == "https" else 80
+    port = parts.port or default
+    name = f"[{host}]" if ":" in host else host
+    authority = name if port == default else f"{name}:{port}"
+    return EdgeAddress(parts.scheme, host, port, authority, f"{parts.scheme}://{authority}")
+
+
+def is_localhost(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def proxy_for(address: EdgeAddress, environ: Mapping[str, str]) -> str | None:
+    """The proxy URL that HTTPS_PROXY / HTTP_PROXY / NO_PROXY name for this edge, in either case."""
+    if is_localhost(address.host) or address.host in ("127.0.0.1", "::1"):
+        return None
+    values = {
+        key.lower(): value for key, value in environ.items() if key.lower().endswith("_proxy") and value
+    }
+    if is_excepted(address.host, address.port, values.get("no_proxy", "")):
+        return None
+    return values.get(f"{address.scheme}_proxy") or values.get("all_proxy")
+
+
+def is_excepted(host: str, port: int, no_proxy: str) -> bool:
+    """`no_proxy` is a comma-separated list of names, each covering its subdomains too, some with a port, or `*`."""
+    for item in no_proxy.lower().split(","):
+        name, colon, port_text = item.strip().removeprefix("*.").lstrip(".").partition(":")
+        if name == "*" or (
+            name and (host == name or host.endswith(f".{name}")) and (not colon or port_text == str(port))
+        ):
+            return True
+    return False
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.3, checked against the system's trust and `ca_file`."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def dial(
+    address: EdgeAddress,
+    protocol: Callable[[], P],
+    *,
+    context: ssl.SSLContext | None,
+    environ: Mapping[str, str],
+) -> P:
+    """A connection to the edge speaking `protocol`. Raises DialError."""
+    loop = asyncio.get_running_loop()
+    tls = context if address.scheme == "https" else None
+    server_hostname = address.host if tls is not None else None
+    proxy = proxy_for(address, environ)
+    try:
+        if proxy is not None:
+            sock = await _through_proxy(proxy, address)
+            _, made = await loop.create_connection(
+                protocol, sock=sock, ssl=tls, server_hostname=server_hostname
+            )
+        else:
+            host = "127.0.0.1" if is_localhost(address.host) else address.host
+            _, made = await loop.create_connection(
+                protocol, host, address.port, ssl=tls, server_hostname=server_hostname
+            )
+    except ssl.SSLCertVerificationError as error:
+        raise DialError(
+            "tls_untrusted", f"The certificate of {address.authority} is not trusted: {error.verify_message}."
+        ) from error
+    except socket.gaierror as error:
+        raise DialError("name_unknown", f"The name {address.host} does not resolve.") from error
+    except OSError as error:
+        raise DialError(
+            "unreachable", f"{address.authority} does not answer: {error.strerror or error}."
+        ) from error
+    return made
+
+
+async def _through_proxy(proxy: str, address: EdgeAddress) -> socket.socket:
+    """A socket whose other end is the edge, after CONNECT. Raises DialError, OSError."""
+    loop = asyncio.get_running_loop()
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise DialError("proxy_unsupported", "Only http:// proxies (CONNECT) are supported.")
+    found = await loop.getaddrinfo(parts.hostname, parts.port or 8080, type=socket.SOCK_STREAM)
+    family, _, _, _, where = found[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        await loop.sock_connect(sock, where)
+        target = f"{address.host}:{address.port}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if parts.username is not None:
+            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            lines.append(f"Proxy-Authorization: Basic {base64.b64encode(secret).decode()}")
+        await loop.sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            # One byte at a time: what follows the head belongs to the edge.
+            byte = await loop.sock_recv(sock, 1)
+            head += byte
+            if not byte or len(head) > _PROXY_HEAD_BYTES:
+                raise DialError("proxy_failed", f"The proxy {parts.hostname} ended the connection.")
+        status = head.split(b" ", 2)[1][:3] if head.startswith(b"HTTP/1.") else b"?"
+        if not status.startswith(b"2"):
+            raise DialError(
+                "proxy_refused", f"The proxy {parts.hostname} answered {status.decode('latin-1')}."
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return sock

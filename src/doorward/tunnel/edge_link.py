@@ -1,0 +1,245 @@
+"""The edge's end of one tunnel: admits the connector, then opens a stream for each request."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from doorward.http1 import Data, Failure, Headers, Inbound, Outbound, Peer, RequestHead, ResponseHead
+from doorward.http1.heads import NO_BODY_STATUSES
+from doorward.tunnel import endpoint as core
+from doorward.tunnel import frames, messages
+from doorward.tunnel.admission import TunnelGrant, TunnelHello, TunnelRefusal
+from doorward.tunnel.endpoint import Endpoint
+from doorward.tunnel.link import Link, LinkStream
+from doorward.tunnel.proof import InvalidProof, check_signature, read_claims
+
+if TYPE_CHECKING:
+    from doorward.tunnel.edge import Edge
+
+_AUTH_SECONDS = 10.0
+
+TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
+TUNNEL_BUSY = Failure(
+    503, "tunnel_busy", "The machine is handling as many requests as it can. Try again in a moment.", True
+)
+REQUEST_REFUSED = Failure(
+    503, "request_refused", "The machine could not take the request. Try again in a moment.", True
+)
+BROKEN_OFF = Failure(502, "machine_broke_off", "The machine ended the request before it had answered.")
+
+
+class EdgeStream(LinkStream):
+    """The answering end of a visitor's request."""
+
+    __slots__ = ("_inbound", "_is_answered", "_is_head", "_is_raw", "_wants_upgrade")
+
+    def __init__(self, link: EdgeLink, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
+        super().__init__(link, link.endpoint.open(head, peer))
+        self._inbound: Inbound | None = inbound
+        self._is_answered = False
+        self._is_raw = False
+        self._is_head = head.method == b"HEAD"
+        self._wants_upgrade = head.upgrade != b""
+        link.flush_soon()
+
+    # The asking end's side.
+
+    def send_data(self, data: Data) -> None:
+        self._send(data)
+
+    def send_end(self, trailers: Headers) -> None:
+        if self._is_raw:
+            self._inbound = None
+        self._end(trailers)
+
+    def abort(self) -> None:
+        self._inbound = None
+        self._reset(core.CANCELLED)
+
+    def pause_receiving(self) -> None:
+        self._hold()
+
+    def resume_receiving(self) -> None:
+        self._let_go()
+
+    # The tunnel's side.
+
+    def choke(self) -> None:
+        if self._inbound is not None:
+            self._inbound.pause_sending()
+
+    def unchoke(self) -> None:
+        if self._inbound is not None:
+            self._inbound.resume_sending()
+
+    def replied(self, head: ResponseHead, is_end: bool) -> None:
+        inbound = self._inbound
+        if inbound is None:
+            return
+        if self._is_answered or (is_end and head.is_interim) or self._contradicts(head):
+            self._broken(inbound)
+            return
+        if head.is_interim:
+            inbound.on_interim(head)
+            return
+        self._is_answered = True
+        self._is_raw = head.upgrade != b""
+        inbound.on_response(head)
+        if is_end:
+            self._answered([])
+
+    def received(self, data: Data, is_end: bool) -> None:
+        inbound = self._inbound
+        if inbound is not None:
+            if not self._is_answered:
+                self._broken(inbound)
+                return
+            if len(data):
+                inbound.on_data(data)
+        self._took(len(data))
+        if is_end:
+            self._answered([])
+
+    def ended(self, trailers: Headers) -> None:
+        inbound = self._inbound
+        if inbound is not None and not self._is_answered:
+            self._broken(inbound)
+        else:
+            self._answered(trailers)
+
+    def was_reset(self, code: int) -> None:
+        inbound, self._inbound = self._inbound, None
+        if inbound is not None:
+            inbound.on_failure(
+                REQUEST_REFUSED if code == core.REFUSED and not self._is_answered else BROKEN_OFF
+            )
+
+    def lost(self) -> None:
+        inbound, self._inbound = self._inbound, None
+        if inbound is not None:
+            inbound.on_failure(TUNNEL_LOST)
+
+    def _contradicts(self, head: ResponseHead) -> bool:
+        """A head whose length the visitor would read differently; a front that shares its connection with other
+        visitors would then give them this machine's bytes."""
+        if head.upgrade:
+            return not self._wants_upgrade
+        if head.is_interim or self._is_head or head.status in NO_BODY_STATUSES:
+            return head.length != 0
+        return head.length == 0 and (head.get(b"content-length") or b"0").strip(b"0") != b""
+
+    def _answered(self, trailers: Headers) -> None:
+        inbound, self._inbound = self._inbound, None
+        # What is left of the request is not wanted any more.
+        self._reset(core.DONE)
+        if inbound is not None:
+            inbound.on_end(trailers)
+
+    def _broken(self, inbound: Inbound) -> None:
+        self._inbound = None
+        self._reset(core.PROTOCOL)
+        inbound.on_failure(BROKEN_OFF)
+
+
+class _Refused:
+    """The answering end when there is none: fails in the loop's next turn."""
+
+    def __init__(self, inbound: Inbound, failure: Failure) -> None:
+        self._handle = asyncio.get_running_loop().call_soon(inbound.on_failure, failure)
+
+    def send_data(self, data: Data) -> None: ...
+    def send_end(self, trailers: Headers) -> None: ...
+    def pause_receiving(self) -> None: ...
+    def resume_receiving(self) -> None: ...
+    def abort(self) -> None:
+        self._handle.cancel()
+
+
+class EdgeLink(Link):
+    """From the 101 on. `grant` is None until the connector has proved who it is."""
+
+    def __init__(self, edge: Edge, peer: Peer) -> None:
+        now = asyncio.get_running_loop().time()
+        endpoint = Endpoint(is_edge=True, now=now, windows=edge.windows, heartbeat=edge.heartbeat)
+        super().__init__(endpoint, edge.heartbeat)
+        self.edge = edge
+        self.peer = peer
+        self.grant: TunnelGrant | None = None
+        self.requests = 0
+        self._nonce = secrets.token_urlsafe(24)
+        self._admission: asyncio.Task[None] | None = None
+        self._auth_handle: asyncio.TimerHandle | None = None
+        self._handlers[core.AuthReceived] = self._auth_received
+        self._handlers[core.GoAwayReceived] = self._leaving
+
+    def open(self, head: RequestHead, peer: Peer, inbound: Inbound) -> Outbound:
+        if not self.is_open:
+            return _Refused(inbound, TUNNEL_LOST)
+        if not self.endpoint.has_room:
+            return _Refused(inbound, TUNNEL_BUSY)
+        self.requests += 1
+        return EdgeStream(self, head, peer, inbound)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.edge.links.add(self)
+        nonce = messages.NonceMessage(self._nonce, int(time.time()))
+        self.endpoint.notify(frames.NONCE, messages.encode(nonce))
+        self.flush_soon()
+        self._auth_handle = self.loop.call_later(
+            _AUTH_SECONDS, self.go_away, "auth_timeout", "No proof arrived in time."
+        )
+
+    def closed(self, reason: str) -> None:
+        if self._auth_handle is not None:
+            self._auth_handle.cancel()
+        if self._admission is not None and self._admission is not asyncio.current_task():
+            self._admission.cancel()
+        self.edge.link_closed(self, reason)
+
+    def _leaving(self, event: core.GoAwayReceived) -> None:
+        self.edge.stop_routing(self)
+
+    def _auth_received(self, event: core.AuthReceived) -> None:
+        if self._admission is None:
+            self._admission = self.loop.create_task(self._admit(event.token))
+
+    async def _admit(self, token: str) -> None:
+        """Claims, registration, signature: in this order, so that a forged proof costs no signature check."""
+        try:
+            environment_id, claims = read_claims(
+                token, audience=self.edge.origin, nonce=self._nonce, now=int(time.time())
+            )
+            hello = TunnelHello(environment_id, claims.generation, token, self.peer.ip)
+            decision = await self.edge.authorize(hello)
+            if isinstance(decision, TunnelRefusal):
+                self.go_away(decision.reason, decision.message, is_final=decision.is_final)
+                return
+            if decision.environment_id != environment_id or decision.generation != claims.generation:
+                self.go_away(
+                    "generation_superseded", "The connector token was replaced by a newer one.", is_final=True
+                )
+                return
+            check_signature(token, decision.public_key)
+        except InvalidProof as refusal:
+            self.go_away(
+                refusal.code, str(refusal), is_final=refusal.code in ("invalid_signature", "wrong_audience")
+            )
+            return
+        except Exception:
+            self.edge.log.exception("a tunnel could not be authorized")
+            self.go_away("edge_error", "The edge could not check the tunnel's registration.", spread_ms=5000)
+            return
+        if not self.is_open:
+            return
+        if self._auth_handle is not None:
+            self._auth_handle.cancel()
+        self.grant = decision
+        self.endpoint.unlock(self.loop.time())
+        config = messages.ConfigMessage(environment_id, decision.generation, list(decision.hostnames))
+        self.endpoint.notify(frames.CONFIG, messages.encode(config))
+        self.flush_soon()
+        self.edge.link_ready(self, decision)

@@ -1,0 +1,407 @@
+"""The multiplexing protocol, without sockets and without a clock: bytes in, events and bytes out.
+
+The edge opens streams (even ids), the connector answers them. Every call that depends on time takes `now` in
+seconds of a monotonic clock. `ProtocolError` from `receive_data` means: send what `data_to_send` has, then close.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from doorward.http1 import Data, Headers, Peer, RequestHead, ResponseHead
+from doorward.tunnel import frames, messages
+from doorward.tunnel.frames import FIN, HEADER, MANDATORY, Frame, FrameReader, ProtocolError, pack
+from doorward.tunnel.liveness import Advice, Heartbeat, Liveness
+from doorward.tunnel.scheduler import Scheduler
+from doorward.tunnel.streams import INITIAL_WINDOW, Stream
+
+# Why a stream was reset.
+DONE = 0
+CANCELLED = 1
+REFUSED = 2
+BROKEN = 3
+PROTOCOL = 4
+
+
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """Receive windows, in bytes."""
+
+    stream_max: int = 16 * 1024 * 1024
+    tunnel_max: int = 64 * 1024 * 1024
+    streams: int = 256
+
+
+class Opened(msgspec.Struct, gc=False):
+    stream: Stream
+    head: RequestHead
+    peer: Peer
+    is_end: bool
+
+
+class Replied(msgspec.Struct, gc=False):
+    stream: Stream
+    head: ResponseHead
+    is_end: bool
+
+
+class DataReceived(msgspec.Struct, gc=False):
+    """Return the credit with `consumed` when the bytes are out of our hands."""
+
+    stream: Stream
+    data: Data
+    is_end: bool
+
+
+class Ended(msgspec.Struct, gc=False):
+    stream: Stream
+    trailers: Headers
+
+
+class StreamReset(msgspec.Struct, gc=False):
+    stream: Stream
+    code: int
+
+
+class NonceReceived(msgspec.Struct):
+    message: messages.NonceMessage
+
+
+class AuthReceived(msgspec.Struct):
+    token: str
+
+
+class Configured(msgspec.Struct):
+    message: messages.ConfigMessage
+
+
+class GoAwayReceived(msgspec.Struct):
+    message: messages.GoAwayMessage
+
+
+Event: TypeAlias = (
+    Opened
+    | Replied
+    | DataReceived
+    | Ended
+    | StreamReset
+    | NonceReceived
+    | AuthReceived
+    | Configured
+    | GoAwayReceived
+)
+
+
+class Endpoint:
+    """One end of a tunnel. Until `unlock` it refuses every frame about streams."""
+
+    def __init__(
+        self, *, is_edge: bool, now: float, windows: Windows | None = None, heartbeat: Heartbeat | None = None
+    ) -> None:
+        self.is_edge = is_edge
+        self.windows = windows or Windows()
+        self.streams: dict[int, Stream] = {}
+        self.liveness = Liveness(heartbeat or Heartbeat(), now)
+        self.unchoked: list[Stream] = []
+        """Streams marked `is_choked` whose queue ran low; the shell empties the list."""
+        self._reader = FrameReader()
+        self._control: list[bytes] = []
+        self._scheduler = Scheduler()
+        self._next_id = 2
+        self._last_opened = 0
+        self._is_unlocked = False
+        self._window_total = 0
+
+    # What the shell asks for.
+
+    def unlock(self, now: float) -> None:
+        """The other end is who it says: streams may come. Measures the first round trip."""
+        self._is_unlocked = True
+        self.ping(now)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.streams) < self.windows.streams
+
+    @property
+    def has_output(self) -> bool:
+        return bool(self._control) or bool(self._scheduler)
+
+    def open(self, head: RequestHead, peer: Peer) -> Stream:
+        """A new stream; a request without body and upgrade has ended with its head."""
+        stream = self._add(self._next_id)
+        self._next_id += 2
+        is_end = head.length == 0 and not head.upgrade
+        stream.is_local_ended = is_end
+        self._control.append(
+            pack(frames.OPEN, FIN if is_end else 0, stream.id, messages.encode_open(head, peer))
+        )
+        return stream
+
+    def reply(self, stream: Stream, head: ResponseHead) -> None:
+        """An interim head or the real one; a real one without body ends our direction."""
+        is_end = head.length == 0 and not head.is_interim
+        self._control.append(pack(frames.REPLY, FIN if is_end else 0, stream.id, messages.encode_reply(head)))
+        if is_end:
+            self._end_local(stream)
+
+    def send(self, stream: Stream, data: Data, now: float) -> None:
+        if stream.is_local_ended or stream.fin is not None or not len(data):
+            return
+        stream.put(data)
+        if stream.credit > 0:
+            self._scheduler.add(stream, now)
+
+    def end(self, stream: Stream, trailers: Headers, now: float) -> None:
+        """No more bytes in our direction, after those in the queue."""
+        if stream.is_local_ended or stream.fin is not None:
+            return
+        stream.fin = trailers
+        if stream.queued:
+            if stream.credit > 0:
+                self._scheduler.add(stream, now)
+            return
+        self._control.append(self._end_frame(stream))
+        self._end_local(stream)
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """Give up both directions; harmless when the stream is over."""
+        if self._remove(stream):
+            self._control.append(pack(frames.RESET, MANDATORY, stream.id, code.to_bytes(4, "big")))
+
+    def consumed(self, stream: Stream, size: int, now: float) -> None:
+        """`size` received bytes were taken by the local socket: let the other end send as many again."""
+        if stream.is_remote_ended:
+            return
+        stream.uncredited += size
+        stream.window_consumed += size
+        if stream.window_consumed >= stream.window:
+            self._grow(stream, now)
+        if stream.uncredited * 2 >= stream.window:
+            credit, stream.uncredited = stream.uncredited, 0
+            stream.allowance += credit
+            self._control.append(pack(frames.WINDOW, 0, stream.id, credit.to_bytes(4, "big")))
+
+    def ping(self, now: float) -> None:
+        self._control.append(pack(frames.PING, 0, 0, self.liveness.ping(now)))
+
+    def notify(self, kind: int, payload: bytes) -> None:
+        """Send NONCE, AUTH, CONFIG or GOAWAY."""
+        self._control.append(pack(kind, MANDATORY if kind != frames.GOAWAY else 0, 0, payload))
+
+    def poll(self, now: float, wall: float) -> bool:
+        """Call about once a second. False: the other end is gone."""
+        advice = self.liveness.poll(now, wall)
+        if advice is Advice.PING:
+            self.ping(now)
+        return advice is not Advice.DEAD
+
+    # Bytes out.
+
+    def data_to_send(self, now: float, limit: int = 256 * 1024) -> list[Data]:
+        """About `limit` bytes, control frames first; empty when there is nothing."""
+        out: list[Data] = list(self._control)
+        self._control.clear()
+        size = sum(map(len, out))
+        while size < limit:
+            turn = self._scheduler.next()
+            if turn is None:
+                break
+            stream, quantum = turn
+            length = min(stream.queued, stream.credit, quantum)
+            pieces = stream.take(length)
+            stream.credit -= length
+            stream.recent_bytes += length
+            flags = 0
+            if not stream.queued:
+                if stream.fin is not None and not stream.fin:
+                    flags = FIN
+                    self._end_local(stream)
+            elif stream.credit > 0:
+                self._scheduler.add(stream, now)
+            out.append(HEADER.pack(frames.DATA, flags, stream.id, length))
+            out += pieces
+            size += length
+            if stream.fin and not stream.queued:
+                out.append(self._end_frame(stream))
+                self._end_local(stream)
+            elif stream.is_choked and stream.queued < QUEUE_LOW:
+                stream.is_choked = False
+                self.unchoked.append(stream)
+        return out
+
+    # Bytes in.
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """Raises ProtocolError."""
+        self.liveness.heard(now)
+        events: list[Event] = []
+        for frame in self._reader.feed(data):
+            kind = frame.type
+            if kind == frames.DATA:
+                self._data(frame, events, now)
+            elif kind in _STREAM_TYPES:
+                self._about_stream(frame, events, now)
+            else:
+                self._about_tunnel(frame, events, now)
+        return events
+
+    def _data(self, frame: Frame, events: list[Event], now: float) -> None:
+        stream = self._known(frame.stream)
+        if stream is None:
+            return
+        if stream.is_remote_ended:
+            raise ProtocolError("DATA after the end of its stream")
+        payload = frame.payload
+        stream.allowance -= len(payload)
+        if stream.allowance < 0:
+            raise ProtocolError("more DATA than the window allows")
+        if stream.window_since is None:
+            stream.window_since = now
+        is_end = bool(frame.flags & FIN)
+        if is_end:
+            self._end_remote(stream)
+        events.append(DataReceived(stream, payload, is_end))
+
+    def _about_stream(self, frame: Frame, events: list[Event], now: float) -> None:
+        kind, payload = frame.type, bytes(frame.payload)
+        if kind == frames.OPEN:
+            self._opened(frame, payload, events)
+            return
+        stream = self._known(frame.stream)
+        if stream is None:
+            return
+        if kind == frames.WINDOW:
+            credit = _u32(payload)
+            stream.credit += credit
+            if stream.credit > _CREDIT_MAX:
+                raise ProtocolError("more credit than a window can have")
+            if stream.queued and stream.credit > 0:
+                self._scheduler.add(stream, now)
+        elif kind == frames.REPLY:
+            if not self.is_edge or stream.is_remote_ended:
+                raise ProtocolError("a REPLY where none can be")
+            is_end = bool(frame.flags & FIN)
+            head = messages.decode_reply(payload)
+            if is_end:
+                self._end_remote(stream)
+            events.append(Replied(stream, head, is_end))
+        elif kind == frames.END:
+            if stream.is_remote_ended:
+                raise ProtocolError("END twice")
+            trailers = messages.decode_trailers(payload)
+            self._end_remote(stream)
+            events.append(Ended(stream, trailers))
+        else:
+            code = _u32(payload)
+            self._remove(stream)
+            events.append(StreamReset(stream, code))
+
+    def _opened(self, frame: Frame, payload: bytes, events: list[Event]) -> None:
+        if self.is_edge or not self._is_unlocked:
+            raise ProtocolError("an OPEN where none can be")
+        if frame.stream <= self._last_opened or frame.stream % 2:
+            raise ProtocolError("an OPEN with a stream id that is used or odd")
+        self._last_opened = frame.stream
+        head, peer = messages.decode_open(payload)
+        if not self.has_room:
+            self._control.append(pack(frames.RESET, MANDATORY, frame.stream, REFUSED.to_bytes(4, "big")))
+            return
+        stream = self._add(frame.stream)
+        is_end = bool(frame.flags & FIN)
+        stream.is_remote_ended = is_end
+        events.append(Opened(stream, head, peer, is_end))
+
+    def _about_tunnel(self, frame: Frame, events: list[Event], now: float) -> None:
+        kind, payload = frame.type, bytes(frame.payload)
+        if kind == frames.PING:
+            if len(payload) != 8:
+                raise ProtocolError("a PING has 8 bytes")
+            # Answers to a flood of PINGs must not pile up in memory.
+            if len(self._control) < _CONTROL_MAX:
+                self._control.append(pack(frames.PONG, 0, 0, payload))
+        elif kind == frames.PONG:
+            self.liveness.ponged(payload, now)
+        elif kind == frames.GOAWAY:
+            events.append(GoAwayReceived(messages.decode(messages.GoAwayMessage, payload)))
+        elif kind == frames.CONFIG and not self.is_edge:
+            # Streams may follow in the same bytes, before the shell has seen this event.
+            self._is_unlocked = True
+            events.append(Configured(messages.decode(messages.ConfigMessage, payload)))
+        elif kind == frames.NONCE and not self.is_edge:
+            events.append(NonceReceived(messages.decode(messages.NonceMessage, payload)))
+        elif kind == frames.AUTH and self.is_edge and not self._is_unlocked:
+            events.append(AuthReceived(payload.decode("ascii", "replace")))
+        else:
+            raise ProtocolError("a frame from the wrong end")
+
+    # Inside.
+
+    def _add(self, stream_id: int) -> Stream:
+        stream = Stream(stream_id)
+        self.streams[stream_id] = stream
+        self._window_total += INITIAL_WINDOW
+        return stream
+
+    def _known(self, stream_id: int) -> Stream | None:
+        """None for a stream that is over: its last frames may still be under way."""
+        stream = self.streams.get(stream_id)
+        if stream is None and (
+            stream_id % 2 or not 0 < stream_id <= (self._next_id - 2 if self.is_edge else self._last_opened)
+        ):
+            raise ProtocolError("a frame for a stream that was never opened")
+        return stream
+
+    def _end_frame(self, stream: Stream) -> bytes:
+        return pack(frames.END, 0, stream.id, messages.encode_trailers(stream.fin or []))
+
+    def _end_local(self, stream: Stream) -> None:
+        stream.is_local_ended = True
+        if stream.is_remote_ended:
+            self._remove(stream)
+
+    def _end_remote(self, stream: Stream) -> None:
+        stream.is_remote_ended = True
+        if stream.is_local_ended:
+            self._remove(stream)
+
+    def _remove(self, stream: Stream) -> bool:
+        if self.streams.pop(stream.id, None) is None:
+            return False
+        self._window_total -= stream.window
+        self._scheduler.remove(stream)
+        stream.queue.clear()
+        stream.queued = 0
+        stream.is_local_ended = stream.is_remote_ended = True
+        return True
+
+    def _grow(self, stream: Stream, now: float) -> None:
+        """A whole window was consumed: double it if that took less than four round trips from its first byte."""
+        since, rtt = stream.window_since, self.liveness.rtt
+        stream.window_consumed = 0
+        stream.window_since = None
+        if self.liveness.may_measure(now):
+            self.ping(now)
+        if since is None or rtt is None or now - since >= 4 * rtt:
+            return
+        room = self.windows.tunnel_max - self._window_total
+        more = min(stream.window, self.windows.stream_max - stream.window, room)
+        if more > 0:
+            stream.window += more
+            stream.uncredited += more
+            self._window_total += more
+
+
+QUEUE_HIGH = 256 * 1024
+"""A stream with more than this queued pauses whoever feeds it."""
+QUEUE_LOW = 64 * 1024
+_CREDIT_MAX = 1 << 31
+_CONTROL_MAX = 10_000
+_STREAM_TYPES = frozenset({frames.OPEN, frames.REPLY, frames.WINDOW, frames.END, frames.RESET})
+
+
+def _u32(payload: bytes) -> int:
+    if len(payload) != 4:
+        raise ProtocolError("a number has 4 bytes")
+    return int.from_bytes(payload, "big")

@@ -1,0 +1,235 @@
+"""One tunnel's connection on asyncio: moves bytes between a transport and an `Endpoint`, and events to streams.
+
+Both shells build on it: `EdgeLink` and `ConnectorLink` add the handshake and what a new stream means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from doorward.http1 import Data, Headers, ResponseHead
+from doorward.tunnel import endpoint as core
+from doorward.tunnel import frames, messages
+from doorward.tunnel.endpoint import Endpoint
+from doorward.tunnel.frames import ProtocolError
+from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.streams import Stream
+
+_WRITE_BUFFER_BYTES = 256 * 1024
+_NOT_SENT_BYTES = 128 * 1024
+_USER_TIMEOUT_MS = 30_000
+
+
+class LinkStream:
+    """One stream as a shell sees it: holds back what its neighbour cannot take, in both directions."""
+
+    __slots__ = ("_held", "_is_held", "link", "stream")
+
+    def __init__(self, link: Link, stream: Stream) -> None:
+        self.link = link
+        self.stream = stream
+        stream.context = self
+        self._is_held = False
+        self._held = 0
+
+    # Bytes to the other end.
+
+    def _send(self, data: Data) -> None:
+        stream = self.stream
+        self.link.endpoint.send(stream, data, self.link.loop.time())
+        if stream.queued > core.QUEUE_HIGH and not stream.is_choked:
+            stream.is_choked = True
+            self.choke()
+        self.link.flush_soon()
+
+    def _end(self, trailers: Headers) -> None:
+        self.link.endpoint.end(self.stream, trailers, self.link.loop.time())
+        self.link.flush_soon()
+
+    def _reset(self, code: int) -> None:
+        self.link.endpoint.reset(self.stream, code)
+        self.link.flush_soon()
+
+    # Bytes from the other end: credit goes back when the neighbour has room.
+
+    def _took(self, size: int) -> None:
+        if self._is_held:
+            self._held += size
+        else:
+            self.link.endpoint.consumed(self.stream, size, self.link.loop.time())
+
+    def _hold(self) -> None:
+        self._is_held = True
+
+    def _let_go(self) -> None:
+        self._is_held = False
+        if self._held:
+            size, self._held = self._held, 0
+            self.link.endpoint.consumed(self.stream, size, self.link.loop.time())
+            self.link.flush_soon()
+
+    # What each shell does with it.
+
+    def choke(self) -> None: ...
+    def unchoke(self) -> None: ...
+    def replied(self, head: ResponseHead, is_end: bool) -> None: ...
+    def received(self, data: Data, is_end: bool) -> None: ...
+    def ended(self, trailers: Headers) -> None: ...
+    def was_reset(self, code: int) -> None: ...
+    def lost(self) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """Subclasses handle the handshake's events and `closed`."""
+
+    def __init__(self, endpoint: Endpoint, heartbeat: Heartbeat) -> None:
+        self.endpoint = endpoint
+        self.loop = asyncio.get_running_loop()
+        self._heartbeat = heartbeat
+        self._transport: asyncio.Transport | None = None
+        self._is_paused = False
+        self._is_flush_due = False
+        self._is_over = False
+        self._poll_handle: asyncio.TimerHandle | None = None
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            core.Replied: self._replied,
+            core.DataReceived: self._data,
+            core.Ended: self._ended,
+            core.StreamReset: self._stream_reset,
+        }
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._is_over
+
+    def closed(self, reason: str) -> None:
+        """The link is over; every stream was told. Called once."""
+
+    # The loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        tune(self._transport.get_extra_info("socket"))
+        self._schedule_poll()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            events = self.endpoint.receive_data(data, self.loop.time())
+            for event in events:
+                self._handlers[type(event)](event)
+        except ProtocolError as error:
+            self.go_away("protocol_error", str(error))
+            return
+        if self.endpoint.has_output:
+            self.flush_soon()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self.flush_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish("connection_lost")
+
+    # Sending.
+
+    def flush_soon(self) -> None:
+        """Everything the loop's present turn produces leaves in one write: one TLS record, one system call."""
+        if not self._is_flush_due and not self._is_paused:
+            self._is_flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        transport, endpoint = self._transport, self.endpoint
+        if transport is None or transport.is_closing():
+            return
+        while not self._is_paused:
+            out = endpoint.data_to_send(self.loop.time())
+            if not out:
+                break
+            transport.write(b"".join(out))
+        if endpoint.unchoked:
+            streams, endpoint.unchoked = endpoint.unchoked, []
+            for stream in streams:
+                if stream.context is not None:
+                    cast("LinkStream", stream.context).unchoke()
+
+    def go_away(self, reason: str, message: str = "", *, spread_ms: int = 0, is_final: bool = False) -> None:
+        """Say why, then close."""
+        notice = messages.GoAwayMessage(reason, message, spread_ms, is_final)
+        if self._transport is not None and not self._transport.is_closing():
+            self.endpoint.notify(frames.GOAWAY, messages.encode(notice))
+            self._transport.write(b"".join(self.endpoint.data_to_send(self.loop.time(), 0)))
+            self._transport.close()
+        self._finish(reason)
+
+    def abort(self, reason: str) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        self._finish(reason)
+
+    # Events.
+
+    def _replied(self, event: core.Replied) -> None:
+        if event.stream.context is not None:
+            cast("LinkStream", event.stream.context).replied(event.head, event.is_end)
+
+    def _data(self, event: core.DataReceived) -> None:
+        if event.stream.context is not None:
+            cast("LinkStream", event.stream.context).received(event.data, event.is_end)
+
+    def _ended(self, event: core.Ended) -> None:
+        if event.stream.context is not None:
+            cast("LinkStream", event.stream.context).ended(event.trailers)
+
+    def _stream_reset(self, event: core.StreamReset) -> None:
+        if event.stream.context is not None:
+            cast("LinkStream", event.stream.context).was_reset(event.code)
+
+    # Inside.
+
+    def _schedule_poll(self) -> None:
+        self._poll_handle = self.loop.call_later(min(1.0, self._heartbeat.interval / 4), self._poll)
+
+    def _poll(self) -> None:
+        if self.endpoint.poll(self.loop.time(), time.time()):
+            if self.endpoint.has_output:
+                self.flush_soon()
+            self._schedule_poll()
+        else:
+            self.abort("peer_silent")
+
+    def _finish(self, reason: str) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._poll_handle is not None:
+            self._poll_handle.cancel()
+        streams = list(self.endpoint.streams.values())
+        self.endpoint.streams.clear()
+        for stream in streams:
+            if stream.context is not None:
+                cast("LinkStream", stream.context).lost()
+        self.closed(reason)
+
+
+def tune(sock: Any) -> None:
+    """Small frames leave at once and are not queued behind megabytes in the kernel; a dead path is noticed."""
+    for level, option, value in (
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_NODELAY", None), 1),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", None), _NOT_SENT_BYTES),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", None), _USER_TIMEOUT_MS),
+    ):
+        if sock is not None and option is not None:
+            # Not a TCP socket (a unix one behind a front), or a kernel without the option.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(level, option, value)
