@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doorward.jose import InvalidKey, JoseError, KeySet, PublicKey, SecretKey, verify_jws
+from doorward.jose import InvalidKey, JoseError, KeySet, PublicKey, SecretKey, b64url_decode, verify_jws
 
 FOLDER = os.environ.get("WYCHEPROOF_VECTORS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="WYCHEPROOF_VECTORS names no folder")
@@ -16,15 +16,18 @@ pytestmark = pytest.mark.skipif(not FOLDER, reason="WYCHEPROOF_VECTORS names no 
 # We do not have these, so their valid vectors are refused: one algorithm less is one attack less.
 UNSUPPORTED = {"RS384", "RS512", "PS256", "PS384", "PS512", "ES521", "HS384", "HS512"}
 
+MISLABELLED = "the key's label names another algorithm than the header: an algorithm is the key's, so refused"
+NO_PADDING = "marked invalid for padding, but the text has none and is that of a valid token"
+LENIENT = "marked valid by lenient base64: refused, a token has one spelling"
 ANSWERED_OTHERWISE = {
-    346: "the key is labelled for another algorithm than the header's: refused, an algorithm is the key's",
-    347: "as 346",
-    350: "as 346",
-    351: "as 346",
-    367: "marked invalid, but its text is that of a valid token without padding",
-    370: "as 367",
-    372: "marked valid by lenient base64: refused, a token has one spelling",
-    373: "as 372",
+    346: MISLABELLED,
+    347: MISLABELLED,
+    350: MISLABELLED,
+    351: MISLABELLED,
+    367: NO_PADDING,
+    370: NO_PADDING,
+    372: LENIENT,
+    373: LENIENT,
 }
 
 
@@ -51,10 +54,15 @@ def is_accepted(group: dict[str, Any], token: str | dict[str, Any]) -> bool:
     return True
 
 
+def header_of(token: str) -> dict[str, Any]:
+    return json.loads(b64url_decode(token.partition(".")[0]))
+
+
 def test_every_signature_vector_is_answered_as_marked_but_the_eight() -> None:
     surprises, seen = {}, 0
     for group, test in vectors("json_web_signature_test.json"):
-        if (group.get("public") or group["private"]).get("alg") in UNSUPPORTED:
+        label = (group.get("public") or group["private"]).get("alg")
+        if label in UNSUPPORTED and test["result"] == "valid" and label == header_of(test["jws"])["alg"]:
             assert not is_accepted(group, test["jws"])
             continue
         seen += 1

@@ -99,7 +99,7 @@ def encode_json(value: object) -> bytes:
 def iso(ms: int) -> str:
     """Milliseconds since the epoch as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
     moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_iso(text: str) -> int:

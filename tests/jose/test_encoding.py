@@ -1,0 +1,114 @@
+"""One spelling per value: base64url, JSON, canonical JSON."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorward.jose import MalformedToken, b64url_decode, b64url_encode, canonical_json
+from doorward.jose.strict_json import MAX_DEPTH, decode_object, decode_strict
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text('abé"\\', max_size=3), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.binary())
+def test_bytes_come_back_from_base64url(data) -> None:
+    text = b64url_encode(data)
+    assert text == base64.urlsafe_b64encode(data).decode().rstrip("=")
+    assert b64url_decode(text) == b64url_decode(text.encode()) == data
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=12) | st.text("AQgwBCab-_+/= \n", max_size=6))
+def test_whatever_decodes_is_the_one_spelling_of_its_bytes(text) -> None:
+    try:
+        data = b64url_decode(text)
+    except MalformedToken:
+        return
+    assert b64url_encode(data) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A", "AAAAA", "AA=", "AA==", "AAA=", "AB", "AAB", "AA\n", " AA", "A A", "+A", "/A", "A.A", "é", "AA\0"],
+)
+def test_other_spellings_are_refused(text) -> None:
+    with pytest.raises(MalformedToken):
+        b64url_decode(text)
+
+
+@pytest.mark.parametrize(
+    "text, data", [("", b""), ("AA", b"\0"), ("AQ", b"\1"), ("_w", b"\xff"), ("-_8", b"\xfb\xff")]
+)
+def test_known_spellings(text, data) -> None:
+    assert b64url_decode(text) == data
+    assert b64url_encode(data) == text
+
+
+@given(VALUES)
+def test_strict_json_reads_what_the_standard_library_reads(value) -> None:
+    for text in (json.dumps(value), json.dumps(value, indent=1), json.dumps(value, ensure_ascii=False)):
+        assert decode_strict(text.encode()) == json.loads(text)
+
+
+@given(st.binary(max_size=40) | st.text('{}[]":,a1 ', max_size=20).map(str.encode))
+def test_strict_json_never_fails_otherwise_than_as_malformed(raw) -> None:
+    try:
+        value = decode_strict(raw)
+    except MalformedToken:
+        return
+    pairs: list = json.loads(raw, object_pairs_hook=lambda found: [list(found)])
+    assert value is not None or pairs is None
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=5))
+def test_repeated_names_are_always_found(names) -> None:
+    raw = ("{" + ",".join(f'"{name}":1' for name in names) + "}").encode()
+    if len(set(names)) == len(names):
+        assert decode_object(raw) == dict.fromkeys(names, 1)
+    else:
+        with pytest.raises(MalformedToken):
+            decode_object(raw)
+
+
+@pytest.mark.parametrize("opening, closing", [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth_is_bounded_exactly(opening, closing) -> None:
+    decode_strict(opening * MAX_DEPTH + b"1" + closing * MAX_DEPTH)
+    decode_strict(opening * (MAX_DEPTH - 1) + b"[]" + closing * (MAX_DEPTH - 1))
+    with pytest.raises(MalformedToken):
+        decode_strict(opening * (MAX_DEPTH + 1) + b"1" + closing * (MAX_DEPTH + 1))
+    with pytest.raises(MalformedToken):
+        decode_strict(opening * MAX_DEPTH + b"[]" + closing * MAX_DEPTH)
+
+
+def test_depth_beside_a_long_shallow_list_is_found() -> None:
+    deep = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
+    with pytest.raises(MalformedToken):
+        decode_strict(b'{"a":[' + b"1," * 100 + b'1],"b":' + deep + b"}")
+
+
+def test_brackets_inside_strings_are_not_depth() -> None:
+    assert decode_object(b'{"a":"' + b"[" * 200 + b'"}') == {"a": "[" * 200}
+
+
+def test_canonical_json_sorts_and_wastes_nothing() -> None:
+    value = {"z": 1, "list": [{"c": "three", "a": "one"}], "a": {"y": True, "b": None}}
+    expected = b'{"a":{"b":null,"y":true},"list":[{"a":"one","c":"three"}],"z":1}'
+    assert canonical_json(value) == expected
+
+
+@given(VALUES)
+def test_canonical_json_is_one_spelling(value) -> None:
+    raw = canonical_json(value)
+    assert decode_strict(raw) == json.loads(json.dumps(value))
+    assert canonical_json(decode_strict(raw)) == raw
