@@ -8,7 +8,7 @@ Owns every table whose name starts with `identity_`, the signing keys and the co
 | `/v1/…` (the Frontend API, Clerk's wire) | `frontend_api` |
 | `/oauth/…`, `/.well-known/…` | `oauth`, `signing_keys` (wire in `frontend_api`) |
 | `/api/v1/jwks` | `frontend_api` |
-| `/sign-in`, `/sign-up`, `/oauth-consent`, `/device`, `/user`, `/dev/inbox` | `pages` |
+| `/sign-in…`, `/sign-up…`, `/account…`, `/machines`, `/oauth-consent`, `/device…`, `/dev/inbox` | `pages` |
 
 Neighbours: `store` keeps the rows, `jose` signs, `web` draws the pages. The relay and the environments meet
 identity over the wire only (JWKS and tokens). `server` puts the application on a socket.
@@ -62,3 +62,21 @@ Where authorize needs a person it sends the browser (303) to `/sign-in?redirect_
 `/oauth-consent?<authorize parameters>`; invitations point at `/sign-up?__clerk_ticket=<ticket>`; a device's person opens
 `/device` or `/device?user_code=WDJB-MJHT`.
 """
+
+from doorward.identity.app import SCHEMA, Identity, create_identity
+from doorward.identity.mail import ConsoleMailer, DevelopmentInbox, Mail, Mailer, SmtpMailer
+from doorward.identity.settings import IdentitySettings, RateLimit, RateLimits
+
+__all__ = [
+    "SCHEMA",
+    "ConsoleMailer",
+    "DevelopmentInbox",
+    "Identity",
+    "IdentitySettings",
+    "Mail",
+    "Mailer",
+    "RateLimit",
+    "RateLimits",
+    "SmtpMailer",
+    "create_identity",
+]

@@ -114,10 +114,16 @@ ORIGIN_INVALID = Problem(
     "The Request HTTP Origin header must be equal to or a subdomain of the requesting URL.",
 )
 ORIGIN_MISSING = Problem(
-    400, "origin_missing", "Missing HTTP Origin header", "Browser requests that change state need an Origin header."
+    400,
+    "origin_missing",
+    "Missing HTTP Origin header",
+    "Browser requests that change state need an Origin header.",
 )
 REQUEST_BODY_INVALID = Problem(
-    400, "request_body_invalid", "Request body invalid", "The request body could not be read. Check its encoding."
+    400,
+    "request_body_invalid",
+    "Request body invalid",
+    "The request body could not be read. Check its encoding.",
 )
 NATIVE_API_DISABLED = Problem(
     400,
@@ -125,7 +131,9 @@ NATIVE_API_DISABLED = Problem(
     "Native API disabled",
     "The Native API is disabled for this instance. Visit the Clerk Dashboard to enable it.",
 )
-API_VERSION_INVALID = Problem(400, "api_version_invalid", "API version invalid", "The API version must be a date.")
+API_VERSION_INVALID = Problem(
+    400, "api_version_invalid", "API version invalid", "The API version must be a date."
+)
 TEMPLATE_RESERVED_CLAIM = Problem(
     400, "jwt_template_reserved_claim", "Reserved claim", "A template cannot set this claim."
 )
@@ -175,7 +183,10 @@ SESSION_REVERIFICATION_REQUIRED = Problem(
     },
 )
 CSRF_TOKEN_INVALID = Problem(
-    403, "csrf_token_invalid", "Request forged", "This request did not come from this site's own pages. Try again."
+    403,
+    "csrf_token_invalid",
+    "Request forged",
+    "This request did not come from this site's own pages. Try again.",
 )
 
 # 404
@@ -260,7 +271,10 @@ CODE_TOO_MANY_REQUESTS = Problem(
 )
 INTERNAL_ERROR = Problem(500, "internal_clerk_error", "Oops, an unexpected error occurred")
 OVERLOADED = Problem(
-    503, "service_overloaded", "Service busy", "Too many people are signing in at this moment. Try again shortly."
+    503,
+    "service_overloaded",
+    "Service busy",
+    "Too many people are signing in at this moment. Try again shortly.",
 )
 
 

@@ -20,7 +20,13 @@ from starlette.responses import Response
 
 from doorward.identity.clients.service import ClientChange, Clients
 from doorward.identity.clients.store import ClientRecord
-from doorward.identity.errors import CSRF_TOKEN_INVALID, NATIVE_API_DISABLED, ORIGIN_INVALID, ORIGIN_MISSING, Refused
+from doorward.identity.errors import (
+    CSRF_TOKEN_INVALID,
+    NATIVE_API_DISABLED,
+    ORIGIN_INVALID,
+    ORIGIN_MISSING,
+    Refused,
+)
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.settings import IdentitySettings
 from doorward.jose import JoseError, SecretKey, sign_jwt, verify_jwt
@@ -59,15 +65,19 @@ class Visits:
         self._database = database
         self._clients = client_service
         self._key = SecretKey(keyed_hash.derive("client-cookie"))
-        self._trusted = [
-            ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies if proxy != "unix"
-        ]
+        self._trusted = [ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies if proxy != "unix"]
 
     async def of(self, request: HTTPConnection) -> Visit:
         """Raises Refused (400) for a foreign Origin or a native client; a bad cookie is simply no client."""
         if request.query_params.get("_is_native") in ("1", "true"):
             raise Refused(NATIVE_API_DISABLED)
-        origin = self.origin_of(request)
+        return await self._visit(request, self.origin_of(request))
+
+    async def of_navigation(self, request: HTTPConnection) -> Visit:
+        """For a page another site may send a browser to: the Origin is neither judged nor believed."""
+        return await self._visit(request, None)
+
+    async def _visit(self, request: HTTPConnection, origin: str | None) -> Visit:
         client = await self._client_of(request.cookies.get(CLIENT_COOKIE))
         return Visit(
             ip=self.ip_of(request),

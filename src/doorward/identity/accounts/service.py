@@ -125,9 +125,7 @@ class Accounts:
             store.set_password(tx, user.id, encoded, now)
             session_store.set_verified(tx, signed_in.session.id, now)
             if sign_out_of_other_sessions:
-                self._sessions.finish_of_user(
-                    tx, user.id, but=signed_in.session.id, now=now, actor=user.id
-                )
+                self._sessions.finish_of_user(tx, user.id, but=signed_in.session.id, now=now, actor=user.id)
                 grants.revoke_of_user(tx, user.id, because="password_changed", now=now)
             audit.record(tx, now=now, actor=user.id, action="user.password_changed", object_id=user.id)
             return self._account(tx, user.id)
@@ -171,7 +169,8 @@ class Accounts:
             if len(own) >= MAX_EMAIL_ADDRESSES:
                 raise Refused(
                     FORM_PARAM_VALUE_INVALID.at(
-                        "email_address", long_message=f"An account has at most {MAX_EMAIL_ADDRESSES} addresses."
+                        "email_address",
+                        long_message=f"An account has at most {MAX_EMAIL_ADDRESSES} addresses.",
                     )
                 )
             store.insert_email(tx, record)
@@ -184,9 +183,7 @@ class Accounts:
         if strategy != "email_code":
             raise Refused(VERIFICATION_STRATEGY_INVALID.at("strategy"))
         known = await self.email(signed_in, email_id)
-        await self._restrictions.spend(
-            "mail", known.record.address, self._settings.limits.mail_per_address
-        )
+        await self._restrictions.spend("mail", known.record.address, self._settings.limits.mail_per_address)
         now, code = self._clock(), verification_rules.new_code()
 
         def work(tx: Tx) -> tuple[EmailAddress, bool]:
@@ -194,7 +191,9 @@ class Accounts:
             if record.verified_at is not None:
                 raise Refused(VERIFICATION_ALREADY_VERIFIED)
             verification = self._codes.issue(tx, email_id, strategy=strategy, code=code, now=now)
-            return EmailAddress(record, verification), store.find_by_verified_email(tx, record.address) is not None
+            return EmailAddress(record, verification), store.find_by_verified_email(
+                tx, record.address
+            ) is not None
 
         email, is_taken = await self._database.write(work)
         if not is_taken:
@@ -213,9 +212,7 @@ class Accounts:
             if problem is not None:
                 return problem
             store.mark_email_verified(tx, email_id, now)
-            audit.record(
-                tx, now=now, actor=signed_in.user_id, action="user.email_added", object_id=record.id
-            )
+            audit.record(tx, now=now, actor=signed_in.user_id, action="user.email_added", object_id=record.id)
             return EmailAddress(self._email(tx, signed_in, email_id), verifications.find(tx, email_id))
 
         try:

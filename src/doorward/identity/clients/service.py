@@ -58,7 +58,9 @@ class Clients:
 
     def fresh(self, now: int) -> FreshClient:
         token = new_secret()
-        return FreshClient(ClientRecord(new_id("client"), self.token_hash(token), None, None, now, now), token)
+        return FreshClient(
+            ClientRecord(new_id("client"), self.token_hash(token), None, None, now, now), token
+        )
 
     def token_hash(self, token: str) -> str:
         return self._hash.of(_PURPOSE, token)

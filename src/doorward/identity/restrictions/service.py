@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from doorward.identity.audit import store as audit
 from doorward.identity.accounts import store as accounts
+from doorward.identity.audit import store as audit
 from doorward.identity.errors import SIGN_UP_MODE_RESTRICTED, TOO_MANY_REQUESTS, USER_LOCKED, Refused
 from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.keyed_hash import KeyedHash

@@ -55,7 +55,9 @@ def factor_age_minutes(session: SessionRecord, now: int) -> int:
     return max(0, (now - session.verified_at) // 60_000)
 
 
-def claims_of(session: SessionRecord, *, issuer: str, origin: str | None, jti: str, now: int) -> SessionClaims:
+def claims_of(
+    session: SessionRecord, *, issuer: str, origin: str | None, jti: str, now: int
+) -> SessionClaims:
     seconds = now // 1000
     return SessionClaims(
         iss=issuer,

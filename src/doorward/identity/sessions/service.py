@@ -252,9 +252,7 @@ class Sessions:
             return Changed(None, ClientChange(None, is_gone=True))
         return Changed(None, await self.client_change(client_id))
 
-    def finish_of_user(
-        self, tx: Tx, user_id: str, *, but: str | None, now: int, actor: str | None
-    ) -> None:
+    def finish_of_user(self, tx: Tx, user_id: str, *, but: str | None, now: int, actor: str | None) -> None:
         """Revoke the user's sessions (all `but` one), inside the transaction of the change that demands it."""
         ended = [session for session in store.active_of_user(tx, user_id, now) if session.id != but]
         self._finish(tx, ended, "revoked", now, actor=actor, ip="")
@@ -285,9 +283,7 @@ class Sessions:
     async def reauthenticate(self, visit: Visit, session_id: str, *, password: str) -> SessionRecord:
         """Check the password of the session's own user; dangerous changes are then open for ten minutes."""
         signed_in = await self.get(visit, session_id)
-        await self._restrictions.spend(
-            "factor", visit.ip, self._settings.limits.factor_attempt_per_ip
-        )
+        await self._restrictions.spend("factor", visit.ip, self._settings.limits.factor_attempt_per_ip)
         await self.check_password(signed_in.account, password)
         now = self._clock()
 

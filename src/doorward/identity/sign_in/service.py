@@ -340,9 +340,7 @@ class SignIns:
             raise Refused(CLIENT_STATE_INVALID)
         return attempt
 
-    def _complete(
-        self, tx: Tx, attempt: SignInRecord, entry: _Entry, visit: Visit, now: int
-    ) -> SignIn:
+    def _complete(self, tx: Tx, attempt: SignInRecord, entry: _Entry, visit: Visit, now: int) -> SignIn:
         if session_store.active_of_client(tx, attempt.client_id, now):
             raise Refused(SESSION_EXISTS)
         user = accounts.find_user(tx, entry.session.user_id)
@@ -399,9 +397,7 @@ class SignIns:
         return "idn_" + self._hash.of("shown-email-id", attempt.identifier)[:27]
 
     def _entry(self, visit: Visit, client_id: str, user_id: str) -> _Entry:
-        session = self._sessions.new_session(
-            visit, client_id=client_id, user_id=user_id, now=self._clock()
-        )
+        session = self._sessions.new_session(visit, client_id=client_id, user_id=user_id, now=self._clock())
         return _Entry(session, new_secret())
 
     async def _completed(self, sign_in: SignIn, entry: _Entry) -> Changed[SignIn]:

@@ -422,9 +422,7 @@ class SignUps:
 
     def _birth(self, visit: Visit, client_id: str) -> _Birth:
         user_id = new_id("user")
-        session = self._sessions.new_session(
-            visit, client_id=client_id, user_id=user_id, now=self._clock()
-        )
+        session = self._sessions.new_session(visit, client_id=client_id, user_id=user_id, now=self._clock())
         return _Birth(user_id, new_id("idn"), session, new_secret())
 
     async def _changed(self, sign_up: SignUp, birth: _Birth, fresh_token: str | None) -> Changed[SignUp]:

@@ -17,7 +17,27 @@ NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 # What the token says by itself, or what only a session token may say.
 RESERVED_CLAIMS = frozenset(
-    "azp exp iat iss jti nbf sub sid v fva sts o pla fea act org_id org_role org_slug org_permissions".split()
+    [
+        "azp",
+        "exp",
+        "iat",
+        "iss",
+        "jti",
+        "nbf",
+        "sub",
+        "sid",
+        "v",
+        "fva",
+        "sts",
+        "o",
+        "pla",
+        "fea",
+        "act",
+        "org_id",
+        "org_role",
+        "org_slug",
+        "org_permissions",
+    ]
 )
 _SHORTCODE = re.compile(r"\{\{\s*([a-z_]+(?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
 

@@ -31,9 +31,7 @@ class Templates:
 
     async def prepare(self) -> None:
         """Plant the template T3 Connect asks for, once."""
-        template = self._record(
-            T3_RELAY, {"aud": T3_RELAY_AUDIENCE}, lifetime=60, allowed_clock_skew=5
-        )
+        template = self._record(T3_RELAY, {"aud": T3_RELAY_AUDIENCE}, lifetime=60, allowed_clock_skew=5)
         await self._database.write(lambda tx: store.insert(tx, template))
 
     async def create(
@@ -44,7 +42,9 @@ class Templates:
         if reserved:
             raise Refused(
                 *(
-                    TEMPLATE_RESERVED_CLAIM.at("claims", long_message=f"You can't use the reserved claim: '{name}'")
+                    TEMPLATE_RESERVED_CLAIM.at(
+                        "claims", long_message=f"You can't use the reserved claim: '{name}'"
+                    )
                     for name in reserved
                 )
             )

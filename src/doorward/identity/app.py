@@ -1,0 +1,248 @@
+"""Assembly: the services, the routes, the background jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from doorward.identity import pages
+from doorward.identity.accounts.passwords import PasswordHasher
+from doorward.identity.accounts.service import Accounts
+from doorward.identity.clients.service import Clients
+from doorward.identity.frontend_api import (
+    client,
+    consent,
+    me,
+    sessions,
+    sign_ins,
+    sign_ups,
+    well_known,
+)
+from doorward.identity.frontend_api.dispatch import Endpoints, FrontendDispatch
+from doorward.identity.frontend_api.environment import environment_document
+from doorward.identity.frontend_api.oauth import OAuthRoutes
+from doorward.identity.frontend_api.views import Views
+from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.mail import DevelopmentInbox, Mailer, MailQueue
+from doorward.identity.oauth import devices as device_rows
+from doorward.identity.oauth import grants
+from doorward.identity.oauth.authorize import Authorize
+from doorward.identity.oauth.devices import Devices
+from doorward.identity.oauth.inspection import Inspection
+from doorward.identity.oauth.tokens import TokenEndpoint
+from doorward.identity.restrictions import store as restriction_rows
+from doorward.identity.restrictions.service import Restrictions
+from doorward.identity.sessions import store as session_rows
+from doorward.identity.sessions.service import Sessions
+from doorward.identity.settings import DAY, HOUR, IdentitySettings
+from doorward.identity.sign_in import store as sign_in_rows
+from doorward.identity.sign_in.service import SignIns
+from doorward.identity.sign_up import store as sign_up_rows
+from doorward.identity.sign_up.service import SignUps
+from doorward.identity.signing_keys.service import SigningKeys, load_keyed_hash
+from doorward.identity.templates.service import Templates
+from doorward.identity.verification import store as verification_rows
+from doorward.identity.verification.service import Codes
+from doorward.identity.visits import Visits
+from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
+
+SCHEMA = Schema("identity", "doorward.identity.migrations")
+
+_log = logging.getLogger("doorward.identity")
+
+
+class Identity:
+    """The services of one instance, and `app`, its ASGI application for the accounts origin."""
+
+    def __init__(
+        self,
+        settings: IdentitySettings,
+        database: Database,
+        *,
+        sealer: Sealer,
+        mailer: Mailer,
+        clock: Clock,
+        keyed_hash: KeyedHash,
+        hasher: PasswordHasher,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
+        self.hasher = hasher
+        self.mails = MailQueue(mailer)
+        self.views = Views(settings.origin)
+        self.clients = Clients(keyed_hash)
+        self.visits = Visits(settings, database, self.clients, keyed_hash)
+        self.signing_keys = SigningKeys(database, sealer, clock)
+        self.templates = Templates(database, clock)
+        self.restrictions = Restrictions(settings, database, keyed_hash, clock)
+        codes = Codes(keyed_hash, settings.limits.code_resend_ms)
+        self.sessions = Sessions(
+            settings,
+            database,
+            clock,
+            client_service=self.clients,
+            signing_keys=self.signing_keys,
+            templates=self.templates,
+            restrictions=self.restrictions,
+            hasher=hasher,
+        )
+        self.accounts = Accounts(
+            settings,
+            database,
+            clock,
+            sessions=self.sessions,
+            restrictions=self.restrictions,
+            codes=codes,
+            hasher=hasher,
+            mails=self.mails,
+        )
+        self.sign_up = SignUps(
+            settings,
+            database,
+            clock,
+            client_service=self.clients,
+            sessions=self.sessions,
+            restrictions=self.restrictions,
+            codes=codes,
+            hasher=hasher,
+            mails=self.mails,
+        )
+        self.sign_in = SignIns(
+            settings,
+            database,
+            clock,
+            keyed_hash=keyed_hash,
+            client_service=self.clients,
+            sessions=self.sessions,
+            restrictions=self.restrictions,
+            codes=codes,
+            hasher=hasher,
+            mails=self.mails,
+        )
+        self.oauth = Authorize(settings, database, keyed_hash, clock)
+        self.tokens = TokenEndpoint(
+            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+        )
+        self.devices = Devices(
+            settings, database, clock, keyed_hash=keyed_hash, restrictions=self.restrictions
+        )
+        self.inspection = Inspection(
+            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+        )
+        self.environment_document = environment_document(settings)
+        self._jobs: list[asyncio.Task[None]] = []
+        self.app: ASGIApp = self._application()
+
+    def _application(self) -> ASGIApp:
+        endpoints = Endpoints(self)
+        routes = [
+            *client.routes(endpoints),
+            *sessions.routes(endpoints),
+            *sign_ups.routes(endpoints),
+            *sign_ins.routes(endpoints),
+            *me.routes(endpoints),
+            *consent.routes(endpoints),
+            endpoints.unknown(),
+            *OAuthRoutes(self, pages.error_page).routes(),
+            *well_known.routes(self),
+            *pages.routes(self),
+        ]
+        return FrontendDispatch(self, Starlette(routes=routes))
+
+    async def prepare(self) -> None:
+        """Keys, templates and clients that must exist before the first request."""
+        await self.signing_keys.prepare()
+        await self.templates.prepare()
+        await self.oauth.prepare()
+        await self.hasher.prepare()
+
+    async def start(self) -> None:
+        """Begin the background jobs: following key changes, preparing the next key, tidying up."""
+        self._jobs = [
+            asyncio.create_task(self.signing_keys.follow()),
+            asyncio.create_task(self._tidy()),
+        ]
+
+    async def stop(self) -> None:
+        """End them, and send what mail is left."""
+        for job in self._jobs:
+            job.cancel()
+        for job in self._jobs:
+            with contextlib.suppress(asyncio.CancelledError):
+                await job
+        self._jobs = []
+        await self.mails.drain()
+        self.hasher.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Identity]:
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def administrator_invitation(self) -> str | None:
+        """A one-time sign-up URL while no administrator exists; each call voids the one before."""
+        return await self.restrictions.administrator_invitation()
+
+    async def issue_cli_grant(self, user_id: str) -> tuple[str, str, int]:
+        """Access token, refresh token and the access token's end (ms), as `connect login` would have got them."""
+        tokens = await self.tokens.issue_for(self.settings.cli_client_id, user_id)
+        return tokens.access_token, tokens.refresh_token or "", tokens.expires_at
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await self.signing_keys.prepare_next()
+                await self.signing_keys.forget_gone()
+                await self.forget_expired()
+            except StoreError:
+                _log.exception("tidying up failed; it is tried again within the hour")
+            await asyncio.sleep(HOUR / 1000)
+
+    async def forget_expired(self) -> None:
+        """Remove rows nothing can need any more."""
+        now = self.clock()
+
+        def work(tx: Tx) -> None:
+            verification_rows.forget_before(tx, now - DAY)
+            restriction_rows.forget_arrivals_before(tx, now - DAY)
+            session_rows.delete_finished_before(tx, now - 30 * DAY)
+            sign_up_rows.delete_abandoned(tx, now)
+            sign_in_rows.delete_abandoned(tx, now)
+            grants.delete_expired(tx, now)
+            device_rows.delete_expired(tx, now)
+
+        await self.database.write(work)
+
+
+async def create_identity(
+    settings: IdentitySettings,
+    database: Database,
+    *,
+    sealer: Sealer,
+    mailer: Mailer,
+    clock: Clock = system_clock,
+    hasher: PasswordHasher | None = None,
+) -> Identity:
+    """An instance ready to serve on a database opened with `SCHEMA`."""
+    keyed_hash = await load_keyed_hash(database, sealer, clock)
+    identity = Identity(
+        settings,
+        database,
+        sealer=sealer,
+        mailer=mailer,
+        clock=clock,
+        keyed_hash=keyed_hash,
+        hasher=hasher or PasswordHasher(),
+    )
+    await identity.prepare()
+    return identity

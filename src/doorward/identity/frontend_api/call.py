@@ -1,0 +1,173 @@
+"""One request of the Frontend API: who asks, what they sent, and how an answer is made."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorward.identity.clients import store as client_store
+from doorward.identity.clients.service import Changed, ClientChange
+from doorward.identity.errors import (
+    REQUEST_BODY_INVALID,
+    REQUEST_BODY_TOO_LARGE,
+    UNSUPPORTED_CONTENT_TYPE,
+    Problem,
+    Refused,
+    missing,
+)
+from doorward.identity.frontend_api import wire
+from doorward.identity.frontend_api.views import Views
+from doorward.identity.sessions.service import SignedIn
+from doorward.identity.visits import Visit
+
+if TYPE_CHECKING:
+    from doorward.identity.app import Identity
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_FIELDS = 100
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request with its form read. Empty form values count as absent, as Clerk's SDK means them."""
+
+    request: Request
+    identity: Identity
+    visit: Visit
+    form: dict[str, str]
+
+    @property
+    def now(self) -> int:
+        return self.identity.clock()
+
+    @property
+    def views(self) -> Views:
+        return self.identity.views
+
+    def param(self, name: str) -> str | None:
+        return self.form.get(name) or None
+
+    def require(self, name: str) -> str:
+        """Raises Refused (422)."""
+        value = self.param(name)
+        if value is None:
+            raise Refused(missing(name))
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.param(name)
+        return default if value is None else value == "true"
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+    async def signed_in(self) -> SignedIn:
+        """The session that `_clerk_session_id` names. Raises Refused (401)."""
+        session_id = self.request.query_params.get("_clerk_session_id")
+        return await self.identity.sessions.require(self.visit, session_id)
+
+    # -- answers
+
+    async def wrapped(self, resource: msgspec.Struct | list[wire.EmailAddress] | None) -> Response:
+        """A reading answer: the client as it is."""
+        return json(wire.Wrapped(resource, await self.client(self.visit.client_id)))
+
+    async def changed(self, resource: msgspec.Struct | None, change: ClientChange) -> Response:
+        """A changing answer: the client as it became, and its cookies."""
+        response = json(wire.Wrapped(resource, await self.client(change.client_id)))
+        self.identity.visits.write(response, change)
+        return response
+
+    async def client(self, client_id: str | None) -> wire.Client | None:
+        """Clerk's Client, every session with a fresh token."""
+        if client_id is None:
+            return None
+        identity, now = self.identity, self.now
+        record = await identity.database.read(lambda tx: client_store.find(tx, client_id))
+        if record is None:
+            return None
+        sign_in = await identity.sign_in.latest(client_id)
+        sign_up = await identity.sign_up.latest(client_id)
+        sessions = [self.session(signed_in) for signed_in in await identity.sessions.of_client(client_id)]
+        return wire.Client(
+            id=record.id,
+            sessions=sessions,
+            sign_in=None if sign_in is None else self.views.sign_in(sign_in, now),
+            sign_up=None if sign_up is None else self.views.sign_up(sign_up, now),
+            last_active_session_id=record.last_active_session_id,
+            last_authentication_strategy=record.last_authentication_strategy,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+        )
+
+    def session(self, signed_in: SignedIn) -> wire.Session:
+        jwt = self.identity.sessions.session_token(signed_in.session, self.visit.origin)
+        return self.views.session(signed_in, self.now, jwt)
+
+    async def session_changed(self, changed: Changed[SignedIn]) -> Response:
+        return await self.changed(self.session(changed.value), changed.client)
+
+
+def json(body: object, status: int = 200) -> Response:
+    return Response(
+        msgspec.json.encode(body),
+        status,
+        headers={"Cache-Control": "no-store"},
+        media_type="application/json",
+    )
+
+
+async def read_form(request: Request) -> list[tuple[str, str]]:
+    """The form of a request, in order. Raises Refused: 413, 415, 400."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused(REQUEST_BODY_TOO_LARGE)
+    if not body:
+        return []
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise Refused(UNSUPPORTED_CONTENT_TYPE)
+    try:
+        return parse_qsl(
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError as error:
+        raise Refused(REQUEST_BODY_INVALID) from error
+
+
+def trace_id() -> str:
+    return secrets.token_hex(16)
+
+
+def error_response(refused: Refused, *, client: wire.Client | None = None) -> Response:
+    """Clerk's error body; 429 and 503 say when to come back."""
+    trace = trace_id()
+    body = wire.ErrorBody(
+        errors=[_item(problem) for problem in refused.errors],
+        clerk_trace_id=trace,
+        meta=None if client is None else wire.ErrorMeta(client),
+    )
+    response = json(body, refused.status)
+    response.headers["x-clerk-trace-id"] = trace
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _item(problem: Problem) -> wire.ErrorItem:
+    meta = dict(problem.meta)
+    if problem.param is not None:
+        meta["param_name"] = problem.param
+    return wire.ErrorItem(problem.message, problem.text, problem.code, meta)
