@@ -195,9 +195,9 @@ class Outbound:
         if road == "proxy":
             proxy: Proxy | None = self._proxy
             assert proxy is not None
-            return httpcore.AsyncHTTPProxy(
-                proxy.url, proxy_auth=proxy.auth, proxy_ssl_context=self._tls, **settings
-            )
+            if proxy.url.startswith("https:"):
+                settings["proxy_ssl_context"] = self._tls
+            return httpcore.AsyncHTTPProxy(proxy.url, proxy_auth=proxy.auth, **settings)
         return httpcore.AsyncConnectionPool(**settings)
 
 
