@@ -29,8 +29,8 @@ One folder per capability, the same words inside: `rules` (pure), `store` (SQL),
     gate/       the reverse proxy in front of local services (neighbour, built on the services below)
     pages/      the gate's and the owner's pages (neighbour; exports `tunnel_routes(environment)` and
                 `loopback_routes(environment)`: sequences of Starlette routes that the two apps mount first)
-    agent.py    one process: database, both doors, control socket, gate, connector
-    local.py    `open_machine(home)`: the same verbs through the agent when one runs, else on the database
+    agent.py    `running_agent(settings)`: one process with database, both doors, control socket, gate, connector
+    local.py    `open_machine(home)`: the verbs of `verbs.py` through the agent when one runs, else on the database
 
 What `gate/`, `pages/` and the composition root use of an `Environment` (every method async unless noted):
 
@@ -55,3 +55,7 @@ What `gate/`, `pages/` and the composition root use of an `Environment` (every m
     .audit.recent(limit) -> list[AuditEntry]
     database channels: "environment.session_ended" (payload: session id; "" = reload), "environment.events"
 """
+
+from doorward.environment.settings import EnvironmentSettings, Service
+
+__all__ = ["EnvironmentSettings", "Service"]

@@ -140,6 +140,13 @@ class Environment:
         await self.services.forget_addresses(actor)
         return status
 
+    async def remove_service(self, actor: Actor, name: str) -> bool:
+        """Forget a service here, and give its name back at the relay where that can be reached."""
+        is_removed = await self.services.remove(actor, name)
+        if is_removed:
+            await self.reconciler.release_name(name)
+        return is_removed
+
     async def prune(self) -> None:
         """Delete what can no longer be asked about: used guards, expired codes, long-ended sessions."""
         now = self.clock()

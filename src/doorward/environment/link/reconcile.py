@@ -128,6 +128,17 @@ class Reconciler:
             log.info("this environment is linked to %s", self._relay_url)
             return "linked"
 
+    async def release_name(self, name: str) -> None:
+        """Give a service's name back. A relay that cannot be reached keeps it: no host leads to a service then."""
+        relay, credential = self._link.relay_origin(), self._link.environment_credential()
+        if relay is None or credential is None:
+            return
+        url = f"{relay}/v1/environments/{self._descriptor.environment_id}/services/{name}"
+        try:
+            await self._outbound.request("DELETE", url, headers={"authorization": f"Bearer {credential}"})
+        except OutboundError as error:
+            log.warning("the name %s could not be given back: %s", name, error)
+
     async def _reconcile(self, local: Origin) -> None:
         if not local.local_http_host:
             raise ReconcileFailed(NO_ORIGIN)

@@ -99,6 +99,10 @@ class Link:
         """The bearer this machine uses towards the relay; None when it is not linked."""
         return self._secrets.get_text(names.ENVIRONMENT_CREDENTIAL)
 
+    def relay_origin(self) -> str | None:
+        """The relay this machine is linked to."""
+        return self._secrets.get_text(names.RELAY_URL)
+
     def is_wanted(self) -> bool:
         """Whether `connect link` asked for a link: the secret's presence, not its value."""
         return self._secrets.get(names.DESIRED_LINK) is not None

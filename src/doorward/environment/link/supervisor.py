@@ -18,10 +18,24 @@ from doorward.tunnel import ConnectorToken, InvalidConnectorToken
 log = logging.getLogger(__name__)
 
 
+class ConnectorState(Protocol):
+    """`word` is one of connecting, connected, superseded, refused, stopped; `message` a sentence for a person."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
 class RunningConnector(Protocol):
     """What the tunnel's Connector offers us."""
 
+    @property
+    def state(self) -> ConnectorState: ...
+
     async def run(self) -> None: ...
+
+    def close_tag(self, tag: str) -> int: ...
 
 
 #: Makes a connector for a token; None where this process carries no tunnel (a CLI beside no agent).

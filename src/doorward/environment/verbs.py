@@ -1,0 +1,252 @@
+"""What the machine itself can be told to do: by the CLI, over the control socket, or directly on the data folder.
+
+Each verb is a request struct; `perform` carries it out with the rights of the machine (`access.MACHINE`). The
+same structs travel over the control socket, so an agent and a CLI beside it cannot drift apart.
+"""
+
+import os
+from typing import Literal
+
+import msgspec
+
+from doorward.environment.access import MACHINE
+from doorward.environment.api.views import connect_client
+from doorward.environment.approvals.mode import SecurityMode
+from doorward.environment.audit import AuditEntry
+from doorward.environment.environment import Environment
+from doorward.environment.keys import SecretStoreFailed
+from doorward.environment.link.cli_token import CliTokenRefused
+from doorward.environment.link.undo import RelayOutcome, revoke_at_relay
+from doorward.environment.services import PublishedService
+from doorward.environment.settings import Service
+from doorward.t3_connect import InsecureOrigin, secure_origin
+from doorward.t3_connect.messages import ConnectClient, EndpointRuntimeStatus
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="verb", tag=lambda name: name.lower()):
+    """Base of the verbs."""
+
+
+class Ask(Request, frozen=True):
+    """How is this machine?"""
+
+
+class GetMode(Request, frozen=True):
+    pass
+
+
+class SetMode(Request, frozen=True):
+    mode: SecurityMode
+
+
+class ListClients(Request, frozen=True):
+    pass
+
+
+class Approve(Request, frozen=True):
+    thumbprint: str
+    role: Literal["standard", "administrator"] | None = None
+
+
+class Reject(Request, frozen=True):
+    thumbprint: str
+
+
+class Revoke(Request, frozen=True):
+    thumbprint: str
+
+
+class ListServices(Request, frozen=True):
+    pass
+
+
+class AddService(Request, frozen=True):
+    service: Service
+
+
+class RemoveService(Request, frozen=True):
+    name: str
+
+
+class Connect(Request, frozen=True):
+    """Want the link from now on, and bring it about now where an agent runs."""
+
+
+class Unlink(Request, frozen=True):
+    forget_sign_in: bool = False
+
+
+class OneTimeLink(Request, frozen=True):
+    pass
+
+
+class ReadAudit(Request, frozen=True):
+    limit: int = 100
+
+
+AnyRequest = (
+    Ask
+    | GetMode
+    | SetMode
+    | ListClients
+    | Approve
+    | Reject
+    | Revoke
+    | ListServices
+    | AddService
+    | RemoveService
+    | Connect
+    | Unlink
+    | OneTimeLink
+    | ReadAudit
+)
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`connect_security_mode` None: unreadable. `tunnel`: the connector's own word, None where none runs.
+
+    `pid` is the agent's, None when the verb was carried out without one.
+    """
+
+    environment_id: str
+    label: str
+    desired: bool
+    authenticated: bool
+    linked: bool
+    cloud_user_id: str | None
+    relay_url: str | None
+    connect_security_mode: SecurityMode | None
+    endpoint_runtime_status: EndpointRuntimeStatus
+    tunnel: str | None
+    tunnel_message: str
+    link_failure: str | None
+    api_origin: str | None
+    remote_administration: bool
+    services: tuple[PublishedService, ...]
+    pid: int | None
+    port: int
+
+
+class UnlinkReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`live` says whether a running agent stopped its tunnel; `relay` what became of the relay's record."""
+
+    live: Literal["stopped", "no_agent", "failed"]
+    relay: RelayOutcome
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """A verb that could not be carried out: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+async def perform(environment: Environment, request: AnyRequest, *, is_agent: bool) -> object:
+    """Carry a verb out; its result. Raises what the services raise."""
+    approvals, services = environment.approvals, environment.services
+    match request:
+        case Ask():
+            return await _status(environment, is_agent=is_agent)
+        case GetMode():
+            return approvals.mode()
+        case SetMode():
+            await approvals.set_mode(MACHINE, request.mode)
+            return request.mode
+        case ListClients():
+            return [connect_client(client) for client in await approvals.list(MACHINE)]
+        case Approve():
+            approved = await approvals.approve(MACHINE, request.thumbprint, role=request.role)
+            return None if approved is None else connect_client(approved)
+        case Reject():
+            rejected = await approvals.reject(MACHINE, request.thumbprint)
+            return None if rejected is None else connect_client(rejected)
+        case Revoke():
+            return await approvals.revoke(MACHINE, request.thumbprint)
+        case ListServices():
+            return services.published()
+        case AddService():
+            added = await services.add(MACHINE, request.service)
+            environment.reconciler.trigger()
+            return added
+        case RemoveService():
+            return await environment.remove_service(MACHINE, request.name)
+        case Connect():
+            environment.link.want()
+            environment.reconciler.trigger()
+            return None
+        case Unlink():
+            return await _unlink(environment, request, is_agent=is_agent)
+        case OneTimeLink():
+            return await environment.pairing.one_time_link()
+        case ReadAudit():
+            return await environment.audit.recent(request.limit)
+
+
+async def _status(environment: Environment, *, is_agent: bool) -> Status:
+    state = environment.link.state(MACHINE)
+    runtime = environment.supervisor.status
+    connector = environment.supervisor.connector
+    return Status(
+        environment_id=environment.environment_id,
+        label=environment.label,
+        desired=environment.link.is_wanted(),
+        authenticated=environment.tokens.is_stored(),
+        linked=state.linked,
+        cloud_user_id=state.cloud_user_id,
+        relay_url=state.relay_url,
+        connect_security_mode=state.connect_security_mode,
+        endpoint_runtime_status=runtime,
+        tunnel=None if connector is None else connector.state.word,
+        tunnel_message="" if connector is None else connector.state.message,
+        link_failure=environment.reconciler.last_failure,
+        api_origin=environment.link.api_origin(),
+        remote_administration=environment.settings.remote_admin,
+        services=environment.services.published(),
+        pid=os.getpid() if is_agent else None,
+        port=environment.port,
+    )
+
+
+async def _unlink(environment: Environment, request: Unlink, *, is_agent: bool) -> UnlinkReport:
+    """Here first, whatever the relay says; then the relay's record; then, for logout, the sign-in."""
+    state = environment.link.state(MACHINE)
+    was_linked = state.linked or environment.link.is_wanted()
+    await environment.unlink(MACHINE)
+    try:
+        relay = await _revoke_record(environment, state.relay_url) if was_linked else "not_linked"
+    finally:
+        if request.forget_sign_in:
+            environment.tokens.remove()
+    return UnlinkReport(live="stopped" if is_agent else "no_agent", relay=relay)
+
+
+async def _revoke_record(environment: Environment, linked_relay: str | None) -> RelayOutcome:
+    try:
+        bearer = await environment.tokens.existing()
+        if bearer is None:
+            return "not_authenticated"
+        relay = secure_origin(linked_relay or environment.settings.relay_url or "")
+    except (CliTokenRefused, SecretStoreFailed, InsecureOrigin):
+        return "failed"
+    return await revoke_at_relay(
+        environment.outbound, relay=relay, bearer=bearer, environment_id=environment.environment_id
+    )
+
+
+#: The shape of each verb's result, for the side that asks over the socket.
+RESULTS: dict[type[Request], object] = {
+    Ask: Status,
+    GetMode: SecurityMode,
+    SetMode: SecurityMode,
+    ListClients: list[ConnectClient],
+    Approve: ConnectClient | None,
+    Reject: ConnectClient | None,
+    Revoke: bool,
+    ListServices: tuple[PublishedService, ...],
+    AddService: PublishedService,
+    RemoveService: bool,
+    Connect: type(None),
+    Unlink: UnlinkReport,
+    OneTimeLink: str,
+    ReadAudit: list[AuditEntry],
+}
