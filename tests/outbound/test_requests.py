@@ -111,6 +111,17 @@ async def test_forms_and_json_arrive_as_they_were_meant(serve, outbound: Outboun
 
 
 @pytest.mark.anyio
+async def test_a_request_without_a_body_says_so_where_a_server_may_expect_one(
+    serve, outbound: Outbound
+) -> None:
+    seen: list[bytes] = []
+    port = await serve(answering(ok(b""), seen))
+    for method in ("POST", "PUT", "GET", "DELETE"):
+        await outbound.request(method, f"http://localhost:{port}/")
+    assert [b"content-length: 0\r\n" in head.lower() for head in seen] == [True, True, False, False]
+
+
+@pytest.mark.anyio
 async def test_connections_are_used_again_even_after_an_answer_larger_than_allowed(
     serve, outbound: Outbound
 ) -> None:

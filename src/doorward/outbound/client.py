@@ -30,6 +30,7 @@ MAX_CONNECTIONS = 100
 # Shorter than the 5 s after which uvicorn and most proxies close an idle connection: a request should not meet a
 # connection that is being closed under it.
 KEEP_ALIVE_SECONDS = 4.0
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Headers(Mapping[str, str]):
@@ -149,8 +150,9 @@ class Outbound:
 
         fields = {"host": target.authority, "accept": "*/*", "accept-encoding": "identity"}
         fields.update((name.lower(), value) for name, value in headers.items())
-        if body is not None:
-            fields["content-length"] = str(len(body))
+        if body is not None or method in _METHODS_WITH_BODY:
+            # Said even when empty: some servers answer 411 to a POST that does not (RFC 9110 §8.6).
+            fields["content-length"] = str(len(body or b""))
         try:
             async with self._pool(target).stream(
                 method,
