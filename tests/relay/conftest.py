@@ -1,19 +1,48 @@
-"""A running relay on both engines."""
+"""Running relays: `world` on both engines, `wire` on one, `worlds` with settings of the test's choice."""
 
-from collections.abc import AsyncIterator
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doorward.relay import SCHEMA
+from doorward.store import open_database
+from tests import databases
 from tests.conftest import ClockForTests, OpenTestDatabase
 from tests.relay.world import World, open_world
+
+OpenWorld = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
 async def world(
     open_test_database: OpenTestDatabase, clock: ClockForTests, tmp_path: Path
 ) -> AsyncIterator[World]:
+    """For what depends on rows and transactions."""
     database = await open_test_database(SCHEMA)
     async with open_world(database, clock, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def open_wire(anyio_backend: str, clock: ClockForTests, tmp_path: Path) -> AsyncIterator[OpenWorld]:
+    """`await open_wire(strict_base=True)`: a relay with settings, on SQLite."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def create(**settings: Any) -> World:
+            folder = tmp_path / secrets.token_hex(4)
+            folder.mkdir()
+            database = await open_database(databases.new_sqlite(folder, [SCHEMA]), schemas=[SCHEMA])
+            stack.push_async_callback(database.close)
+            return await stack.enter_async_context(open_world(database, clock, folder, **settings))
+
+        yield create
+
+
+@pytest.fixture
+async def wire(open_wire: OpenWorld) -> World:
+    """For what depends on bytes of HTTP alone; SQLite."""
+    return await open_wire()

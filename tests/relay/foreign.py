@@ -27,12 +27,15 @@ async def _answer(send: Any, status: int, body: bytes, headers: list[tuple[bytes
     await send({"type": "http.response.body", "body": body})
 
 
+_RSA_KEY = generate_key("RS256", kid="ins_test")
+
+
 class AccountsServer:
     """Publishes one RSA key and signs sessions and access tokens with it."""
 
     def __init__(self, origin: str, clock: Callable[[], int]) -> None:
         self.origin = origin
-        self.key = generate_key("RS256", kid="ins_test")
+        self.key = _RSA_KEY
         self._clock = clock
         self.fetches = 0
 

@@ -22,16 +22,18 @@ def listen() -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Any, listener: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app, interface="asgi3", log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
+async def serve(*apps: tuple[Any, socket.socket]) -> AsyncIterator[None]:
+    """Serve each application on its socket, all started and stopped together."""
+    servers, tasks = [], []
+    for app, listener in apps:
+        config = uvicorn.Config(app, interface="asgi3", log_config=None, access_log=False, lifespan="off")
+        servers.append(_Server(config))
+        tasks.append(asyncio.create_task(servers[-1].serve(sockets=[listener])))
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn offers no event
+        await asyncio.sleep(0.002)
     try:
         yield
     finally:
-        server.should_exit = True
-        await task
+        for server in servers:
+            server.should_exit = server.force_exit = True
+        await asyncio.gather(*tasks)

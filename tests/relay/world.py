@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
@@ -36,8 +35,13 @@ class World:
         clock: ClockForTests,
         http: httpx.AsyncClient,
         port: int,
+        *,
+        sealer: Sealer,
+        outbound: Outbound,
     ) -> None:
         self.relay = relay
+        self.sealer = sealer
+        self.outbound = outbound
         self.database = database
         self.accounts = accounts
         self.environment = environment
@@ -49,6 +53,15 @@ class World:
     @property
     def origin(self) -> str:
         return self.relay.settings.issuer
+
+    async def restart(self) -> None:
+        """A new relay over the same rows and key file, as after a restart or on a second node."""
+        self.relay = await create_relay(
+            self.relay.settings, self.database, sealer=self.sealer, outbound=self.outbound, clock=self.clock
+        )
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.relay.app(scope, receive, send)
 
     def bearer(self, user_id: str = "user_alice") -> dict[str, str]:
         return {"authorization": f"Bearer {self.accounts.session(user_id)}"}
@@ -166,24 +179,21 @@ async def _start(
     )
     environment = Environment(settings.issuer, clock)
     outbound = Outbound()
-    relay = await create_relay(
-        settings, database, sealer=Sealer.from_file(folder / "kek"), outbound=outbound, clock=clock
+    sealer = Sealer.from_file(folder / "kek")
+    relay = await create_relay(settings, database, sealer=sealer, outbound=outbound, clock=clock)
+    http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
+    port = _port(relay_socket)
+    world = World(relay, database, accounts, environment, clock, http, port, sealer=sealer, outbound=outbound)
+    await stack.enter_async_context(
+        serve(
+            (world.serve, relay_socket),
+            (accounts.app, accounts_socket),
+            (environment.app, environment_socket),
+        )
     )
-    for app, listener in (
-        (relay.app, relay_socket),
-        (accounts.app, accounts_socket),
-        (environment.app, environment_socket),
-    ):
-        await stack.enter_async_context(serve(app, listener))
     stack.push_async_callback(outbound.close)
-    http = await stack.enter_async_context(
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
-    )
-    return World(relay, database, accounts, environment, clock, http, _port(relay_socket))
-
-
-def decode(body: bytes) -> Any:
-    return msgspec.json.decode(body)
+    await stack.enter_async_context(http)
+    return world
 
 
 def _port(listener: socket.socket) -> int:

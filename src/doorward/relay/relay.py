@@ -58,7 +58,7 @@ class Relay:
         self._database = database
         self._clock = clock
         self._pruning: asyncio.Task[None] | None = None
-        self._tunnels = Tunnels(database, zone=settings.zone, clock=clock)
+        self._tunnels = Tunnels(database, zone=settings.zone)
         provider = EmbeddedProvider(settings) if settings.provider == "embedded" else ManualProvider()
         users = Users(settings, database, outbound, clock)
         guards = Guards(users, Credentials(database), signer, clock)
