@@ -112,7 +112,8 @@ class Machine:
         self.clock = clock
         self.id = environment.environment_id
         self.local = httpx.AsyncClient(
-            transport=httpx.ASGITransport(environment.loopback_app, raise_app_exceptions=False), base_url=LOCAL
+            transport=httpx.ASGITransport(environment.loopback_app, raise_app_exceptions=False),
+            base_url=LOCAL,
         )
         self.public = httpx.AsyncClient(
             transport=httpx.ASGITransport(environment.tunnel_app, raise_app_exceptions=False),

@@ -76,7 +76,9 @@ async def test_a_minted_credential_works_for_its_key_alone_and_carries_the_five_
 
 
 @pytest.mark.conformance("connect-environment", 108)
-async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(make_machine: MakeMachine) -> None:
+async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(
+    make_machine: MakeMachine,
+) -> None:
     machine = await make_machine(mode="account")
     proof = machine.relay.mint(machine.id, machine.device().thumbprint)
 
@@ -190,7 +192,9 @@ async def test_an_approved_device_gets_a_credential_and_is_seen(machine: Machine
 
 @pytest.mark.conformance("connect-environment", 116, 117)
 @pytest.mark.parametrize("stored", [b"CLIENT-APPROVAL", b"", b"x", b"\xff\xfe"])
-async def test_an_unreadable_mode_refuses_and_leaves_the_request_usable(machine: Machine, stored: bytes) -> None:
+async def test_an_unreadable_mode_refuses_and_leaves_the_request_usable(
+    machine: Machine, stored: bytes
+) -> None:
     machine.environment.secrets.set(names.SECURITY_MODE, stored)
     device = machine.device()
     proof = machine.relay.mint(machine.id, device.thumbprint)
@@ -230,7 +234,9 @@ async def test_a_request_that_does_not_hold_uses_no_guard_up(machine: Machine) -
 
 
 @pytest.mark.conformance("connect-environment", 121)
-async def test_decisions_rest_while_the_account_is_trusted_and_count_again_afterwards(machine: Machine) -> None:
+async def test_decisions_rest_while_the_account_is_trusted_and_count_again_afterwards(
+    machine: Machine,
+) -> None:
     device = machine.device()
     await machine.ask_mint(device)
     await machine.environment.approvals.reject(MACHINE, device.thumbprint)
@@ -247,7 +253,12 @@ async def test_what_a_device_says_of_itself_is_kept_as_said_last(machine: Machin
         device, client={"label": " My phone ", "deviceType": "mobile", "os": "iOS"}, deviceId="d-1"
     )
     [client] = await machine.environment.approvals.list(MACHINE)
-    assert (client.label, client.device_type, client.os, client.device_id) == ("My phone", "mobile", "iOS", "d-1")
+    assert (client.label, client.device_type, client.os, client.device_id) == (
+        "My phone",
+        "mobile",
+        "iOS",
+        "d-1",
+    )
     await machine.ask_mint(device)
     [client] = await machine.environment.approvals.list(MACHINE)
     assert (client.label, client.device_type, client.os, client.device_id) == (None, "unknown", None, None)
@@ -272,7 +283,9 @@ async def test_whatever_the_order_no_credential_outlives_a_decision_against_its_
                 assert (await machine.exchange(body["credential"], device)).status_code == 401
 
 
-async def test_one_account_has_at_most_fifty_requests_waiting_and_the_oldest_give_way(machine: Machine) -> None:
+async def test_one_account_has_at_most_fifty_requests_waiting_and_the_oldest_give_way(
+    machine: Machine,
+) -> None:
     devices = [machine.device() for _ in range(52)]
     for device in devices:
         machine.clock.advance(1)

@@ -18,15 +18,7 @@ from doorward.environment.access import Door
 from doorward.environment.api import auth, connect, discovery, tokens, websocket
 from doorward.environment.api.framing import Endpoint, run
 from doorward.environment.environment import Environment
-
-try:
-    from doorward.environment.pages import loopback_routes, tunnel_routes
-except ImportError:  # pages not landed
-
-    def loopback_routes(environment: Environment) -> Sequence[BaseRoute]:
-        return ()
-
-    tunnel_routes = loopback_routes
+from doorward.environment.pages import loopback_routes, tunnel_routes
 
 SHARED = (
     discovery.DESCRIPTOR,

@@ -16,8 +16,9 @@ from doorward.environment.keys import Keys, SecretStoreFailed
 from doorward.environment.link.cli_token import CliTokenRefused, CliTokens
 from doorward.environment.link.errors import LinkRefused
 from doorward.environment.link.proof import sign_link_proof
-from doorward.environment.link.service import Link
+from doorward.environment.link.service import Link, NoLongerWanted
 from doorward.environment.link.supervisor import ConnectorRefused
+from doorward.environment.link.undo import revoke_at_relay
 from doorward.environment.services import Services
 from doorward.outbound import Outbound, OutboundError
 from doorward.store import Clock, StoreError
@@ -118,6 +119,7 @@ class Reconciler:
         async with self._one_at_a_time:
             try:
                 if not self._link.is_wanted():
+                    self.last_failure = None
                     return "unwanted"
                 await self._reconcile(local_origin)
             except (ReconcileFailed, SecretStoreFailed, StoreError) as error:
@@ -161,10 +163,13 @@ class Reconciler:
             cloud_mint_public_key=answer.cloud_mint_public_key,
             endpoint_runtime=answer.endpoint_runtime,
         )
-        if not self._link.is_wanted():
-            raise ReconcileFailed("The link was undone while it was being made.")
         try:
-            await self._link.apply(MACHINE, config, endpoint=answer.endpoint)
+            await self._link.apply(MACHINE, config, endpoint=answer.endpoint, only_if_wanted=True)
+        except NoLongerWanted as error:
+            await revoke_at_relay(
+                self._outbound, relay=relay, bearer=bearer, environment_id=self._descriptor.environment_id
+            )
+            raise ReconcileFailed(str(error)) from error
         except LinkRefused as error:
             raise ReconcileFailed(error.message) from error
         except ConnectorRefused as error:

@@ -28,6 +28,12 @@ from doorward.tunnel import ConnectorToken, InvalidConnectorToken
 log = logging.getLogger(__name__)
 
 
+class NoLongerWanted(Exception):
+    """The owner unlinked while a link was being made: theirs is the last word."""
+
+    code = "no_longer_wanted"
+
+
 class LinkedRelay(msgspec.Struct, frozen=True, kw_only=True):
     """What verifying a relay's request needs."""
 
@@ -126,9 +132,17 @@ class Link:
         return await self._supervisor.apply(self.stored_runtime())
 
     async def apply(
-        self, actor: Actor, config: RelayConfigRequest, *, endpoint: Endpoint | None = None
+        self,
+        actor: Actor,
+        config: RelayConfigRequest,
+        *,
+        endpoint: Endpoint | None = None,
+        only_if_wanted: bool = False,
     ) -> EndpointRuntimeStatus:
-        """Check, start the connector, then store: all of it, or nothing and the connector as before."""
+        """Check, start the connector, then store: all of it, or nothing and the connector as before.
+
+        `only_if_wanted` raises NoLongerWanted when the link was undone since it was asked for.
+        """
         require(actor, Action.LINK)
         relay_url = _secure(config.relay_url, "Relay URL must be a secure absolute HTTPS URL.")
         given_issuer = known(config.relay_issuer)
@@ -143,6 +157,8 @@ class Link:
         if not user_id:
             raise LinkRefused("bad_request", "Cloud user id is required.")
         async with self._changing:
+            if only_if_wanted and not self.is_wanted():
+                raise NoLongerWanted("The link was undone while it was being made.")
             self._require_same_account(user_id)
             mint_key = config.cloud_mint_public_key.replace("\\n", "\n").strip()
             try:
