@@ -209,6 +209,8 @@ class ServerConnection(asyncio.Protocol):
         self._outbound = self._state.engine.open(forward, self._peer, self)
         if self._is_writing_paused:
             self._outbound.pause_receiving()
+        # A body that came while the router was still deciding may have paused us, and nobody else would resume.
+        self._resume_reading()
         if self._reader is not None:
             self._touch_body()
             waiting, self._buffer = self._buffer, b""
