@@ -73,7 +73,8 @@ def main(folder: Path, run: int) -> None:
         if server is not None and server.poll() is None:
             server.send_signal(signal.SIGQUIT)
             server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        # A run that was killed cannot tidy up after itself.
+        shutil.rmtree(folder if alive(run) else folder.parent, ignore_errors=True)
 
 
 def is_ready(cluster: Path) -> bool:

@@ -69,7 +69,7 @@ def store_error(error: Exception) -> StoreError:
     match error:
         case pg.SerializationFailure() | pg.DeadlockDetected():
             return _Collided(str(error))
-        case pg.DiskFull() | pg.OutOfMemory():
+        case pg.DiskFull():
             return DatabaseFull(
                 f"PostgreSQL has no space left ({error}); nothing was changed. Free some space."
             )
