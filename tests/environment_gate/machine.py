@@ -26,16 +26,17 @@ from starlette.websockets import WebSocket
 from doorward.environment.access import MACHINE
 from doorward.environment.approvals.rules import Knock
 from doorward.environment.children import Child
-from doorward.environment.environment import SCHEMA, Environment
+from doorward.environment.environment import Environment, create_environment
 from doorward.environment.gate.router import Gate
 from doorward.environment.gate.rules import nonce_hash
 from doorward.environment.keys import names
 from doorward.environment.sessions.service import Caller, Issued
 from doorward.environment.settings import EnvironmentSettings, Service
+from doorward.http1 import UnixUpstream
 from doorward.http1.server import ProxyServer
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
-from doorward.store import Clock, open_database
+from doorward.store import Clock
 from doorward.t3_connect.messages import Endpoint
 
 NONCE = "n" * 43
@@ -70,6 +71,11 @@ class Machine:
     @property
     def origin(self) -> str:
         return f"http://{self.host}"
+
+    @property
+    def loopback(self) -> str:
+        """The authority of the machine's own pages."""
+        return f"machine.localhost:{self.environment.port}"
 
     @property
     def api_origin(self) -> str:
@@ -239,7 +245,6 @@ async def running_machine(
     home: Path,
     clock: Clock,
     *,
-    api_app: object | None = None,
     remote_admin: bool = False,
     host_header: str = "public",
     relay_url: str | None = "http://relay.localhost:1",
@@ -252,14 +257,13 @@ async def running_machine(
         relay_url=relay_url,
         accounts_origin=accounts_origin,
     )
-    settings.state_dir.mkdir(parents=True)
     settings.run_dir.mkdir(parents=True)
     outbound = Outbound()
-    database = await open_database(settings.database_url, schemas=[SCHEMA])
-    environment = Environment(settings, database, outbound=outbound, clock=clock)
+    environment = await create_environment(settings, outbound=outbound, clock=clock)
     await environment.start()
     await environment.approvals.set_mode(MACHINE, "client-approval")
-    local_socket, public_socket = bound_socket(), bound_socket()
+    local_socket, public_socket, loopback_socket = bound_socket(), bound_socket(), bound_socket()
+    environment.port = loopback_socket.getsockname()[1]
     local = Local(port=local_socket.getsockname()[1])
     port = public_socket.getsockname()[1]
     endpoint = Endpoint(
@@ -273,8 +277,6 @@ async def running_machine(
     for name in ("notes", "photos"):
         await environment.services.add(MACHINE, Service(name=name, port=local.port, host_header=host_header))  # type: ignore[arg-type]
         await environment.services.claimed(MACHINE, name, f"http://{name}.env.localhost:{port}/")
-    from doorward.http1 import UnixUpstream
-
     api_socket = str(settings.run_dir / "api.sock")
     gate = Gate(environment, UnixUpstream(api_socket), lambda tag: proxy.close_tag(tag))
     proxy = ProxyServer(gate.route)
@@ -284,7 +286,8 @@ async def running_machine(
     await is_watching.wait()
     async with (
         serving(local_service(local), bound=local_socket),
-        serving(api_app or Starlette(), uds=api_socket),
+        serving(environment.tunnel_app, uds=api_socket),
+        serving(environment.loopback_app, bound=loopback_socket),
         httpx.AsyncClient(timeout=20) as client,
     ):
         try:

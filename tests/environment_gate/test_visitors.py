@@ -161,7 +161,8 @@ async def test_another_host_name_leads_nowhere(machine: Machine, host: str) -> N
 async def test_the_api_host_goes_to_the_environments_own_application(machine: Machine) -> None:
     response = await machine.ask("/", host=f"box-1.env.localhost:{machine.port}")
     assert response.status_code == 404
-    assert response.text == "Not Found"
+    described = await machine.ask("/.well-known/t3/environment", host=f"box-1.env.localhost:{machine.port}")
+    assert described.json()["label"] == "Study desk"
 
 
 async def test_an_expired_cookie_is_renewed_by_signing_in_again(

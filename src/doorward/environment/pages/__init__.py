@@ -10,7 +10,51 @@
 | loopback (`loopback_routes`) | `/connections/open#token=…` | one-time link becomes the machine's management session |
 | | `/connections…` | approvals, mode, services, sessions, audit, live |
 | | `/.well-known/doorward/jwks.json` | key that signs `Doorward-Assertion` |
+| both | `/assets/…` | styles and modules |
 
-The loopback pages are never mounted on the tunnel's application. Neighbours: `environment.gate` (turns codes into cookies),
-`environment` services (all state and every decision), `doorward.web` (how it looks).
+The loopback pages are never mounted on the tunnel's application. `doors` says who asks, `connections` acts, `state` shows.
+Neighbours: `environment.gate` (turns codes into cookies), `environment` services (all state and every decision),
+`doorward.web` (how it looks).
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from starlette.routing import BaseRoute
+
+from doorward.environment.pages.connections import ConnectionsRoutes
+from doorward.environment.pages.doors import LoopbackDoor, TunnelDoor
+from doorward.environment.pages.gate import GatePages
+from doorward.environment.pages.loopback import LoopbackPages
+from doorward.web import Pages
+
+if TYPE_CHECKING:
+    from doorward.environment.environment import Environment
+
+__all__ = ["loopback_routes", "tunnel_routes"]
+
+_PACKAGE = "doorward.environment.pages"
+
+
+def tunnel_routes(environment: Environment) -> Sequence[BaseRoute]:
+    """What the tunnel's application serves before the protocol's endpoints."""
+    settings = environment.settings
+    elsewhere = [origin.rstrip("/") for origin in (settings.relay_url, settings.accounts_origin) if origin]
+    pages = Pages(_PACKAGE, connect=elsewhere)
+    routes: list[BaseRoute] = [*pages.routes, *GatePages(environment, pages).routes()]
+    if settings.remote_admin:
+        routes += ConnectionsRoutes(environment, pages, TunnelDoor(environment)).routes()
+    return routes
+
+
+def loopback_routes(environment: Environment) -> Sequence[BaseRoute]:
+    """What the machine's own application serves before the protocol's endpoints."""
+    pages = Pages(_PACKAGE)
+    door = LoopbackDoor(environment)
+    return [
+        *pages.routes,
+        *LoopbackPages(environment, pages, door).routes(),
+        *ConnectionsRoutes(environment, pages, door).routes(),
+    ]

@@ -24,6 +24,7 @@ from doorward.environment.pages.wire import (
     Right,
 )
 from doorward.environment.stream import CHANNEL
+from doorward.web import Pages
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -37,18 +38,28 @@ Act = Callable[[Request, Asker], Awaitable[Response]]
 class ConnectionsRoutes:
     """`door` says who asks. Every route but the page itself needs an asker."""
 
-    def __init__(self, environment: Environment, door: Door) -> None:
+    def __init__(self, environment: Environment, pages: Pages, door: Door) -> None:
         self._environment = environment
+        self._pages = pages
         self._door = door
 
     def routes(self) -> list[Route]:
         return [
+            Route("/connections", self.page, methods=["GET"]),
             Route("/connections/events", self._for_asker(self.events), methods=["GET"]),
             Route("/connections/decisions", self._for_asker(self.decide), methods=["POST"]),
             Route("/connections/mode", self._for_asker(self.set_mode), methods=["POST"]),
             Route("/connections/sessions/end", self._for_asker(self.end_session), methods=["POST"]),
             Route("/connections/sign-out", self._for_asker(self.sign_out), methods=["POST"]),
         ]
+
+    async def page(self, request: Request) -> Response:
+        """The frame, the same for everybody: it holds nothing of the machine but its label."""
+        elsewhere = self._door.page_redirect(request)
+        if elsewhere is not None:
+            return elsewhere
+        context = {"label": self._environment.label, "door": self._door.name}
+        return self._pages.page(request, "connections.html", context)
 
     def _for_asker(self, act: Act) -> Handler:
         async def handle(request: Request) -> Response:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from doorward.environment.access import Actor
 from doorward.environment.pages.errors import Problem, Refused
@@ -42,22 +43,28 @@ class Asker(msgspec.Struct, frozen=True):
 
 
 class Door(Protocol):
+    name: str
+
+    def page_redirect(self, request: Request) -> Response | None:
+        """Where a page of this door has to be opened instead, if not here."""
+        ...
+
     async def asker(self, request: Request) -> Asker:
         """Who asks. Raises Refused."""
         ...
 
 
-def machine_authority(server_port: int) -> str:
-    return f"{MACHINE_HOST}:{server_port}" if server_port != 80 else MACHINE_HOST
+def machine_authority(port: int) -> str:
+    return MACHINE_HOST if port == 80 else f"{MACHINE_HOST}:{port}"
 
 
-def require_machine_page(*, method: str, hosts: list[str], origins: list[str], server_port: int) -> None:
+def require_machine_page(*, method: str, hosts: list[str], origins: list[str], port: int) -> None:
     """Raise unless the request is for the loopback name at this very port and, on a change, from its own page.
 
     A rebound DNS name fails on `Host`; a form or script of any other origin, this name at another port included,
     fails on `Origin`; a request that says neither is refused.
     """
-    authority = machine_authority(server_port)
+    authority = machine_authority(port)
     if hosts != [authority]:
         raise Refused(Problem.FOREIGN_ORIGIN)
     if method not in _SAFE_METHODS and origins != [f"http://{authority}"]:
@@ -73,15 +80,24 @@ def split_token(token: str) -> tuple[str, str]:
 
 
 class LoopbackDoor:
+    name = "loopback"
+
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+
+    def page_redirect(self, request: Request) -> Response | None:
+        """Under any other name this listener answers to, the page would be another origin, without its session."""
+        authority = machine_authority(self._environment.port)
+        if request.headers.getlist("host") == [authority]:
+            return None
+        return RedirectResponse(f"http://{authority}{request.url.path}", 307)
 
     def require_own_page(self, request: Request) -> None:
         require_machine_page(
             method=request.method,
             hosts=request.headers.getlist("host"),
             origins=request.headers.getlist("origin"),
-            server_port=request.scope["server"][1],
+            port=self._environment.port,
         )
 
     async def asker(self, request: Request) -> Asker:
@@ -117,8 +133,13 @@ class LoopbackDoor:
 
 
 class TunnelDoor:
+    name = "tunnel"
+
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+
+    def page_redirect(self, request: Request) -> Response | None:
+        return None
 
     async def asker(self, request: Request) -> Asker:
         origin = self._environment.link.api_origin()

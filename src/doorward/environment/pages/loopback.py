@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from doorward.environment.pages.doors import (
     PAGE_HEADER,
     SESSION_COOKIE,
     LoopbackDoor,
-    machine_authority,
     split_token,
 )
 from doorward.environment.pages.errors import Problem, Refused
 from doorward.environment.pages.requests import answer, read_body, refusals_as_json
-from doorward.environment.pages.wire import OpenAnswer, OpenRequest
+from doorward.environment.pages.wire import Keys, OpenAnswer, OpenRequest
 from doorward.environment.pairing.rules import CredentialRefused
 from doorward.environment.sessions.service import Caller, ScopeNotGranted
 from doorward.web import Pages
@@ -35,22 +34,16 @@ class LoopbackPages:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/connections", self.page("connections.html"), methods=["GET"]),
-            Route("/connections/open", self.page("open.html"), methods=["GET"]),
+            Route("/connections/open", self.page, methods=["GET"]),
             Route("/connections/open", refusals_as_json(self.open), methods=["POST"]),
             Route("/.well-known/doorward/jwks.json", self.jwks, methods=["GET"]),
         ]
 
-    def page(self, template: str):  # type: ignore[no-untyped-def]
-        async def show(request: Request) -> Response:
-            # Every other name this listener answers to would be another origin without the page's session.
-            authority = machine_authority(request.scope["server"][1])
-            if request.headers.getlist("host") != [authority]:
-                return RedirectResponse(f"http://{authority}{request.url.path}", 307)
-            context = {"label": self._environment.label, "door": "loopback"}
-            return self._pages.page(request, template, context)
-
-        return show
+    async def page(self, request: Request) -> Response:
+        elsewhere = self._door.page_redirect(request)
+        if elsewhere is not None:
+            return elsewhere
+        return self._pages.page(request, "open.html", {"label": self._environment.label})
 
     async def open(self, request: Request) -> Response:
         """The one-time link's token for a session, handed out in two halves."""
@@ -86,5 +79,5 @@ class LoopbackPages:
 
     async def jwks(self, _: Request) -> Response:
         key = self._environment.keys.link_key().public
-        body = msgspec.json.encode({"keys": [{**key.to_jwk(), "use": "sig"}]})
+        body = msgspec.json.encode(Keys(keys=[key.to_jwk()]))
         return Response(body, 200, {"cache-control": "public, max-age=300"}, "application/jwk-set+json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from doorward.environment.access import Action, Actor, refusal
 from doorward.environment.approvals import Client, SecurityModeUnreadable
@@ -22,6 +22,7 @@ from doorward.environment.sessions import Session
 from doorward.environment.sessions.service import Listed
 from doorward.jose import key_phrase
 from doorward.t3_connect.wire import known
+from doorward.tunnel.connector import Connector
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -162,7 +163,8 @@ def _tunnel(environment: Environment) -> tuple[TunnelState, str | None]:
     if status.status in ("failed", "unsupported"):
         return "refused", known(status.reason) or "This machine cannot run the tunnel it was given."
     connector = environment.supervisor.connector
-    if connector is None:
+    if not isinstance(connector, Connector):
         return "connecting", None
     state = connector.state
-    return (state.name if state.name in get_args(TunnelState) else "connecting"), state.reason
+    word: TunnelState = "connecting" if state.word == "stopped" else state.word
+    return word, state.message or None

@@ -69,6 +69,12 @@ class OpenAnswer(Message, frozen=True, kw_only=True):
 Decision = Literal["approve", "approve-administrator", "reject", "revoke"]
 
 
+class Keys(Message, frozen=True, kw_only=True):
+    """A JWK Set (RFC 7517 §5): the public half of the link key."""
+
+    keys: list[dict[str, str]]
+
+
 class DecisionRequest(Message, frozen=True, kw_only=True):
     decision: Decision
     thumbprint: str

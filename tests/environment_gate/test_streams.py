@@ -1,0 +1,177 @@
+"""What flows through the gate: WebSockets, events, large bodies; and how a session's end ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from doorward.environment.access import MACHINE
+from tests.conftest import ClockForTests
+from tests.environment_gate.machine import Machine
+
+pytestmark = pytest.mark.anyio
+
+
+def opening(machine: Machine, headers: dict[str, str], *, origin: str | None) -> connect:
+    return connect(
+        f"ws://{machine.host}/socket?kept=1",
+        host="127.0.0.1",
+        port=machine.port,
+        origin=origin,  # type: ignore[arg-type]
+        additional_headers=headers,
+        subprotocols=["clock"],  # type: ignore[list-item]
+        proxy=None,
+    )
+
+
+async def ticks(socket: ClientConnection, text: str) -> None:
+    await socket.send(text)
+    assert await socket.recv() == text
+
+
+async def test_a_websocket_of_the_services_own_page_gets_through_whole(machine: Machine) -> None:
+    async with opening(machine, await machine.cookie(), origin=machine.origin) as socket:
+        headers = json.loads(await socket.recv())["headers"]
+        assert "cookie" not in headers
+        assert headers["doorward-assertion"].count(".") == 2
+        assert socket.subprotocol == "clock"
+        await ticks(socket, "x" * 100_000)
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.test", "sibling"])
+async def test_a_websocket_with_a_cookie_from_another_page_is_refused(
+    machine: Machine, origin: str | None
+) -> None:
+    sent = f"http://photos.env.localhost:{machine.port}" if origin == "sibling" else origin
+    with pytest.raises(InvalidStatus) as refused:
+        async with opening(machine, await machine.cookie(), origin=sent):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_websocket_without_a_session_gets_401_and_never_a_redirect(machine: Machine) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with opening(machine, {}, origin=machine.origin):
+            pass
+    response = refused.value.response
+    assert response.status_code == 401
+    assert response.headers["doorward-gate"] == f"{machine.api_origin}/gate"
+
+
+async def test_a_program_opens_a_websocket_with_its_key_and_no_origin(machine: Machine) -> None:
+    key, issued = await machine.session()
+    async with opening(machine, machine.program(key, issued.token, "/socket"), origin=None) as socket:
+        await socket.recv()
+        await ticks(socket, "hello")
+
+
+async def test_revoking_a_device_ends_its_open_streams_within_a_second(machine: Machine) -> None:
+    key, issued = await machine.session()
+    cookie = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id)).cookie}"}
+    _, other = await machine.session()
+    others = {"cookie": f"__Host-doorward={(await machine.child(other.session.id)).cookie}"}
+    async with (
+        opening(machine, cookie, origin=machine.origin) as mine,
+        opening(machine, others, origin=machine.origin) as theirs,
+        machine.client.stream(
+            "GET", f"http://127.0.0.1:{machine.port}/events", headers={"host": machine.host, **cookie}
+        ) as events,
+    ):
+        await mine.recv()
+        await theirs.recv()
+        pieces = events.aiter_bytes()
+        assert await anext(pieces)
+        async with asyncio.timeout(1):
+            await machine.environment.approvals.revoke(MACHINE, key.public.thumbprint)
+            with pytest.raises(ConnectionClosed):
+                await mine.recv()
+            with pytest.raises(Exception, match=r"closed|incomplete"):
+                await drained(pieces)
+        await ticks(theirs, "still here")
+
+
+async def drained(pieces: AsyncIterator[bytes]) -> None:
+    async for _ in pieces:
+        pass
+
+
+async def test_a_stream_ends_when_its_session_runs_out(machine: Machine, clock: ClockForTests) -> None:
+    _, issued = await machine.session()
+    clock.advance(3_600_000 - 300)
+    cookie = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id)).cookie}"}
+    async with opening(machine, cookie, origin=machine.origin) as socket:
+        await socket.recv()
+        async with asyncio.timeout(2):
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+
+
+async def test_signing_out_ends_the_streams_of_the_session(machine: Machine) -> None:
+    cookie = await machine.cookie()
+    async with opening(machine, cookie, origin=machine.origin) as socket:
+        await socket.recv()
+        await machine.ask("/.doorward/sign-out", method="POST", headers=cookie | {"origin": machine.origin})
+        async with asyncio.timeout(1):
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+
+
+async def test_a_request_authorised_while_its_session_ended_is_turned_away(machine: Machine) -> None:
+    _, issued = await machine.session()
+    cookie = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id)).cookie}"}
+    children = machine.environment.children
+    look = children.authorise_cookie
+
+    async def slow_look(value: str, host: str):  # type: ignore[no-untyped-def]
+        visitor = await look(value, host)
+        await machine.environment.sessions.end(issued.session.id, by=MACHINE)
+        await asyncio.sleep(0.3)
+        return visitor
+
+    children.authorise_cookie = slow_look  # type: ignore[method-assign]
+    assert (await machine.ask("/", headers=cookie)).status_code == 401
+
+
+async def test_events_arrive_as_they_are_sent(machine: Machine) -> None:
+    headers = {"host": machine.host, **await machine.cookie()}
+    async with machine.client.stream(
+        "GET", f"http://127.0.0.1:{machine.port}/events", headers=headers
+    ) as response:
+        async with asyncio.timeout(1):
+            async for line in response.aiter_lines():
+                if line == "data: 3":
+                    break
+    async with asyncio.timeout(2):
+        await machine.local.was_closed.wait()
+
+
+async def test_large_bodies_flow_both_ways_without_being_held(machine: Machine) -> None:
+    size = 96 * 1024 * 1024
+    headers = {"host": machine.host, **await machine.cookie()}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    async def body() -> AsyncIterator[bytes]:
+        piece = b"y" * 65536
+        for _ in range(size // len(piece)):
+            yield piece
+
+    url = f"http://127.0.0.1:{machine.port}"
+    uploaded = await machine.client.post(
+        f"{url}/upload", content=body(), headers={**headers, "content-length": str(size)}
+    )
+    assert uploaded.json() == {"received": size}
+    received = 0
+    async with machine.client.stream(
+        "GET", f"{url}/download?pieces={size // 65536}", headers=headers
+    ) as response:
+        async for piece in response.aiter_bytes():
+            received += len(piece)
+    assert received == size
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < size // 2
