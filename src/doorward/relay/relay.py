@@ -18,7 +18,13 @@ from doorward.relay.connect.service import Connector
 from doorward.relay.credentials.service import Credentials
 from doorward.relay.endpoints.embedded import EmbeddedProvider
 from doorward.relay.endpoints.manual import ManualProvider
-from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused, Tunnels
+from doorward.relay.endpoints.tunnels import (
+    EndpointOwner,
+    Registration,
+    TunnelAuthorized,
+    TunnelRefused,
+    Tunnels,
+)
 from doorward.relay.http.app import RelayApp
 from doorward.relay.limits import store as limit_store
 from doorward.relay.limits.service import WINDOW_MS, Limits
@@ -107,6 +113,10 @@ class Relay:
     async def hostnames(self, environment_id: str) -> tuple[str, ...]:
         """Every public host name of a tunnel, for the edge to reload after "relay.hostnames"."""
         return await self._tunnels.hostnames(environment_id)
+
+    async def registration(self, environment_id: str) -> Registration | None:
+        """What is registered for a tunnel now, `None` when its link ended; for an edge that may have missed a notice."""
+        return await self._tunnels.registration(environment_id)
 
     async def start(self) -> None:
         """Begin the background job: every five minutes, forget proofs and rate windows past their use."""

@@ -35,6 +35,13 @@ class EndpointOwner(msgspec.Struct, frozen=True):
     account: str
 
 
+class Registration(msgspec.Struct, frozen=True):
+    """The generation a connector must have, and every name that leads to its tunnel."""
+
+    generation: int
+    hostnames: tuple[str, ...]
+
+
 _UNLINKED = TunnelRefused("unlinked", "This machine is not linked. Link it again to expose its services.")
 _SUPERSEDED = TunnelRefused(
     "generation_superseded", "A newer link of this machine replaced this connector's key. Restart the agent."
@@ -92,9 +99,17 @@ class Tunnels:
     async def hostnames(self, tunnel_id: str) -> tuple[str, ...]:
         """Every name that leads to a tunnel now, its API host first; empty when it is not linked."""
 
-        def read(tx: Tx) -> tuple[str, ...]:
+        registration = await self.registration(tunnel_id)
+        return () if registration is None else registration.hostnames
+
+    async def registration(self, tunnel_id: str) -> Registration | None:
+        """What is registered for a tunnel now; `None` when it is not linked."""
+
+        def read(tx: Tx) -> Registration | None:
             allocation = store.find_linked_by_tunnel(tx, tunnel_id)
-            return self._hostnames(tx, allocation) if allocation is not None and allocation.is_ready else ()
+            if allocation is None or not allocation.is_ready:
+                return None
+            return Registration(allocation.generation, self._hostnames(tx, allocation))
 
         return await self._database.read(read)
 
