@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from doorward.jose.base64url import b64url_decode
 from doorward.jose.errors import MalformedToken
@@ -14,34 +14,29 @@ from doorward.jose.strict_json import decode_object
 MAX_TOKEN_LENGTH = 16_384  # characters; the widest session token of a large organisation has about 3,000
 
 
-class Compact(NamedTuple):
-    header: Mapping[str, Any]
-    alg: str
-    payload: str  # still base64url: nothing of it is read before the signature is checked
-    signing_input: bytes
-    signature: bytes
+# header, payload (still base64url: nothing of it is read before the signature is checked), signing input, signature
+Compact = tuple[Mapping[str, Any], bytes, bytes, bytes]
 
 
 def split_compact(token: str) -> Compact:
     """The parts of `token`, its header checked. Raises MalformedToken."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise MalformedToken("longer than any token we take")
-    parts = token.split(".")
+    try:
+        raw = token.encode("ascii")
+    except UnicodeEncodeError:
+        raise MalformedToken("not base64url") from None
+    parts = raw.split(b".")
     if len(parts) != 3:
         raise MalformedToken("a token has three parts")
     protected, payload, signature = parts
-    header = parse_header(protected)
-    try:
-        signing_input = token[: len(protected) + 1 + len(payload)].encode("ascii")
-    except UnicodeEncodeError:
-        raise MalformedToken("not base64url") from None
-    return Compact(header, header["alg"], payload, signing_input, b64url_decode(signature))
+    return parse_header(protected), payload, raw[: -len(signature) - 1], b64url_decode(signature)
 
 
 # An issuer's tokens share one header for as long as the key lives, so reading it once is most of the work
 # saved. Bounded: a stranger's headers can only push others out.
 @lru_cache(maxsize=512)
-def parse_header(protected: str) -> Mapping[str, Any]:
+def parse_header(protected: bytes) -> Mapping[str, Any]:
     """The protected header, read-only. `jwk`, `jku`, `x5c` and `x5u` in it are data: no key is ever taken
     from there (but a DPoP proof's own, in dpop.py). Raises MalformedToken."""
     header = decode_object(b64url_decode(protected))

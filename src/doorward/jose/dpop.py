@@ -42,6 +42,9 @@ class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     ath: str | msgspec.UnsetType = msgspec.UNSET
 
 
+_decode_claims = msgspec.json.Decoder(_Claims).decode
+
+
 class _ProofKey(NamedTuple):
     thumbprint: str
     key: PublicKey | None  # None: well shaped, but no point of the curve
@@ -95,35 +98,39 @@ def verify_dpop_proof(
     """
     if proof is None or not proof.strip():
         raise DpopError("the request carries no DPoP proof", code="missing_proof")
-    protected, payload, signature = _parts(proof)
+    raw, (protected, payload, signature) = _parts(proof)
     holder = _proof_key(protected)
     claims = _claims(payload)
     if expected_thumbprint is not None and not _equal(holder.thumbprint, expected_thumbprint):
         raise DpopError("the proof is by another key", code="key_mismatch")
     if claims.htm.upper() != method.upper():
         raise DpopError("the proof is for another method", code="method_mismatch", claim="htm")
-    if claims.htu != normalize_url(url):
+    if claims.htu != _normalized(url):
         raise DpopError("the proof is for another URL", code="url_mismatch", claim="htu")
     if access_token is not None and not _equal(claims.ath or "", access_token_hash(access_token)):
         raise DpopError("the proof is for another token", code="access_token_hash_mismatch", claim="ath")
     if not signature_before_time:
         _check_time(claims.iat, now, max_age, leeway)
-    _check_signature(holder.key, signature, proof)
+    _check_signature(holder.key, signature, raw)
     if signature_before_time:
         _check_time(claims.iat, now, max_age, leeway)
     return DpopProof(holder.thumbprint, claims.jti, claims.iat)
 
 
-def _parts(proof: str) -> tuple[str, str, str]:
-    parts = proof.split(".") if len(proof) <= MAX_PROOF_LENGTH else ()
-    if len(parts) != 3 or not all(parts) or not proof.isascii():
+def _parts(proof: str) -> tuple[bytes, list[bytes]]:
+    raw = proof.encode() if len(proof) <= MAX_PROOF_LENGTH else b""
+    parts = raw.split(b".")
+    if len(parts) != 3 or not all(parts):
         raise DpopError("not a compact JWS", code="malformed_proof")
-    return parts[0], parts[1], parts[2]
+    return raw, parts
 
 
-# A client signs every request with the same header, so its text is the cache key of the parsed key.
+# What a request URL and a header's text say never changes, and clients send the same ones again and again.
+_normalized = lru_cache(maxsize=1024)(normalize_url)
+
+
 @lru_cache(maxsize=1024)
-def _proof_key(protected: str) -> _ProofKey:
+def _proof_key(protected: bytes) -> _ProofKey:
     try:
         header = parse_header.__wrapped__(protected)
     except MalformedToken:
@@ -150,9 +157,11 @@ def _proof_key(protected: str) -> _ProofKey:
         return _ProofKey(thumbprint, None)
 
 
-def _claims(payload: str) -> _Claims:
+def _claims(payload: bytes) -> _Claims:
     try:
-        claims = msgspec.convert(decode_object(b64url_decode(payload)), _Claims)
+        text = b64url_decode(payload)
+        decode_object(text)
+        claims = _decode_claims(text)
     except (MalformedToken, msgspec.ValidationError):
         raise DpopError("the claims are not those of a DPoP proof", code="malformed_proof") from None
     if not (claims.htm and claims.htu and 0 < len(claims.jti) <= MAX_JTI_LENGTH):
@@ -160,12 +169,12 @@ def _claims(payload: str) -> _Claims:
     return claims
 
 
-def _check_signature(key: PublicKey | None, signature: str, proof: str) -> None:
+def _check_signature(key: PublicKey | None, encoded: bytes, proof: bytes) -> None:
     try:
-        raw = b64url_decode(signature)
+        signature = b64url_decode(encoded)
     except MalformedToken:
         raise DpopError("the signature is not base64url", code="invalid_signature") from None
-    if key is None or not key.verify(raw, proof[: -len(signature) - 1].encode("ascii")):
+    if key is None or not key.verify(signature, proof[: -len(encoded) - 1]):
         raise DpopError("the signature is not by the proof's key", code="invalid_signature")
 
 

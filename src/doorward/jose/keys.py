@@ -10,7 +10,7 @@ import time, which a service that only checks tokens by JWK never needs.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Literal, cast
 
@@ -41,14 +41,40 @@ _RawPublic = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Publi
 _RawPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
+def _verify_rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> None:
+    key.verify(signature, data, _PKCS1, _SHA256)
+
+
+def _verify_p256(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> None:
+    r, s = signature[:32], signature[32:]
+    # r = s = 0 was CVE-2022-21449: never leave this to the library alone.
+    if len(signature) != 64 or r == _ZERO or s == _ZERO:
+        raise _BadSignature
+    key.verify(encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big")), data, _ECDSA)
+
+
+def _verify_ed25519(key: ed25519.Ed25519PublicKey, signature: bytes, data: bytes) -> None:
+    key.verify(signature, data)
+
+
+_ZERO = bytes(32)
+_VERIFY: dict[str, Callable[[Any, bytes, bytes], None]] = {
+    "RS256": _verify_rsa,
+    "ES256": _verify_p256,
+    "EdDSA": _verify_ed25519,
+    "Ed25519": _verify_ed25519,
+}
+
+
 class PublicKey:
     """A verifying key. `alg` is what it verifies, `kid` its name in a key set, `thumbprint` RFC 7638."""
 
-    __slots__ = ("_key", "_thumbprint", "alg", "header_names", "kid")
+    __slots__ = ("_key", "_thumbprint", "_verify", "alg", "header_names", "kid")
 
     def __init__(self, key: _RawPublic, alg: Algorithm, kid: str | None = None) -> None:
         _check_public(key, alg)
         self._key = key
+        self._verify: Callable[[Any, bytes, bytes], None] = _VERIFY[alg]
         self.alg = alg
         self.kid = kid
         self.header_names = header_names(alg)
@@ -104,19 +130,8 @@ class PublicKey:
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` (JWS form: ECDSA is r‖s, 64 bytes) is this key's over `data`."""
-        key = self._key
         try:
-            if isinstance(key, rsa.RSAPublicKey):
-                key.verify(signature, data, _PKCS1, _SHA256)
-            elif isinstance(key, ec.EllipticCurvePublicKey):
-                if len(signature) != 64:
-                    return False
-                r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-                if r == 0 or s == 0:  # CVE-2022-21449: never leave this to the library alone
-                    return False
-                key.verify(encode_dss_signature(r, s), data, _ECDSA)
-            else:
-                key.verify(signature, data)
+            self._verify(self._key, signature, data)
         except _BadSignature:
             return False
         return True

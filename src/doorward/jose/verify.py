@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from math import isfinite
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from doorward.jose.base64url import b64url_decode
-from doorward.jose.compact import Compact, split_compact
+from doorward.jose.compact import split_compact
 from doorward.jose.errors import (
     AlgorithmRefused,
     ClaimRefused,
@@ -64,7 +65,7 @@ def verify_jwt(
         required = (*required, "iat")
     _check_claims(values, issuer, audience, required)
     _check_times(values, now, leeway, max_age)
-    return Verified(_as_type(payload, claims), header, key)
+    return Verified(_as_type(payload, values, claims), header, key)
 
 
 def verify_jws(
@@ -79,14 +80,14 @@ def verify_jws(
 
 def peek_header(token: str) -> Mapping[str, Any]:
     """The header WITHOUT verification: anybody may have written it. Raises MalformedToken."""
-    return split_compact(token).header
+    return split_compact(token)[0]
 
 
 def peek_claims(token: str, claims: type[T]) -> T:
     """The claims WITHOUT verification: anybody may have written them. Raises MalformedToken, ClaimRefused."""
-    payload = b64url_decode(split_compact(token).payload)
-    decode_object(payload)
-    return _as_type(payload, claims)
+    payload = b64url_decode(split_compact(token)[1])
+    values = decode_object(payload)
+    return _as_type(payload, values, claims)
 
 
 def _authenticate(
@@ -94,28 +95,29 @@ def _authenticate(
     keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
     algorithms: Collection[str] | None,
 ) -> tuple[bytes, Mapping[str, Any], VerifyingKey]:
-    jws = split_compact(token)
-    key = _choose_key(jws, keys, algorithms)
-    if not key.verify(jws.signature, jws.signing_input):
+    header, payload, signing_input, signature = split_compact(token)
+    key = _choose_key(header, keys, algorithms)
+    if not key.verify(signature, signing_input):
         raise InvalidSignature("the signature is not this key's")
-    return b64url_decode(jws.payload), jws.header, key
+    return b64url_decode(payload), header, key
 
 
 def _choose_key(
-    jws: Compact,
+    header: Mapping[str, Any],
     keys: VerifyingKey | KeySet | Iterable[VerifyingKey],
     algorithms: Collection[str] | None,
 ) -> VerifyingKey:
-    if algorithms is not None and jws.alg not in algorithms:
+    alg = header["alg"]
+    if algorithms is not None and alg not in algorithms:
         raise AlgorithmRefused("the token's algorithm is not accepted here", claim="alg")
-    kid = jws.header.get("kid")
+    kid = header.get("kid")
     if isinstance(keys, (PublicKey, SecretKey)):
         key = keys
         if kid is not None and key.kid is not None and kid != key.kid:
             raise UnknownKey("the token names another key", claim="kid")
     else:
-        key = (keys if isinstance(keys, KeySet) else KeySet(keys)).find(kid, jws.alg)
-    if jws.alg not in key.header_names:
+        key = (keys if isinstance(keys, KeySet) else KeySet(keys)).find(kid, alg)
+    if alg not in key.header_names:
         raise AlgorithmRefused("the token's algorithm is not the key's", claim="alg")
     return key
 
@@ -177,8 +179,15 @@ def _time(values: dict[str, Any], name: str) -> int | float | None:
     raise ClaimRefused(f"{name} is not a number", code="invalid_claim", claim=name)
 
 
-def _as_type(payload: bytes, claims: type[T]) -> T:
+@lru_cache(maxsize=128)
+def _decoder(claims: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(claims)
+
+
+def _as_type(payload: bytes, values: dict[str, Any], claims: type[T]) -> T:
+    if claims is dict:
+        return cast(T, values)
     try:
-        return msgspec.json.decode(payload, type=claims)
+        return _decoder(claims).decode(payload)
     except msgspec.ValidationError:
         raise ClaimRefused("the claims have another shape", code="invalid_claim") from None

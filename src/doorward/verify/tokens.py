@@ -53,8 +53,8 @@ class _AccessClaims(msgspec.Struct):
 
 class _SessionClaims(msgspec.Struct):
     sub: str
-    sid: str | None = None
-    azp: str | None = None
+    sid: str | msgspec.UnsetType = msgspec.UNSET
+    azp: str | msgspec.UnsetType = msgspec.UNSET
 
 
 async def verify_session_token(
@@ -90,9 +90,9 @@ async def verify_session_token(
     if verified.header.get("cat", _PLAIN_SESSION) not in accepted:
         raise ClaimRefused("a token of another category", code="typ_mismatch", claim="cat")
     claims = _as(verified.claims, _SessionClaims)
-    if authorized_parties is not None and claims.azp is not None and claims.azp not in authorized_parties:
+    if authorized_parties is not None and claims.azp and claims.azp not in authorized_parties:
         raise ClaimRefused("a token for another application", code="invalid_claim", claim="azp")
-    return SessionToken(claims.sub, claims.sid, verified.claims)
+    return SessionToken(claims.sub, claims.sid or None, verified.claims)
 
 
 async def verify_oauth_access_token(
