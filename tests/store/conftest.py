@@ -6,7 +6,7 @@ import pytest
 
 from doorward.store import Database, Schema, open_database
 
-LEDGER = Schema("ledger", "tests.store.revisions")
+LEDGER = Schema("ledger", "tests.store.migrations")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ async def mover(database, task):
         number += 1
 
 async def main():
-    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.revisions")])
+    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.migrations")])
     await asyncio.gather(*(mover(database, task) for task in range(10)))
 
 asyncio.run(main())

@@ -7,7 +7,7 @@ from doorward.store import DatabaseFailed, Schema, SchemaTooNew, open_database
 from doorward.store.migrations import newest_revision
 from tests.store import programs
 
-LEDGER = Schema("ledger", "tests.store.revisions")
+LEDGER = Schema("ledger", "tests.store.migrations")
 COLUMNS = "SELECT id, balance, is_open, secret FROM ledger_accounts"
 
 OPENER = """
@@ -15,7 +15,7 @@ import asyncio, sys
 from doorward.store import Schema, open_database
 async def main():
     sys.stdin.readline()
-    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.revisions")])
+    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.migrations")])
     await database.write(lambda tx: tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES (?, 1)", (sys.argv[2],)))
     print(await database.read(lambda tx: tx.fetch_all("SELECT version_num FROM ledger_schema_version")))
     await database.close()
@@ -123,4 +123,4 @@ def test_the_newest_revision_is_read_from_file_names(revisions) -> None:
 @pytest.mark.parametrize("name", ["", "Ledger", "a b", "1a", "a-b", "ü"])
 def test_a_schema_has_a_plain_name(name: str) -> None:
     with pytest.raises(ValueError, match="lower-case word"):
-        Schema(name, "tests.store.revisions")
+        Schema(name, "tests.store.migrations")

@@ -6,7 +6,7 @@ import pytest
 
 from doorward.store import Database, DatabaseContended, DatabaseUnreachable, Schema, open_database
 
-LEDGER = Schema("ledger", "tests.store.revisions")
+LEDGER = Schema("ledger", "tests.store.migrations")
 pytestmark = pytest.mark.postgresql
 
 

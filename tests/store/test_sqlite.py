@@ -18,7 +18,7 @@ from doorward.store import (
 from tests import databases
 from tests.store import programs
 
-LEDGER = Schema("ledger", "tests.store.revisions")
+LEDGER = Schema("ledger", "tests.store.migrations")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_a_write_by_another_process_wakes_every_subscriber_and_our_own_do_
 import asyncio, sys
 from doorward.store import Schema, open_database
 async def main():
-    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.revisions")])
+    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.migrations")])
     await database.write(lambda tx: tx.notify("ledger.changed", "not carried to others"))
     await database.write(lambda tx: tx.execute("UPDATE ledger_accounts SET balance = 7"))
     await database.close()
@@ -179,7 +179,7 @@ def test_a_start_with_nothing_to_migrate_imports_neither_alembic_nor_psycopg(tmp
 import asyncio, sys
 from doorward.store import Schema, open_database
 async def main():
-    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.revisions")])
+    database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.migrations")])
     await database.close()
 asyncio.run(main())
 print(sorted({"alembic", "sqlalchemy", "psycopg"} & set(sys.modules)))
