@@ -29,7 +29,7 @@ def pause_ms(failures: int) -> int:
     """Back-off after so many consecutive wrong passwords: none for the first five, then doubling to a minute."""
     if failures < _FREE_FAILURES:
         return 0
-    return min(_MAX_PAUSE_MS, 1_000 * 2 ** min(failures - _FREE_FAILURES, 10))
+    return min(_MAX_PAUSE_MS, 1_000 * (1 << min(failures - _FREE_FAILURES, 10)))
 
 
 def invitation_problem(invitation: Invitation | None, *, has_administrator: bool, now: int) -> Problem | None:

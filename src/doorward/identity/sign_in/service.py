@@ -14,6 +14,7 @@ from doorward.identity.clients import store as clients
 from doorward.identity.clients.service import Changed, Clients
 from doorward.identity.errors import (
     CLIENT_STATE_INVALID,
+    FORM_CODE_INCORRECT,
     FORM_IDENTIFIER_NOT_FOUND,
     FORM_PASSWORD_INCORRECT,
     FORM_PASSWORD_OR_IDENTIFIER_INCORRECT,
@@ -310,10 +311,10 @@ class SignIns:
             problem = self._codes.attempt(tx, attempt.id, strategy=strategy, code=code, now=now)
             user = None if current.user_id is None else accounts.find_user(tx, current.user_id)
             if problem is None and user is None:
-                problem = verification_rules.FORM_CODE_INCORRECT
+                problem = FORM_CODE_INCORRECT
             if problem is not None or user is None:
                 self._note_failure(tx, attempt, visit, now, counts=False)
-                return problem or verification_rules.FORM_CODE_INCORRECT
+                return problem or FORM_CODE_INCORRECT
             refuse_barred(user, now)
             proved = replace(current, first_factor=strategy, first_factor_at=now)
             if strategy == "reset_password_email_code":

@@ -270,9 +270,9 @@ class SignUps:
 
     def _settle(self, tx: Tx, attempt: SignUpRecord, birth: _Birth, visit: Visit, now: int) -> SignUp:
         """Store the attempt; when nothing is missing any more, make the account and sign it in."""
-        if attempt.email_address is not None and not self._settings.hide_accounts:
-            if accounts.find_by_verified_email(tx, attempt.email_address) is not None:
-                raise Refused(FORM_IDENTIFIER_EXISTS)
+        is_told = attempt.email_address is not None and not self._settings.hide_accounts
+        if is_told and accounts.find_by_verified_email(tx, attempt.email_address or "") is not None:
+            raise Refused(FORM_IDENTIFIER_EXISTS)
         if rules.is_ready(attempt):
             self._complete(tx, attempt, birth, visit, now)
             attempt = replace(
