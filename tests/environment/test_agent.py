@@ -74,7 +74,7 @@ async def test_a_running_agent_says_where_it_is_and_a_stopped_one_leaves_nothing
 
 async def test_a_second_agent_on_the_same_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     async with agent_at(tmp_path):
-        with pytest.raises(AgentCannotStart, match="running for .* already"):
+        with pytest.raises(AgentCannotStart, match=r"running for .* already"):
             async with agent_at(tmp_path):
                 pass
 
