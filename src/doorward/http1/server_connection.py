@@ -13,6 +13,7 @@ from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthRe
 from doorward.http1.exchange import Answer, Data, Decision, Failure, Forward, Outbound, Takeover
 from doorward.http1.heads import LENGTH_UNKNOWN, NO_BODY_STATUSES, Headers, RequestHead, ResponseHead
 from doorward.http1.parsing import parse_request_head
+from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
     from doorward.http1.server import ListenerState
@@ -49,6 +50,7 @@ class ServerConnection(asyncio.Protocol):
         "_state",
         "_tag",
         "_transport",
+        "_writer",
         "deadline",
     )
 
@@ -79,6 +81,7 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._state.engine.limits.write_buffer_bytes)
+        self._writer = TurnWriter(self._loop, self._transport)
         self._peer = self._state.peer_of(self._transport)
         self.deadline = self._loop.time() + self._state.engine.limits.head_seconds
         if not self._state.admit(self, self._peer):
@@ -134,7 +137,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._reader is not None and self._outbound is not None:
             self._transport.abort()
         else:
-            self._transport.close()
+            self._writer.close()
 
     def kill(self) -> None:
         """End the exchange now, unflushed: access to it was withdrawn."""
@@ -145,7 +148,7 @@ class ServerConnection(asyncio.Protocol):
         """No request after the present one."""
         self._keep_alive = False
         if self._head is None and not self._buffer:
-            self._transport.close()
+            self._writer.close()
 
     @property
     def is_idle(self) -> bool:
@@ -257,7 +260,7 @@ class ServerConnection(asyncio.Protocol):
 
     def on_interim(self, head: ResponseHead) -> None:
         if self._is_http11 and not self._transport.is_closing():
-            self._transport.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
+            self._writer.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
 
     def on_response(self, head: ResponseHead) -> None:
         if self._rewrite is not None:
@@ -281,10 +284,10 @@ class ServerConnection(asyncio.Protocol):
         block = serialising.response_head(head, is_chunked=self._is_chunked, keep_alive=self._keep_alive)
         if not self._is_http11 and self._keep_alive:
             block = block[:-2] + b"connection: keep-alive\r\n\r\n"
-        self._transport.write(block)
+        self._writer.write(block)
 
     def _start_raw(self, head: ResponseHead) -> None:
-        self._transport.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
+        self._writer.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
         self._is_raw = True
         self._keep_alive = False
         self._response_left = -1
@@ -295,7 +298,7 @@ class ServerConnection(asyncio.Protocol):
 
     def on_data(self, data: Data) -> None:
         if self._is_chunked:
-            self._transport.writelines(serialising.chunk(data))
+            self._writer.writelines(serialising.chunk(data))
             return
         if self._response_left >= 0:
             self._response_left -= len(data)
@@ -305,16 +308,16 @@ class ServerConnection(asyncio.Protocol):
                 return
         elif self._is_raw:
             self.deadline = self._loop.time() + self._state.engine.limits.upgrade_idle_seconds
-        self._transport.write(data)
+        self._writer.write(data)
 
     def on_end(self, trailers: Headers) -> None:
         self._outbound = None
         self._untag()
         if self._is_raw or self._response_left > 0:
-            self._transport.close()
+            self._writer.close()
             return
         if self._is_chunked:
-            self._transport.write(serialising.last_chunk(trailers))
+            self._writer.write(serialising.last_chunk(trailers))
         self._is_response_done = True
         if self._reader is None:
             self._finish()
@@ -328,7 +331,7 @@ class ServerConnection(asyncio.Protocol):
             self._answer(self._problem(failure))
         elif self._is_chunked or self._response_left >= 0 or self._is_raw:
             # What has arrived goes out; the missing length or last chunk tells the client that it is not all.
-            self._transport.close()
+            self._writer.close()
         else:
             # Only a reset distinguishes a broken body from one that ends with the connection.
             self._transport.abort()
@@ -347,7 +350,7 @@ class ServerConnection(asyncio.Protocol):
         if (head is not None and head.method == b"HEAD") or answer.status in NO_BODY_STATUSES:
             body = b""
         response = ResponseHead(answer.status, reason_phrase(answer.status), headers, b"", len(body))
-        self._transport.write(
+        self._writer.write(
             serialising.response_head(response, is_chunked=False, keep_alive=self._keep_alive) + body
         )
         if self._reader is None:
@@ -372,12 +375,13 @@ class ServerConnection(asyncio.Protocol):
 
     def _take_over(self, takeover: Takeover) -> None:
         head = ResponseHead(101, reason_phrase(101), takeover.headers, takeover.upgrade)
-        self._transport.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
+        self._writer.write(serialising.response_head(head, is_chunked=False, keep_alive=True))
         protocol = takeover.protocol()
         waiting, self._buffer = self._buffer, b""
         self._resume_reading()
         self._state.forget(self, self._peer)
         self.deadline = inf
+        self._writer.flush()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         if waiting:
@@ -388,7 +392,7 @@ class ServerConnection(asyncio.Protocol):
     def _finish(self) -> None:
         """Both directions of the exchange are over."""
         if not self._keep_alive or self._transport.is_closing():
-            self._transport.close()
+            self._writer.close()
             return
         self._head = None
         self._is_response_started = self._is_response_done = False

@@ -11,6 +11,7 @@ from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthRe
 from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
 from doorward.http1.parsing import parse_response_head
+from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
     from doorward.http1.pool import Pool
@@ -37,6 +38,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_pool",
         "_reader",
         "_transport",
+        "_writer",
         "address",
         "deadline",
         "idle_since",
@@ -75,7 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool.expiring.add(self)
         block = serialising.request_head(head)
         if self._transport is not None:
-            self._transport.write(block)
+            self._writer.write(block)
             self._await_response()
         else:
             # A new connection that fails has not been anybody's stale one: nothing to repeat.
@@ -120,16 +122,16 @@ class UpstreamConnection(asyncio.Protocol):
                 self._is_sending_paused = True
                 self._inbound.pause_sending()
         elif self._is_chunked:
-            transport.writelines(serialising.chunk(data))
+            self._writer.writelines(serialising.chunk(data))
         else:
-            transport.write(data)
+            self._writer.write(data)
 
     def send_end(self, trailers: Headers) -> None:
         if self._is_raw:
             self._inbound = None
             self._pool.expiring.discard(self)
             if self._transport is not None:
-                self._transport.close()
+                self._writer.close()
             return
         if self._is_request_done:
             return
@@ -139,7 +141,7 @@ class UpstreamConnection(asyncio.Protocol):
             if self._transport is None:
                 self._early.append(last)
             else:
-                self._transport.write(last)
+                self._writer.write(last)
         self._await_response()
 
     def abort(self) -> None:
@@ -166,6 +168,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._writer = TurnWriter(self._pool.loop, self._transport)
         self._connecting = None
         if self._inbound is None:
             self._transport.abort()

@@ -113,6 +113,10 @@ class Edge:
     def is_connected(self, environment_id: str) -> bool:
         return environment_id in self._tunnels
 
+    def environments(self) -> list[str]:
+        """The environments whose tunnels are open now."""
+        return list(self._tunnels)
+
     def close_tunnel(self, environment_id: str, *, below_generation: int) -> None:
         """End the environment's tunnels whose generation is lower, at once, with every exchange in them."""
         for link in list(self.links):

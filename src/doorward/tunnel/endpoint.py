@@ -238,7 +238,7 @@ class Endpoint:
         self.liveness.heard(now)
         events: list[Event] = []
         for frame in self._reader.feed(data):
-            kind = frame.type
+            kind = frame[0]
             if kind == frames.DATA:
                 self._data(frame, events, now)
             elif kind in _STREAM_TYPES:
@@ -248,28 +248,29 @@ class Endpoint:
         return events
 
     def _data(self, frame: Frame, events: list[Event], now: float) -> None:
-        stream = self._known(frame.stream)
+        _, flags, stream_id, payload = frame
+        stream = self.streams.get(stream_id) or self._known(stream_id)
         if stream is None:
             return
         if stream.is_remote_ended:
             raise ProtocolError("DATA after the end of its stream")
-        payload = frame.payload
         stream.allowance -= len(payload)
         if stream.allowance < 0:
             raise ProtocolError("more DATA than the window allows")
         if stream.window_since is None:
             stream.window_since = now
-        is_end = bool(frame.flags & FIN)
+        is_end = bool(flags & FIN)
         if is_end:
             self._end_remote(stream)
         events.append(DataReceived(stream, payload, is_end))
 
     def _about_stream(self, frame: Frame, events: list[Event], now: float) -> None:
-        kind, payload = frame.type, bytes(frame.payload)
+        kind, flags, stream_id, data = frame
+        payload = bytes(data)
         if kind == frames.OPEN:
-            self._opened(frame, payload, events)
+            self._opened(stream_id, flags, payload, events)
             return
-        stream = self._known(frame.stream)
+        stream = self._known(stream_id)
         if stream is None:
             return
         if kind == frames.WINDOW:
@@ -282,7 +283,7 @@ class Endpoint:
         elif kind == frames.REPLY:
             if not self.is_edge or stream.is_remote_ended:
                 raise ProtocolError("a REPLY where none can be")
-            is_end = bool(frame.flags & FIN)
+            is_end = bool(flags & FIN)
             head = messages.decode_reply(payload)
             if is_end:
                 self._end_remote(stream)
@@ -298,23 +299,23 @@ class Endpoint:
             self._remove(stream)
             events.append(StreamReset(stream, code))
 
-    def _opened(self, frame: Frame, payload: bytes, events: list[Event]) -> None:
+    def _opened(self, stream_id: int, flags: int, payload: bytes, events: list[Event]) -> None:
         if self.is_edge or not self._is_unlocked:
             raise ProtocolError("an OPEN where none can be")
-        if frame.stream <= self._last_opened or frame.stream % 2:
+        if stream_id <= self._last_opened or stream_id % 2:
             raise ProtocolError("an OPEN with a stream id that is used or odd")
-        self._last_opened = frame.stream
+        self._last_opened = stream_id
         head, peer = messages.decode_open(payload)
         if not self.has_room:
-            self._control.append(pack(frames.RESET, MANDATORY, frame.stream, REFUSED.to_bytes(4, "big")))
+            self._control.append(pack(frames.RESET, MANDATORY, stream_id, REFUSED.to_bytes(4, "big")))
             return
-        stream = self._add(frame.stream)
-        is_end = bool(frame.flags & FIN)
+        stream = self._add(stream_id)
+        is_end = bool(flags & FIN)
         stream.is_remote_ended = is_end
         events.append(Opened(stream, head, peer, is_end))
 
     def _about_tunnel(self, frame: Frame, events: list[Event], now: float) -> None:
-        kind, payload = frame.type, bytes(frame.payload)
+        kind, payload = frame[0], bytes(frame[3])
         if kind == frames.PING:
             if len(payload) != 8:
                 raise ProtocolError("a PING has 8 bytes")

@@ -6,7 +6,7 @@ A frame is `type u8 | flags u8 | stream u32 | length u32` in network order, then
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import TypeAlias
 
 from doorward.http1 import Data
 
@@ -41,13 +41,8 @@ class ProtocolError(Exception):
     """The other end broke the protocol: the tunnel is over."""
 
 
-class Frame(NamedTuple):
-    """One frame, or one part of a DATA frame; FIN stands on the last part only."""
-
-    type: int
-    flags: int
-    stream: int
-    payload: Data
+Frame: TypeAlias = tuple[int, int, int, Data]
+"""Type, flags, stream, payload: one frame, or one part of a DATA frame; FIN stands on the last part only."""
 
 
 def pack(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -79,7 +74,7 @@ class FrameReader:
                 self._left -= take
                 if self._type == DATA:
                     flags = 0 if self._left else self._flags
-                    frames.append(Frame(DATA, flags, self._stream, view[position : position + take]))
+                    frames.append((DATA, flags, self._stream, view[position : position + take]))
                 position += take
                 continue
             if size - position < HEADER_BYTES:
@@ -93,7 +88,7 @@ class FrameReader:
                 if length:
                     self._type, self._flags, self._stream, self._left = DATA, flags, stream, length
                 else:
-                    frames.append(Frame(DATA, flags, stream, b""))
+                    frames.append((DATA, flags, stream, b""))
                 continue
             if length > MESSAGE_BYTES:
                 raise ProtocolError("a frame is too long")
@@ -107,5 +102,5 @@ class FrameReader:
             if end > size:
                 self._kept = data[position:]
                 return frames
-            frames.append(Frame(kind, flags, stream, data[position + HEADER_BYTES : end]))
+            frames.append((kind, flags, stream, data[position + HEADER_BYTES : end]))
             position = end

@@ -16,7 +16,7 @@ from doorward.http1.parsing import HOP_BY_HOP
 from doorward.tunnel.frames import ProtocolError
 
 _TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-_CONTROL_CHARACTERS = bytes([*range(9), *range(10, 32), 127])
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(rb"[A-Z-]{1,24}")
 _TARGET = re.compile(rb"\*|/[^\x00-\x20\x7f#]*")
 _UPGRADE = re.compile(rb"[!-~ ]{0,200}")
@@ -96,7 +96,11 @@ def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
     _check(message.headers, message.upgrade, message.length, is_bodiless=False)
     if _METHOD.fullmatch(message.method) is None or _TARGET.fullmatch(message.target) is None:
         raise ProtocolError("an OPEN has no valid method and target")
-    if [name for name, _ in message.headers].count(b"host") != 1:
+    hosts = 0
+    for name, _ in message.headers:
+        if name == b"host":
+            hosts += 1
+    if hosts != 1:
         raise ProtocolError("an OPEN has not exactly one host")
     head = RequestHead(message.method, message.target, message.headers, message.upgrade, message.length)
     return head, Peer(message.peer_ip, message.is_tls)
@@ -116,7 +120,7 @@ def decode_reply(payload: bytes) -> ResponseHead:
     if (
         not 100 <= message.status <= 599
         or len(message.reason) > 200
-        or message.reason.translate(None, _CONTROL_CHARACTERS) != message.reason
+        or _CONTROL.search(message.reason) is not None
     ):
         raise ProtocolError("a REPLY has no valid status")
     if bool(message.upgrade) != (message.status == 101):
@@ -146,18 +150,30 @@ def _check(headers: Headers, upgrade: bytes, length: int, *, is_bodiless: bool) 
     A response without a body may still tell a length (HEAD, 304).
     """
     if headers:
-        names, values = zip(*headers, strict=True)
-        if b"" in names or b"".join(names).translate(None, _TOKEN_CHARACTERS):
-            raise ProtocolError("a header name is not a token")
-        joined = b"".join(values)
-        if len(joined.translate(None, _CONTROL_CHARACTERS)) != len(joined):
+        lengths: list[bytes] = []
+        for name, value in headers:
+            if name not in _accepted_names:
+                _accept_name(name)
+            if name == b"content-length":
+                lengths.append(value)
+        if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
             raise ProtocolError("a header value has control characters")
-        if not HOP_BY_HOP.isdisjoint(names):
-            raise ProtocolError("a hop-by-hop header crossed the tunnel")
-        lengths = [value for name, value in headers if name == b"content-length"]
         if lengths and (len(lengths) > 1 or not (is_bodiless or lengths[0] == b"%d" % length)):
             raise ProtocolError("content-length contradicts the length")
     elif length > 0:
         raise ProtocolError("a length without content-length")
     if length < LENGTH_UNKNOWN or _UPGRADE.fullmatch(upgrade) is None:
         raise ProtocolError("a head has no valid length or upgrade")
+
+
+_accepted_names: set[bytes] = set()
+
+
+def _accept_name(name: bytes) -> None:
+    """Heads repeat a few dozen names: each is judged once, as long as there are not too many to remember."""
+    if not name or name.translate(None, _TOKEN_CHARACTERS):
+        raise ProtocolError("a header name is not a token")
+    if name in HOP_BY_HOP:
+        raise ProtocolError("a hop-by-hop header crossed the tunnel")
+    if len(_accepted_names) < 1000 and len(name) < 64:
+        _accepted_names.add(name)

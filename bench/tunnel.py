@@ -1,0 +1,395 @@
+"""The tunnel against its peers, in one pass: nginx proxying twice, and `ssh -R`.
+
+Every path leads to the same origin (nginx). Ours is the product's edge and connector as two processes with TLS 1.3
+between them; nginx's two hops speak plain HTTP; ssh uses its default cipher. Passes take turns, so that a busy moment
+of the machine touches all of them; the better of two passes counts for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import getpass
+import os
+import re
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PASSES = 2
+BULK_STREAMS = 8
+BULK_BYTES = 96 * 1024 * 1024
+SMALL_CONNECTIONS = 32
+SECONDS = 2
+START_SECONDS = 10.0
+ADDED_P50_GOAL_US = 150.0
+NEEDED = ("nginx", "wrk", "curl")
+HOST = "bench.localhost"
+SEED = bytes(range(32))
+
+
+def measure() -> list[dict[str, Any]]:
+    missing = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
+    if missing:
+        print(f"  skipped: {', '.join(missing)} not installed")
+        return []
+    shared_memory = Path("/dev/shm")  # noqa: S108 - bulk bytes must not wait for a disk
+    parent = shared_memory if shared_memory.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=parent) as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)  # nginx's workers read the files of another user
+        origin = stack.enter_context(_origin(folder))
+        paths = {"direct": origin, "nginx x2": stack.enter_context(_nginx_twice(folder, origin))}
+        if shutil.which("sshd", path=_path()) and shutil.which("ssh"):
+            paths["ssh -R"] = stack.enter_context(_ssh(folder, origin))
+        else:
+            print("  without ssh -R: sshd or ssh is not installed")
+        paths["doorward"] = stack.enter_context(_doorward(folder, origin))
+        return _rows(_best_of_passes(paths))
+
+
+def _best_of_passes(paths: dict[str, int]) -> dict[str, dict[str, float]]:
+    best: dict[str, dict[str, float]] = {name: {} for name in paths}
+    for _ in range(PASSES):
+        for name, port in paths.items():
+            figures = {"bulk": _bulk(port), "small": _small(port), **_latency(port)}
+            for key, value in figures.items():
+                better = min if key in ("p50", "p99") else max
+                best[name][key] = better(best[name].get(key, value), value)
+    return best
+
+
+def _rows(best: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+    ours = best["doorward"]
+    rows = []
+    for key, name, unit, goals in (
+        ("bulk", f"tunnel bulk, {BULK_STREAMS} streams", "MB/s", {"nginx x2": 1.0, "ssh -R": 1.3}),
+        ("small", f"tunnel small requests, c={SMALL_CONNECTIONS}", "req/s", {"nginx x2": 0.5, "ssh -R": 1.5}),
+    ):
+        for peer, goal in goals.items():
+            if peer in best:
+                ratio = ours[key] / best[peer][key]
+                rows.append(_row(name, ours[key], unit, peer, ratio, f">= {goal}x", ratio >= goal))
+    for key in ("p50", "p99"):
+        added = ours[key] - best["direct"][key]
+        goal = ADDED_P50_GOAL_US if key == "p50" else 1000.0
+        rows.append(
+            _row(
+                f"tunnel added {key}, c=1",
+                added,
+                "us",
+                "nginx x2",
+                ours[key] / best["nginx x2"][key],
+                f"<= {goal:.0f} us",
+                added <= goal,
+            )
+        )
+    return rows
+
+
+def _row(
+    name: str, value: float, unit: str, against: str, ratio: float, goal: str, met: bool
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "against": against,
+        "ratio": ratio,
+        "goal": goal,
+        "met": met,
+    }
+
+
+# What is measured.
+
+
+def _bulk(port: int) -> float:
+    """MB/s of several downloads at once."""
+    command = [
+        "curl",
+        "-s",
+        "-o",
+        os.devnull,
+        "-H",
+        f"Host: {HOST}",
+        "--fail",
+        f"http://127.0.0.1:{port}/bulk",
+    ]
+    start = time.perf_counter()
+    running = [subprocess.Popen(command) for _ in range(BULK_STREAMS)]
+    if any(process.wait() for process in running):
+        raise RuntimeError("a download failed")
+    return BULK_STREAMS * BULK_BYTES / (time.perf_counter() - start) / 1e6
+
+
+def _small(port: int) -> float:
+    """Requests a second over kept-alive connections."""
+    out = _wrk(port, SMALL_CONNECTIONS)
+    if "Non-2xx" in out or "Socket errors" in out:
+        raise RuntimeError(out)
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
+
+
+def _latency(port: int) -> dict[str, float]:
+    """p50 and p99 in microseconds, one request at a time."""
+    out = _wrk(port, 1)
+    scale = {"us": 1.0, "ms": 1e3, "s": 1e6}
+    found = {
+        percent: float(value) * scale[unit]
+        for percent, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", out)
+    }
+    return {"p50": found["50"], "p99": found["99"]}
+
+
+def _wrk(port: int, connections: int) -> str:
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{SECONDS}s",
+        "--latency",
+        "-H",
+        f"Host: {HOST}",
+        f"http://127.0.0.1:{port}/small",
+    ]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# The peers.
+
+
+@contextlib.contextmanager
+def _origin(folder: Path) -> Iterator[int]:
+    files = folder / "files"
+    files.mkdir()
+    with (files / "bulk").open("wb") as bulk:
+        bulk.truncate(BULK_BYTES)
+    port = _free_port()
+    server = f"""server {{ listen 127.0.0.1:{port} backlog=4096; root {files}; default_type application/octet-stream;
+        location = /small {{ return 200 "{"x" * 127}"; }} }}"""
+    with _nginx(folder, "origin", 2, server, port):
+        yield port
+
+
+@contextlib.contextmanager
+def _nginx_twice(folder: Path, origin: int) -> Iterator[int]:
+    with contextlib.ExitStack() as stack:
+        target = origin
+        for name in ("inner", "outer"):
+            port = _free_port()
+            server = f"""upstream next {{ server 127.0.0.1:{target}; keepalive 64; keepalive_requests 1000000; }}
+                server {{ listen 127.0.0.1:{port} backlog=4096;
+                location / {{ proxy_pass http://next; proxy_http_version 1.1; proxy_set_header Connection "";
+                proxy_set_header Host $host; proxy_max_temp_file_size 0; }} }}"""
+            stack.enter_context(_nginx(folder, name, 1, server, port))
+            target = port
+        yield target
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, name: str, workers: int, server: str, port: int) -> Iterator[None]:
+    config = folder / f"{name}.conf"
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{name}-{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config.write_text(
+        f"""daemon off; worker_processes {workers}; pid {folder}/{name}.pid; error_log stderr crit;
+        events {{ worker_connections 4096; }}
+        http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary} {server} }}"""
+    )
+    with _process([_which("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(config)], port):
+        yield
+
+
+@contextlib.contextmanager
+def _ssh(folder: Path, origin: int) -> Iterator[int]:
+    keys = folder / "ssh"
+    keys.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
+    (keys / "authorized").write_bytes((keys / "user.pub").read_bytes())
+    port, forwarded = _free_port(), _free_port()
+    (keys / "sshd_config").write_text(
+        f"""ListenAddress 127.0.0.1
+Port {port}
+HostKey {keys}/host
+AuthorizedKeysFile {keys}/authorized
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+PidFile none
+"""
+    )
+    with contextlib.suppress(OSError):
+        Path("/run/sshd").mkdir(exist_ok=True)
+    client = [
+        "ssh", "-N", "-p", str(port), "-i", str(keys / "user"), "-o", "StrictHostKeyChecking=no",
+        "-o", f"UserKnownHostsFile={os.devnull}", "-o", "LogLevel=ERROR", "-o", "ExitOnForwardFailure=yes", "-F", os.devnull,
+        "-R", f"127.0.0.1:{forwarded}:127.0.0.1:{origin}", f"{getpass.getuser()}@127.0.0.1",
+    ]  # fmt: skip
+    with (
+        _process([_which("sshd"), "-D", "-e", "-f", str(keys / "sshd_config")], port),
+        _process(client, forwarded),
+    ):
+        yield forwarded
+
+
+@contextlib.contextmanager
+def _doorward(folder: Path, origin: int) -> Iterator[int]:
+    visitors, tunnel = _free_port(), _free_port()
+    _certificate(folder)
+    this = [sys.executable, "-m", "bench.tunnel"]
+    edge = [*this, "edge", str(folder), str(visitors), str(tunnel)]
+    connector = [*this, "connector", str(folder), str(origin), str(tunnel)]
+    with _process(edge, visitors), _process(connector, None):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            probe = [
+                "curl",
+                "-s",
+                "-o",
+                os.devnull,
+                "--fail",
+                "-H",
+                f"Host: {HOST}",
+                f"http://127.0.0.1:{visitors}/small",
+            ]
+            if subprocess.run(probe, check=False).returncode == 0:
+                break
+            if time.monotonic() > deadline:
+                raise RuntimeError("the tunnel does not come up")
+        yield visitors
+
+
+def _run_edge(folder: Path, visitors: int, tunnel: int) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from doorward.tunnel import Edge, HostOwner, TunnelGrant, TunnelHello
+
+    public_key = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
+
+    async def authorize(hello: TunnelHello) -> TunnelGrant:
+        return TunnelGrant(hello.environment_id, hello.generation, (HOST,), "bench", public_key)
+
+    async def resolve_host(host: str) -> HostOwner | None:
+        return HostOwner("bench", "bench") if host == HOST else None
+
+    async def main() -> None:
+        edge = Edge(origin=f"https://edge.localhost:{tunnel}", authorize=authorize, resolve_host=resolve_host)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(folder / "edge.pem")
+        await edge.serve([socket.create_server(("127.0.0.1", tunnel))], ssl=context)
+        await edge.serve([socket.create_server(("127.0.0.1", visitors), backlog=1024)])
+        await asyncio.Event().wait()
+
+    _run(main)
+
+
+def _run_connector(folder: Path, origin: int, tunnel: int) -> None:
+    from doorward.http1 import Forward, Peer, RequestHead, TcpUpstream
+    from doorward.tunnel import Connector, ConnectorToken
+
+    upstream = TcpUpstream("127.0.0.1", origin)
+
+    def router(head: RequestHead, peer: Peer) -> Forward:
+        return Forward(upstream, head, tag="bench")
+
+    async def main() -> None:
+        token = ConnectorToken(
+            edge_url=f"https://edge.localhost:{tunnel}",
+            hostnames=[HOST],
+            environment_id="bench",
+            generation=1,
+            seed=SEED,
+        )
+        await Connector(token, router=router, ca_file=folder / "edge.pem").run()
+
+    _run(main)
+
+
+def _run(main: Any) -> None:
+    import uvloop
+
+    uvloop.run(main())
+
+
+def _certificate(folder: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edge.localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(secrets.randbits(64))
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("edge.localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "edge.pem").write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+
+
+# Processes.
+
+
+@contextlib.contextmanager
+def _process(command: list[str], port: int | None) -> Iterator[None]:
+    """Runs until the block ends; the block starts when something listens on `port`."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while port is not None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not start")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+def _which(name: str) -> str:
+    found = shutil.which(name, path=_path())
+    if found is None:
+        raise RuntimeError(f"{name} is not installed")
+    return found
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "edge":
+        _run_edge(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        _run_connector(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,63 @@
+"""One write for everything a turn of the loop produces for a connection: a head and its body leave in one segment.
+
+uvloop writes through at once, so that every small `write` would be a system call and, under TLS, a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from doorward.http1.exchange import Data
+
+_JOIN_BYTES = 64 * 1024
+_FLUSH_BYTES = 256 * 1024
+
+
+class TurnWriter:
+    """Holds at most `_FLUSH_BYTES` and only until the loop's next turn; back-pressure is the transport's own."""
+
+    __slots__ = ("_is_due", "_loop", "_pieces", "_size", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.WriteTransport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._pieces: list[Data] = []
+        self._size = 0
+        self._is_due = False
+
+    def write(self, data: Data) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _FLUSH_BYTES:
+            self.flush()
+        elif not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._flush_now)
+
+    def writelines(self, pieces: Iterable[Data]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
+    def flush(self) -> None:
+        pieces = self._pieces
+        if not pieces:
+            return
+        size, self._pieces, self._size = self._size, [], 0
+        if self._transport.is_closing():
+            return
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        elif size <= _JOIN_BYTES:
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(pieces)
+
+    def close(self) -> None:
+        """Close the connection after what was written."""
+        self.flush()
+        self._transport.close()
+
+    def _flush_now(self) -> None:
+        self._is_due = False
+        self.flush()
