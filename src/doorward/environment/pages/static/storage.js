@@ -22,7 +22,7 @@ async function inStore(mode, act) {
     const transaction = db.transaction(STORE, mode);
     const request = act(transaction.objectStore(STORE));
     transaction.oncomplete = () => resolve(request.result);
-    transaction.onerror = () => reject(transaction.error);
+    transaction.onerror = (event) => reject(event.target.error); // the transaction's own error is set only once it aborts
     transaction.onabort = () => reject(transaction.error);
   });
 }
