@@ -27,7 +27,9 @@ def machine() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("suites", nargs="*", metavar="suite", help=f"any of {', '.join(SUITES)} (default: all)")
+    parser.add_argument(
+        "suites", nargs="*", metavar="suite", help=f"any of {', '.join(SUITES)} (default: all)"
+    )
     chosen = parser.parse_args().suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
         parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join(SUITES)}")
@@ -42,7 +44,10 @@ def main() -> int:
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(results, indent=2) + "\n")
     missed = [row["name"] for row in results if row["met"] is False]
-    print(f"\n{len(results)} figures in {target}" + (f"; goals missed: {', '.join(missed)}" if missed else "; every goal met"))
+    print(
+        f"\n{len(results)} figures in {target}"
+        + (f"; goals missed: {', '.join(missed)}" if missed else "; every goal met")
+    )
     return 0
 
 

@@ -131,7 +131,9 @@ def _pss_mib(pid: int) -> float:
 
 @contextlib.contextmanager
 def _process(command: list[str], stdout: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+    process = subprocess.Popen(
+        command, stdout=stdout, stderr=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"}
+    )
     try:
         yield process
     finally:

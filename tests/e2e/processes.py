@@ -23,13 +23,19 @@ class Program:
     """`doorward …` as a process. Its output is read in the background, so that it never blocks on a full pipe."""
 
     def __init__(
-        self, arguments: Sequence[str], *, home: Path, environ: dict[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        home: Path,
+        environ: dict[str, str] | None = None,
+        module: str = "doorward",
+        prefix: Sequence[str] = (),
     ) -> None:
         self.arguments = list(arguments)
         self.lines: list[str] = []
         self._unread: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "doorward", *arguments],
+            [*prefix, sys.executable, "-m", module, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -46,7 +46,7 @@ def up(
         database_url=database,
         as_json=as_json,
     )
-    _with_fast_loop()
+    use_fast_loop()
     run(run_up(options), as_json=as_json)
 
 
@@ -61,11 +61,11 @@ def serve(
         configuration = load_serve_configuration(config)
     except ConfigurationInvalid as error:
         fail(str(error), code="configuration_invalid")
-    _with_fast_loop()
+    use_fast_loop()
     run(run_serve(configuration, say=lambda text: print(text, flush=True)))
 
 
-def _with_fast_loop() -> None:
+def use_fast_loop() -> None:
     """uvloop where it exists (not on Windows); everything also runs on the standard loop."""
     import asyncio
 

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
-from doorward.client.errors import SignInRequired
-from doorward.client.relay import RelayClient
+from doorward.client.errors import ConfigurationMissing, SignInRequired
+from doorward.client.relay import AccountToken, RelayClient
+from doorward.client.sign_in import Grant
 from doorward.environment.keys import SecretStore
-from doorward.environment.link.cli_token import CliTokenRefused, CliTokens
+from doorward.environment.link.cli_token import CliToken, CliTokenRefused, CliTokens
+from doorward.environment.local import LocalMachine, open_machine
 from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One run of a command. `relay` raises SignInRequired when nobody is signed in here."""
+    """One run of a command. `account()` is a fresh access token; it and `relay` raise SignInRequired when nobody is signed in here."""
 
     home: Path
     configuration: PublicConfiguration
     outbound: Outbound
     tokens: CliTokens
     relay: RelayClient
+    account: AccountToken
     clock: Clock
+
+    def store(self, grant: Grant) -> None:
+        """Keep what the accounts server gave, for this and every later command."""
+        self.tokens.store(
+            CliToken(
+                access_token=grant.access_token,
+                refresh_token=grant.refresh_token or "",
+                expires_at_epoch_ms=self.clock() + grant.expires_in * 1000,
+            )
+        )
 
     @property
     def ca_file(self) -> Path | None:
@@ -68,7 +82,32 @@ async def signed_in(home: Path | None) -> AsyncIterator[Session]:
                 account_token=account_token,
                 clock=system_clock,
             ),
+            account=account_token,
             clock=system_clock,
         )
     finally:
         await outbound.close()
+
+
+@contextlib.asynccontextmanager
+async def machine_of(home: Path, configuration: PublicConfiguration | None) -> AsyncIterator[LocalMachine]:
+    """The machine of a home folder. Deciding about devices needs no server, so `configuration` may be None."""
+    async with open_machine(
+        home,
+        relay_url=configuration.relay_url if configuration else None,
+        accounts_origin=configuration.accounts_origin if configuration else None,
+        label=socket.gethostname(),
+        ca_file=Path(configuration.ca_file) if configuration and configuration.ca_file else None,
+    ) as machine:
+        yield machine
+
+
+@contextlib.asynccontextmanager
+async def own_machine(home: Path | None) -> AsyncIterator[LocalMachine]:
+    """The machine of a home folder, whether or not a server is known here."""
+    folder = home or default_home()
+    configuration: PublicConfiguration | None = None
+    with contextlib.suppress(ConfigurationMissing):
+        configuration = load_configuration(folder)
+    async with machine_of(folder, configuration) as machine:
+        yield machine

@@ -38,6 +38,12 @@ Waiting = Callable[[str], None]
 """Called once with the key phrase when the owner has to approve this device."""
 
 
+class _Seen(msgspec.Struct):
+    """What this device knows already; the machine answers when it is no longer so."""
+
+    seen: Literal["pending"]
+
+
 class _ApprovalStatus(msgspec.Struct):
     status: Literal["pending", "approved", "rejected", "unknown"]
 

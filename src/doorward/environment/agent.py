@@ -23,6 +23,7 @@ from doorward.environment.keys.runtime_file import remove_runtime_file, write_ru
 from doorward.environment.link.cli_token import CliToken
 from doorward.environment.link.supervisor import RunningConnector
 from doorward.environment.serving import AgentCannotStart, bind_loopback, bind_unix, serving
+from doorward.environment.services import PublishedService
 from doorward.environment.settings import EnvironmentSettings
 from doorward.http1 import UnixUpstream
 from doorward.outbound import Outbound
@@ -52,6 +53,18 @@ class Agent:
         )
         self.environment.link.want()
         self.environment.reconciler.trigger()
+
+    async def settled(self, *, seconds: float = 15.0) -> tuple[PublishedService, ...]:
+        """The services and their public addresses, once the first attempt to link has ended or `seconds` are over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.environment.reconciler.has_tried.wait()
+        return self.environment.services.published()
+
+    @property
+    def link_failure(self) -> str | None:
+        """Why the last attempt to link failed."""
+        return self.environment.reconciler.last_failure
 
     async def one_time_link(self) -> str:
         """The URL that opens the owner's page on this machine, once."""

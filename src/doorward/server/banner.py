@@ -43,7 +43,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"{_exports(self.clerk)}\n"
             "For T3 Code:\n"
             f"{_exports(self.t3)}\n"
-            "Ctrl-C stops it. Everything is kept for the next start.\n"
+            "Ctrl-C stops it. Everything is kept for the next start."
         )
 
 

@@ -51,20 +51,16 @@ class ConfigurationInvalid(Exception):
     """The message names the file, the key and what to write there."""
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class DatabaseSection(_Section):
+class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     url: str | None = None
 
 
-class IdentitySection(_Section):
+class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     origin: str
     sign_up: Literal["open", "invite-only"] = "invite-only"
 
 
-class RelaySection(_Section):
+class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     origin: str
     zone: str
     stage: str = "prod"
@@ -72,23 +68,23 @@ class RelaySection(_Section):
     jwks_url: str | None = None
 
 
-class EdgeSection(_Section):
+class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     url: str
 
 
-class ListenSection(_Section):
+class ListenSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`host:port` each; an IPv6 host in brackets."""
 
     control: str = "127.0.0.1:8080"
     edge: str = "127.0.0.1:8081"
 
 
-class TlsSection(_Section):
+class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     certificate: Path
     key: Path
 
 
-class MailSection(_Section):
+class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     host: str
     sender: str
     port: int = 587
@@ -97,7 +93,7 @@ class MailSection(_Section):
     password_file: Path | None = None
 
 
-class ServeConfiguration(_Section):
+class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One node. Identity's and the relay's origins are needed even where this node has neither role: tokens name them."""
 
     identity: IdentitySection

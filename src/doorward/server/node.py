@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from doorward.http1 import UnixUpstream
-from doorward.identity import Identity, IdentitySettings, Mailer
+from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
+from doorward.identity.app import Identity, create_identity
+from doorward.identity.mail import Mailer
+from doorward.identity.settings import IdentitySettings
 from doorward.outbound import Outbound
-from doorward.relay import Relay, RelaySettings
+from doorward.relay import SCHEMA as RELAY_SCHEMA
+from doorward.relay import Relay, RelaySettings, TunnelRefused, create_relay
 from doorward.server.configuration import Role
 from doorward.server.hosts import HostDispatcher
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
-from doorward.tunnel import Edge
+from doorward.tunnel import (
+    Authorize,
+    Edge,
+    HostOwner,
+    ResolveHost,
+    TunnelGrant,
+    TunnelHello,
+    TunnelRefusal,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,7 @@ class NodePlan:
     mailer: Mailer
     ca_file: Path | None = None
     control_upstreams: Mapping[str, Path] | None = None
+    trusted_proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,9 @@ class Node:
     control: HostDispatcher | None
 
 
+_EVERY_GENERATION = 2**63
+
+
 class _TunnelNotice(msgspec.Struct, rename="camel"):
     environment_id: str
     generation: int
@@ -58,15 +75,12 @@ class _TunnelNotice(msgspec.Struct, rename="camel"):
 @contextlib.asynccontextmanager
 async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncIterator[Node]:
     """Open the database, assemble the roles, run their background work; undo all of it at the end."""
-    from doorward import identity as identity_room
-    from doorward import relay as relay_room
-
     needs_relay = "relay" in plan.roles or "edge" in plan.roles
     schemas: list[Schema] = []
     if "identity" in plan.roles:
-        schemas.append(identity_room.SCHEMA)
+        schemas.append(IDENTITY_SCHEMA)
     if needs_relay:
-        schemas.append(relay_room.SCHEMA)
+        schemas.append(RELAY_SCHEMA)
     sealer = Sealer.from_file(plan.key_file)
     async with contextlib.AsyncExitStack() as stack:
         database = await open_database(plan.database_url, schemas=schemas)
@@ -77,31 +91,31 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
         identity = relay = edge = None
         applications = {}
         if "identity" in plan.roles:
-            identity = await identity_room.create_identity(
+            identity = await create_identity(
                 plan.identity, database, sealer=sealer, mailer=plan.mailer, clock=clock
             )
             await identity.start()
             stack.push_async_callback(identity.stop)
             applications[urlsplit(plan.identity.origin).netloc] = identity.app
         if needs_relay:
-            relay = await relay_room.create_relay(
-                plan.relay, database, sealer=sealer, outbound=outbound, clock=clock
-            )
+            relay = await create_relay(plan.relay, database, sealer=sealer, outbound=outbound, clock=clock)
             if "relay" in plan.roles:
                 await relay.start()
                 stack.push_async_callback(relay.stop)
                 applications[urlsplit(plan.relay.origin).netloc] = relay.app
         if "edge" in plan.roles and relay is not None:
             edge = Edge(
-                authorize=relay.authorize_tunnel,
-                resolve_host=relay.resolve_host,
+                origin=plan.relay.edge_url,
+                authorize=_authorize(relay),
+                resolve_host=_resolve_host(relay),
                 control={
                     host: UnixUpstream(str(path)) for host, path in (plan.control_upstreams or {}).items()
                 },
+                trusted_proxies=plan.trusted_proxies,
             )
             relay.is_connected = edge.is_connected
             stack.push_async_callback(edge.close)
-            await stack.enter_async_context(_background(_follow_unlinks(database, edge)))
+            await stack.enter_async_context(_background(_follow_unlinks(database, relay, edge)))
             await stack.enter_async_context(_background(_follow_names(database, relay, edge)))
         yield Node(
             database=database,
@@ -112,7 +126,35 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
         )
 
 
-async def _follow_unlinks(database: Database, edge: Edge) -> None:
+def _authorize(relay: Relay) -> Authorize:
+    """The relay's registration in the edge's words."""
+
+    async def authorize(hello: TunnelHello) -> TunnelGrant | TunnelRefusal:
+        answer = await relay.authorize_tunnel(
+            environment_id=hello.environment_id, generation=hello.generation, token=hello.token
+        )
+        if isinstance(answer, TunnelRefused):
+            return TunnelRefusal(answer.reason, answer.message)
+        return TunnelGrant(
+            environment_id=answer.environment_id,
+            generation=answer.generation,
+            hostnames=answer.hostnames,
+            account=answer.account,
+            public_key=answer.public_key,
+        )
+
+    return authorize
+
+
+def _resolve_host(relay: Relay) -> ResolveHost:
+    async def resolve_host(host: str) -> HostOwner | None:
+        owner = await relay.resolve_host(host)
+        return None if owner is None else HostOwner(owner.environment_id, owner.account)
+
+    return resolve_host
+
+
+async def _follow_unlinks(database: Database, relay: Relay, edge: Edge) -> None:
     """Close the tunnel of a machine whose link ended or was renewed, on whichever node holds it."""
     async with database.subscribe("relay.tunnel") as notices:
         async for payload in notices:
@@ -120,8 +162,7 @@ async def _follow_unlinks(database: Database, edge: Edge) -> None:
                 notice = msgspec.json.decode(payload, type=_TunnelNotice)
                 edge.close_tunnel(notice.environment_id, below_generation=notice.generation)
             else:
-                # Something may have been missed: each tunnel proves itself again.
-                edge.readmit_all()
+                await _check_all(relay, edge)
 
 
 async def _follow_names(database: Database, relay: Relay, edge: Edge) -> None:
@@ -131,12 +172,23 @@ async def _follow_names(database: Database, relay: Relay, edge: Edge) -> None:
             if environment_id:
                 edge.set_hostnames(environment_id, await relay.hostnames(environment_id))
             else:
-                edge.readmit_all()
+                await _check_all(relay, edge)
+
+
+async def _check_all(relay: Relay, edge: Edge) -> None:
+    """A notice may have been missed: hold every open tunnel against what is registered now."""
+    for environment_id in edge.environments():
+        registration = await relay.registration(environment_id)
+        if registration is None:
+            edge.close_tunnel(environment_id, below_generation=_EVERY_GENERATION)
+        else:
+            edge.close_tunnel(environment_id, below_generation=registration.generation)
+            edge.set_hostnames(environment_id, registration.hostnames)
 
 
 @contextlib.asynccontextmanager
-async def _background(coroutine: object) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(coroutine)  # type: ignore[call-overload]
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from doorward.identity import IdentitySettings, Mailer
-from doorward.identity.mail import ConsoleMailer, SmtpMailer
+from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
+from doorward.identity.settings import IdentitySettings
 from doorward.relay import RelaySettings
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
 from doorward.server.listening import bind, serving

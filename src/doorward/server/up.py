@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward.client.configuration import PublicConfiguration, save_configuration
-from doorward.environment import EnvironmentSettings, Service
 from doorward.environment.agent import Agent, running_agent
-from doorward.identity import IdentitySettings
+from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import ConsoleMailer, DevelopmentInbox
+from doorward.identity.settings import IdentitySettings
 from doorward.relay import RelaySettings
 from doorward.server.banner import Banner, secret_key_of, variables_for
 from doorward.server.demo import create_demo

@@ -94,6 +94,8 @@ class Reconciler:
         self._one_at_a_time = asyncio.Lock()
         #: Why the last attempt failed; None after a success or before the first attempt.
         self.last_failure: str | None = None
+        #: Set once the first attempt has ended, whatever came of it.
+        self.has_tried = asyncio.Event()
 
     def trigger(self) -> None:
         """Something changed (a token, a service, the wish): try at once."""
@@ -106,6 +108,7 @@ class Reconciler:
             self._wake.clear()
             await asyncio.sleep(FIRST_WAIT_SECONDS)
             outcome = await self.attempt(local_origin)
+            self.has_tried.set()
             attempts = attempts + 1 if outcome == "failed" else 0
             wait = None if outcome != "failed" else random.uniform(0, backoff_ceiling(attempts))  # noqa: S311
             try:

@@ -1,0 +1,161 @@
+"""`doorward expose`: the agent on the owner's machine."""
+
+from __future__ import annotations
+
+import enum
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+
+from doorward.cli.output import answer_json, fail, run
+
+if TYPE_CHECKING:
+    from doorward.cli.session import Session
+    from doorward.environment.settings import Service
+
+
+class HostHeader(enum.Enum):
+    """Which Host the local service sees."""
+
+    PUBLIC = "public"
+    LOCAL = "local"
+
+
+class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What `expose --json` prints once it runs."""
+
+    connections: str
+    services: list[dict[str, object]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("expose")(expose)
+
+
+def expose(
+    port: int = typer.Argument(
+        None, min=1, max=65535, help="Port of the local service. Without it, the services exposed before."
+    ),
+    name: str = typer.Option(
+        None, "--name", help="First label of the service's public host name (default: this machine's name)."
+    ),
+    remote_admin: bool = typer.Option(
+        False,
+        "--remote-admin",
+        help="Let devices approved as administrator decide about others from anywhere.",
+    ),
+    host_header: HostHeader = typer.Option(
+        HostHeader.PUBLIC,
+        "--host-header",
+        help="local: tell the service localhost:PORT, for programs that answer to nothing else.",
+    ),
+    install_service: bool = typer.Option(
+        False, "--install-service", help="Keep the agent running with systemd instead of in this terminal."
+    ),
+    environment_port: int = typer.Option(
+        3773, "--environment-port", min=0, max=65535, help="Loopback port of this machine's own page."
+    ),
+    home: Path = typer.Option(
+        None, "--base-dir", "--home", help="Data folder (default: DOORWARD_HOME, or the user's data folder)."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Answer in JSON."),
+) -> None:
+    """Expose a local HTTP or WebSocket service to approved devices; runs until Ctrl-C."""
+    from doorward.cli.serving import use_fast_loop
+
+    use_fast_loop()
+    wanted = _service(port, name, host_header) if port is not None else None
+    run(_expose(wanted, remote_admin, install_service, environment_port, home, as_json), as_json=as_json)
+
+
+def _service(port: int, name: str | None, host_header: HostHeader) -> Service:
+    from doorward.environment.settings import Service
+
+    label = name or "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower()).strip("-")
+    return Service(name=label or f"service-{port}", port=port, host_header=host_header.value)
+
+
+async def _expose(
+    wanted: Service | None,
+    remote_admin: bool,
+    install_service: bool,
+    environment_port: int,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    from doorward.cli.session import machine_of, signed_in
+
+    async with signed_in(home) as session:
+        await session.account()
+        async with machine_of(session.home, session.configuration) as machine:
+            await machine.link()
+            if wanted is not None:
+                await machine.add_service(wanted)
+            if not await machine.services():
+                fail("Nothing to expose yet. Name a port: doorward expose PORT.", as_json=as_json)
+            is_running = await machine.is_agent_running()
+        if install_service:
+            from doorward.cli.systemd import UNIT, install
+
+            path = install(session.home, os.environ)
+            _say(f"The agent runs as {UNIT} ({path}). Its log: journalctl --user -u {UNIT}", as_json)
+        elif is_running:
+            _say(
+                "The agent that runs for this data folder exposes it now. `doorward connect status` shows where.",
+                as_json,
+            )
+        else:
+            await _run_agent(session, remote_admin, environment_port, as_json)
+
+
+def _say(text: str, as_json: bool) -> None:
+    if as_json:
+        answer_json({"message": text})
+    else:
+        print(text, flush=True)
+
+
+async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:
+    from doorward.environment.agent import Agent, running_agent
+    from doorward.environment.settings import EnvironmentSettings
+    from doorward.server.serve import until_stopped
+
+    settings = EnvironmentSettings(
+        home=session.home,
+        label=socket.gethostname(),
+        port=environment_port,
+        relay_url=session.configuration.relay_url,
+        accounts_origin=session.configuration.accounts_origin,
+        cli_client_id=session.configuration.cli_client_id,
+        remote_admin=remote_admin,
+    )
+
+    async def announce(agent: Agent) -> None:
+        link = await agent.one_time_link()
+        published = await agent.settled()
+        if as_json:
+            answer_json(
+                Exposed(
+                    connections=link,
+                    services=[{"name": s.name, "port": s.port, "url": s.origin or None} for s in published],
+                )
+            )
+            return
+        print(f"This machine's page (once, within 5 minutes): {link}")
+        for service in published:
+            where = (
+                service.origin
+                or agent.link_failure
+                or "its address is not known yet; see `doorward connect status`"
+            )
+            print(f"{service.name} (port {service.port}): {where}")
+        print("Ctrl-C stops exposing. Devices and settings are kept.", flush=True)
+
+    async with running_agent(settings, ca_file=session.ca_file) as agent:
+        await announce(agent)
+        await until_stopped()

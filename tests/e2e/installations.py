@@ -1,0 +1,177 @@
+"""A whole Doorward as people run it: in one process (`up`), or as identity, relay with edge, and agent apart.
+
+Both give a test the same five things: where the accounts are, the link of the first administrator, the service's URL, how to get this
+machine's Connections page, and the mails that were sent.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import pytest
+
+from doorward.client.configuration import publishable_key_of
+from tests.e2e.processes import Program, command, free_ports
+
+CODE = re.compile(r"\b(\d{6})\b")
+
+
+class Installation(ABC):
+    """`programs` are the running processes by name; `machine_home` is the data folder of the exposed machine."""
+
+    accounts: str
+    relay: str
+    administrator: str
+    machine_home: Path
+
+    def __init__(self, folder: Path, database_url: str | None) -> None:
+        self.folder = folder
+        self.database_url = database_url
+        self.programs: dict[str, Program] = {}
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start all that runs before the first account exists."""
+
+    @abstractmethod
+    def link_machine(self) -> str | None:
+        """After the first sign-up. Either the machine links itself (None), or a user code to approve at /device."""
+
+    @abstractmethod
+    def expose(self) -> tuple[str, str]:
+        """After the link was allowed: the service's URL and a fresh link to the machine's Connections page."""
+
+    @abstractmethod
+    def mailed_code(self) -> str:
+        """The code of the newest mail."""
+
+    def client_environ(self) -> dict[str, str]:
+        """Variables for a command on another device."""
+        return {
+            "DOORWARD_RELAY_URL": self.relay,
+            "DOORWARD_PUBLISHABLE_KEY": publishable_key_of(self.accounts, development=True),
+        }
+
+    def stop(self) -> None:
+        """End every program as Ctrl-C does; each must end well."""
+        statuses = {name: program.stop() for name, program in reversed(self.programs.items())}
+        self.programs = {}
+        assert all(status == 0 for status in statuses.values()), statuses
+
+
+class OneProcess(Installation):
+    """`doorward up`."""
+
+    def start(self) -> None:
+        self.machine_home = self.folder / "home"
+        self.port, self.environment_port = free_ports(2)
+        self.start_up()
+
+    def start_up(self) -> None:
+        arguments = ["up", "--port", str(self.port), "--environment-port", str(self.environment_port)]
+        if self.database_url:
+            arguments += ["--database", self.database_url]
+        self.programs["up"] = Program(arguments, home=self.machine_home)
+        up = self.programs["up"]
+        link = up.wait_for(r"(?:Create the first account|Sign in) +(\S+)").group(1)
+        self.administrator = link
+        self.service = up.wait_for(r"The demo service +(\S+)").group(1)
+        self.connections = up.wait_for(r"This machine's page +(\S+)").group(1)
+        up.wait_for("Ctrl-C stops it")
+        self.accounts = f"http://accounts.localhost:{self.port}"
+        self.relay = f"http://relay.localhost:{self.port}"
+
+    def link_machine(self) -> None:
+        return None
+
+    def expose(self) -> tuple[str, str]:
+        return self.service, self.connections
+
+    def mailed_code(self) -> str:
+        return self.programs["up"].wait_for(r"code is (\d{6})").group(1)
+
+
+class ThreeProcesses(Installation):
+    """Identity; relay and edge; the agent: three processes that meet over the wire, the agent listening on loopback only."""
+
+    def start(self) -> None:
+        self.machine_home = self.folder / "machine"
+        self.accounts_port, self.relay_port, self.edge_port, self.service_port, self.environment_port = free_ports(5)
+        self.accounts = f"http://accounts.localhost:{self.accounts_port}"
+        self.relay = f"http://relay.localhost:{self.relay_port}"
+        self.start_identity()
+        self.administrator = self.programs["identity"].wait_for(r"^\s+(http\S+)").group(1)
+        self.start_relay()
+        self.programs["demo"] = Program(
+            [str(self.service_port)], home=self.folder / "nobody", module="tests.e2e.demo_program"
+        )
+
+    def start_identity(self) -> None:
+        self.programs["identity"] = self._serve("identity", ["identity"], self.accounts_port)
+
+    def start_relay(self) -> None:
+        self.programs["relay"] = self._serve("relay", ["relay", "edge"], self.relay_port)
+
+    def _serve(self, name: str, roles: list[str], control: int) -> Program:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
+        config = folder / "doorward.toml"
+        config.write_text(
+            f"""roles = {roles!r}
+data = "{folder / "data"}"
+{database}
+[identity]
+origin = "{self.accounts}"
+[relay]
+origin = "{self.relay}"
+zone = "env.localhost:{self.edge_port}"
+[edge]
+url = "http://edge.env.localhost:{self.edge_port}"
+[listen]
+control = "127.0.0.1:{control}"
+edge = "127.0.0.1:{self.edge_port}"
+"""
+        )
+        program = Program(["serve", "--config", str(config)], home=folder)
+        program.wait_for("Doorward serves")
+        return program
+
+    def link_machine(self) -> str:
+        self.login = Program(["connect", "login", "--device"], home=self.machine_home, environ=self.client_environ())
+        return self.login.wait_for(r"\b([A-Z]{4}-[A-Z]{4})\b").group(1)
+
+    def expose(self) -> tuple[str, str]:
+        self.login.wait_for(r"Signed in to T3 Connect\.")
+        assert self.login.process.wait(20) == 0
+        self.start_agent()
+        agent = self.programs["agent"]
+        connections = agent.wait_for(r"(http://machine\.localhost:\S+)").group(1)
+        service = agent.wait_for(r"(http://demo\.env\.localhost:\S+)").group(1)
+        return service, connections
+
+    def start_agent(self) -> None:
+        self.programs["agent"] = Program(
+            ["expose", str(self.service_port), "--name", "demo", "--environment-port", str(self.environment_port)],
+            home=self.machine_home,
+            environ=self.client_environ(),
+        )
+
+    def mailed_code(self) -> str:
+        return self.programs["identity"].wait_for(r"code is (\d{6})").group(1)
+
+
+TOPOLOGIES = {"one process": OneProcess, "three processes": ThreeProcesses}
+
+
+def connections_link(installation: Installation) -> str:
+    """A fresh one-time link, as its owner asks for one in a terminal."""
+    answer = command("connect", "page", home=installation.machine_home, environ=installation.client_environ())
+    if answer.returncode != 0:
+        pytest.fail(answer.stderr)
+    return answer.stdout.strip().splitlines()[-1]
+
+
+__all__ = ["TOPOLOGIES", "Installation", "OneProcess", "ThreeProcesses", "connections_link"]
