@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from doorward.store import (
+    ConstraintViolated,
     Database,
     DatabaseFailed,
     DatabaseFull,
@@ -79,6 +80,41 @@ async def test_many_small_writes_share_a_commit(ledger: Database) -> None:
     await ledger.write(count_commits)
     await asyncio.gather(*(ledger.write(insert(f"n{number}")) for number in range(200)))
     assert 0 < commits < 50
+
+
+@pytest.mark.anyio
+async def test_a_job_that_spoils_the_commit_of_its_group_costs_only_itself(ledger: Database) -> None:
+    # Rooms do not write deferred constraints; here one makes COMMIT itself fail, as a failing disk would.
+    await ledger.write(
+        lambda tx: tx.execute(
+            "CREATE TABLE ledger_deferred (id TEXT REFERENCES ledger_accounts (id) DEFERRABLE INITIALLY DEFERRED)"
+        )
+    )
+
+    def spoil(tx) -> None:
+        tx.execute("INSERT INTO ledger_deferred (id) VALUES ('nobody')")
+        tx.notify("ledger.changed", "spoilt")
+
+    def good(identifier: str):
+        def job(tx) -> None:
+            insert(identifier)(tx)
+            tx.notify("ledger.changed", identifier)
+
+        return job
+
+    async with ledger.subscribe("ledger.changed") as events:
+        names = [f"n{number}" for number in range(9)]
+        jobs = [ledger.write(good(name)) for name in names]
+        jobs.insert(4, ledger.write(spoil))
+        answers = await asyncio.gather(*jobs, return_exceptions=True)
+        assert [type(answer) for answer in answers].count(ConstraintViolated) == 1
+        assert isinstance(answers[4], ConstraintViolated)
+        assert [await anext(events) for _ in names] == names
+    rows = await ledger.read(
+        lambda tx: tx.fetch_all("SELECT id FROM ledger_accounts WHERE id <> 'a' ORDER BY id")
+    )
+    assert [row[0] for row in rows] == names
+    assert await ledger.read(lambda tx: tx.fetch_all("SELECT id FROM ledger_deferred")) == []
 
 
 @pytest.mark.anyio

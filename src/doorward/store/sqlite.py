@@ -2,7 +2,8 @@
 
 SQLite lets one transaction write at a time, and with `synchronous=FULL` a COMMIT costs an fsync. So one
 thread writes: it begins, runs every job that is waiting (each inside a SAVEPOINT, so that a job that
-raises undoes only itself), commits once, and only then answers them all.
+raises undoes only itself), commits once, and only then answers them all. A group that cannot be committed is
+run again job by job.
 
 Readers see the last commit: WAL keeps them from waiting for the writer or the writer for them.
 """
@@ -55,6 +56,10 @@ class _Job:
         self.answer: Any = None
         self.error: BaseException | None = None
         self.notifications: list[tuple[str, str]] = []
+
+    def forget(self) -> None:
+        """Before it runs once more: what the lost run came to does not count."""
+        self.answer, self.error, self.notifications = None, None, []
 
     def settle(self) -> None:
         if self.error is not None:
@@ -160,18 +165,15 @@ class _Writer(threading.Thread):
 
     def _finish(self, group: list[_Job]) -> None:
         """Commit the group, tell the subscribers, answer the callers: in this order."""
-        failure: StoreError | None = None
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                failure = sqlite_files.store_error(error)
-                failure.__cause__ = error
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-        else:
-            failure = next((job.error for job in group if isinstance(job.error, StoreError)), None)
-            failure = failure or sqlite_files.transaction_lost()
+        failure = self._commit(group)
+        if failure is not None and len(group) > 1:
+            # One job's fault (or size) must not be its neighbours' answer: each is tried again alone.
+            for job in group:
+                job.forget()
+                if self._begin(job):
+                    self._run_in_savepoint(job)
+                    self._finish([job])
+            return
         for job in group:
             if failure is not None:
                 job.error = job.error or failure
@@ -180,6 +182,21 @@ class _Writer(threading.Thread):
                     self._hub.publish(channel, payload)
         for job in group:
             job.settle()
+
+    def _commit(self, group: list[_Job]) -> StoreError | None:
+        """None when the group is on disk; otherwise nothing of it is."""
+        if not self._connection.in_transaction:
+            own = next((job.error for job in group if isinstance(job.error, StoreError)), None)
+            return own or sqlite_files.transaction_lost()
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            failure = sqlite_files.store_error(error)
+            failure.__cause__ = error
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            return failure
+        return None
 
 
 class SqliteDatabase:
