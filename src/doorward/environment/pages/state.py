@@ -75,7 +75,7 @@ async def connections_state(environment: Environment, asker: Asker) -> Connectio
         devices=[_device(client) for client in devices],
         link=_link(environment, actor) if is_owner else None,
         services=_services(environment) if is_owner else None,
-        sessions=await _sessions(environment, asker) if is_owner else None,
+        sessions=await _sessions(environment, asker, devices) if is_owner else None,
         audit=[_audit(entry) for entry in await environment.audit.recent(AUDIT_SHOWN)] if is_owner else None,
     )
 
@@ -98,18 +98,21 @@ def _device(client: Client) -> DeviceView:
     )
 
 
-async def _sessions(environment: Environment, asker: Asker) -> list[SessionView]:
-    return [_session(listed, asker.session) for listed in await environment.sessions.list(asker.actor)]
+async def _sessions(environment: Environment, asker: Asker, devices: list[Client]) -> list[SessionView]:
+    labels = {device.thumbprint: device.label for device in devices}
+    return [
+        _session(listed, asker.session, labels.get(listed.session.thumbprint or ""))
+        for listed in await environment.sessions.list(asker.actor)
+    ]
 
 
-def _session(listed: Listed, current: Session) -> SessionView:
+def _session(listed: Listed, current: Session, device_label: str | None) -> SessionView:
     session = listed.session
     client = session.client
+    sniffed = " on ".join(part for part in (client.browser, client.os) if part)
     return SessionView(
         id=session.id,
-        name=client.label
-        or " on ".join(part for part in (client.browser, client.os) if part)
-        or session.subject,
+        name=device_label or client.label or sniffed or "A program without a name",
         method=session.method,
         key_phrase=key_phrase(session.thumbprint) if session.thumbprint else None,
         is_administrator="access:write" in session.scopes,

@@ -36,6 +36,7 @@ export function deviceRow(device, context) {
     element("summary", {}, "Key phrase and details"),
     keyPhrase(device.keyPhrase, `Key phrase of ${name}`),
     factsOf(device, context),
+    element("div", { className: "actions" }, administratorButton(device, context)),
   );
   const title = element(
     "p",
@@ -90,11 +91,16 @@ function decisions(device, context, small = false) {
   if (device.status !== "pending" && may("revoke")) {
     buttons.push(actButton("Revoke", "danger", () => confirmed(revokeQuestion(device), () => verbs.revoke(device)), options("Revoking…")));
   }
-  if (device.role !== "administrator" && device.status !== "rejected" && may("approve-administrator")) {
-    const ask = () => confirmed(administratorQuestion(device), () => verbs.approveAdministrator(device));
-    buttons.push(actButton("Approve as administrator", "quiet", ask, options(null)));
-  }
-  return buttons;
+  if (device.status === "pending") buttons.push(administratorButton(device, context));
+  return buttons.filter(Boolean);
+}
+
+function administratorButton(device, context) {
+  const { may, verbs, confirmed } = context;
+  if (device.role === "administrator" || device.status === "rejected" || !may("approve-administrator")) return null;
+  const ask = () => confirmed(administratorQuestion(device), () => verbs.approveAdministrator(device));
+  const options = { context, key: device.thumbprint, small: device.status !== "pending", describe: nameOf(device) };
+  return actButton("Approve as administrator", "quiet", ask, options);
 }
 
 const revokeQuestion = (device) => ({

@@ -37,7 +37,7 @@ export function sessionRow(session, context) {
         session.isCurrent ? status("This page", "good") : null,
         session.isAdministrator ? status("May decide", "warn") : null,
       ),
-      element("p", { className: "small soft" }, "Since ", moment(session.issuedAt), ", until ", moment(session.expiresAt)),
+      element("p", { className: "small soft" }, "Began ", moment(session.issuedAt), ", ends ", moment(session.expiresAt)),
     ),
     session.isCurrent || !may("end-sessions") ? null : actButton("End", "danger", end, options),
   );
@@ -49,6 +49,8 @@ const DONE = {
   "client.revoke": (object) => `Revoked ${object}`,
   "security_mode.set": (object) =>
     object === "account" ? "Let in every device of the account" : "Required approval of devices",
+  "pairing.create": () => "Made a one-time link",
+  "pairing.revoke": () => "Withdrew a one-time link",
   "session.issue": () => "Made a session",
   "session.end": () => "Ended a session",
   "session.end_others": (_, detail) => `Ended all other sessions (${detail})`,
