@@ -95,6 +95,31 @@ async def test_a_transaction_that_always_collides_is_given_up_with_nothing_chang
 
 
 @pytest.mark.anyio
+async def test_a_row_committed_between_looking_and_inserting_is_seen_by_looking_again(
+    ledger, ledger_url
+) -> None:
+    rival = psycopg.connect(ledger_url, autocommit=True)
+    runs = 0
+
+    def insert_if_absent(tx) -> bool:
+        nonlocal runs
+        runs += 1
+        if tx.fetch_one("SELECT 1 FROM ledger_accounts WHERE id = 'b'"):
+            return False
+        if runs == 1:
+            # Without looking first, so PostgreSQL has no reason to call it a serialisation failure.
+            rival.execute("INSERT INTO ledger_accounts (id, balance) VALUES ('b', 1)")
+        tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES ('b', 2)")
+        return True
+
+    try:
+        assert await ledger.write(insert_if_absent) is False
+        assert runs == 2
+    finally:
+        rival.close()
+
+
+@pytest.mark.anyio
 async def test_a_server_that_is_not_there_is_named_in_one_sentence(tmp_path) -> None:
     for url in (f"postgresql://postgres@/doorward?host={tmp_path}", "postgresql://nobody:hush@127.0.0.1:9/x"):
         with pytest.raises(DatabaseUnreachable, match="Cannot reach PostgreSQL") as raised:

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -53,18 +54,23 @@ async def test_two_nodes_on_one_database_lose_no_update_either(ledger: Database,
 async def test_a_rule_over_several_rows_cannot_be_broken_by_two_transactions_at_once(
     ledger: Database,
 ) -> None:
-    # Write skew: each looks at all rows and inserts one of its own; only serialisable isolation stops the pair.
+    # Write skew: each looks at all rows and inserts one of its own; only serialisable isolation stops the pair. The
+    # barrier makes sure that both have looked before either inserts, where the engine lets two run at once.
+    both_have_looked = threading.Barrier(2)
+
     def insert_if_alone(identifier: str):
         def job(tx: Tx) -> bool:
-            if count(tx) > 1:
-                return False
-            tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES (?, 1)", (identifier,))
-            return True
+            alone = count(tx) == 1
+            with suppress(threading.BrokenBarrierError):
+                both_have_looked.wait(0.5)
+            if alone:
+                insert(identifier)(tx)
+            return alone
 
         return job
 
-    answers = await asyncio.gather(*(ledger.write(insert_if_alone(f"n{number}")) for number in range(16)))
-    assert answers.count(True) == 1
+    answers = await asyncio.gather(*(ledger.write(insert_if_alone(identifier)) for identifier in "bc"))
+    assert sorted(answers) == [False, True]
     assert await ledger.read(count) == 2
 
 
