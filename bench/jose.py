@@ -32,33 +32,24 @@ Measurement = dict[str, Any]
 
 NOW = 1_800_000_000
 ISSUER = "https://accounts.example.com"
-# A session token as issued to a browser, with an organization and a few claims of a template.
+# A session token as a browser gets it: Clerk's default claims, with an organization. About 900 bytes signed.
 CLAIMS = {
     "azp": "https://app.example.com",
     "exp": NOW + 60,
     "fva": [12, -1],
     "iat": NOW,
     "iss": ISSUER,
-    "jti": "d3adb33f0123456789abcdef01234567",
     "nbf": NOW - 10,
-    "o": {
-        "id": "org_2abcDEFghiJKLmnoPQRstuVWXyz",
-        "rol": "admin",
-        "slg": "acme",
-        "per": "read,write",
-        "fpm": "3",
-    },
-    "pla": "u:free",
+    "o": {"id": "org_2abcDEFghiJKLmnoPQRstuVWXyz", "rol": "admin", "slg": "acme"},
     "sid": "sess_2abcDEFghiJKLmnoPQRstuVWXyz",
     "sts": "active",
     "sub": "user_2abcDEFghiJKLmnoPQRstuVWXyz",
     "v": 2,
-    "metadata": {"roles": ["editor", "billing"], "locale": "en-GB", "theme": "dark"},
 }
 URL = "https://relay.example.com/v1/environments/0965d8c5-7546-4ef4-86ab-cb24e4b49922/connect"
 
 
-def measure(rounds: int = 60, calls: int = 60) -> list[Measurement]:
+def measure(rounds: int = 120, calls: int = 60) -> list[Measurement]:
     """All measurements. `rounds` * `calls` is how often each side is called."""
     found = []
     for alg, goal in (("RS256", 0.75), ("ES256", None), ("EdDSA", None)):

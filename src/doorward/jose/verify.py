@@ -59,13 +59,13 @@ def verify_jwt(
     """
     payload, header, key = _authenticate(token, keys, algorithms)
     values = decode_object(payload)
-    if typ is not None:
+    if typ is not None and header.get("typ") != typ:
         _check_typ(header.get("typ"), typ)
     if max_age is not None:
         required = (*required, "iat")
     _check_claims(values, issuer, audience, required)
     _check_times(values, now, leeway, max_age)
-    return Verified(_as_type(payload, values, claims), header, key)
+    return Verified(cast(T, values) if claims is dict else _as_type(payload, claims), header, key)
 
 
 def verify_jws(
@@ -86,8 +86,8 @@ def peek_header(token: str) -> Mapping[str, Any]:
 def peek_claims(token: str, claims: type[T]) -> T:
     """The claims WITHOUT verification: anybody may have written them. Raises MalformedToken, ClaimRefused."""
     payload = b64url_decode(split_compact(token)[1])
-    values = decode_object(payload)
-    return _as_type(payload, values, claims)
+    decode_object(payload)
+    return _as_type(payload, claims)
 
 
 def _authenticate(
@@ -157,37 +157,34 @@ def _check_claims(
 
 
 def _check_times(values: dict[str, Any], now: int, leeway: int, max_age: int | None) -> None:
-    not_before, issued, expires = _time(values, "nbf"), _time(values, "iat"), _time(values, "exp")
-    if not_before is not None and not_before > now + leeway:
+    # An absent time stands for one that passes; what must be present was checked before.
+    not_before, issued, expires = values.get("nbf", now), values.get("iat", now), values.get("exp", now + 1)
+    if not (type(not_before) is type(issued) is type(expires) is int):
+        _check_numbers(nbf=not_before, iat=issued, exp=expires)
+    if not_before > now + leeway:
         raise ClaimRefused("the token is not valid yet", code="not_yet_valid", claim="nbf")
-    if expires is not None and expires <= now - leeway:
+    if expires <= now - leeway:
         raise TokenExpired("the token has expired", claim="exp")
-    if issued is not None:
-        if max_age is not None and now - issued - leeway > max_age:
-            raise TokenExpired("the token is too old", code="too_old", claim="iat")
-        if issued > now + leeway:
-            raise ClaimRefused("the token was issued in the future", code="issued_in_future", claim="iat")
+    if max_age is not None and now - issued - leeway > max_age:
+        raise TokenExpired("the token is too old", code="too_old", claim="iat")
+    if issued > now + leeway:
+        raise ClaimRefused("the token was issued in the future", code="issued_in_future", claim="iat")
 
 
-def _time(values: dict[str, Any], name: str) -> int | float | None:
-    """A NumericDate (RFC 7519 §2): a number, where true, "1" and null are not one."""
-    if name not in values:
-        return None
-    value = values[name]
-    if type(value) is int or (type(value) is float and isfinite(value)):
-        return value
-    raise ClaimRefused(f"{name} is not a number", code="invalid_claim", claim=name)
+def _check_numbers(**times: Any) -> None:
+    """A NumericDate (RFC 7519 §2) is a number, which true, "1" and null are not."""
+    for name, value in times.items():
+        if type(value) is not int and not (type(value) is float and isfinite(value)):
+            raise ClaimRefused(f"{name} is not a number", code="invalid_claim", claim=name)
 
 
 @lru_cache(maxsize=128)
-def _decoder(claims: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(claims: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(claims)
 
 
-def _as_type(payload: bytes, values: dict[str, Any], claims: type[T]) -> T:
-    if claims is dict:
-        return cast(T, values)
+def _as_type(payload: bytes, claims: type[T]) -> T:
     try:
-        return _decoder(claims).decode(payload)
+        return cast(T, _decoder(cast(Any, claims)).decode(payload))
     except msgspec.ValidationError:
         raise ClaimRefused("the claims have another shape", code="invalid_claim") from None
