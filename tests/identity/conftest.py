@@ -94,12 +94,12 @@ class Browser:
 
     async def post(self, path: str, status: int = 200, **form: str) -> Any:
         response = await self.http.post(path, data=form)
-        assert response.status_code == status, response.text
+        assert response.status_code == status, response.text[:400]
         return response.json()
 
     async def get(self, path: str, status: int = 200) -> Any:
         response = await self.http.get(path)
-        assert response.status_code == status, response.text
+        assert response.status_code == status, response.text[:400]
         return response.json()
 
     async def sign_up(self, address: str, **fields: str) -> Any:

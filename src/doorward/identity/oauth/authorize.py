@@ -143,6 +143,10 @@ class Authorize:
         now = self._clock()
         await self._database.write(lambda tx: clients.put(tx, client, now))
 
+    def secret_hash(self, secret: str) -> str:
+        """The stored form of a confidential client's secret."""
+        return self._hash.of(clients.SECRET_PURPOSE, secret)
+
     async def authorize(
         self, params: Mapping[str, str], signed_in: SignedIn | None
     ) -> Redirect | NeedsSignIn | NeedsConsent:

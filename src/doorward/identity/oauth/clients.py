@@ -9,12 +9,12 @@ from typing import Literal
 
 import msgspec
 
-from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.settings import IdentitySettings
 from doorward.store import Tx
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 DEVICE_CODE: GrantType = "urn:ietf:params:oauth:grant-type:device_code"
+SECRET_PURPOSE = "oauth-client-secret"  # noqa: S105  (names a purpose)
 DAY_SECONDS = 86_400
 GATE_TOKEN_SECONDS = 600
 CLI_REDIRECT_URI = "http://127.0.0.1:34338/callback"
@@ -110,6 +110,3 @@ def find(tx: Tx, client_id: str) -> OAuthClient | None:
         row[0], row[1], row[2], uris, tuple(row[4].split()), tuple(row[5].split()), row[6], row[7]
     )
 
-
-def secret_hash(keyed_hash: KeyedHash, secret: str) -> str:
-    return keyed_hash.of("oauth-client-secret", secret)

@@ -155,7 +155,7 @@ class TokenEndpoint:
         if client.secret_hash is None:
             if secret:
                 raise OAuthError("invalid_client", "This client is public and has no secret")
-        elif not self._hash.matches("oauth-client-secret", secret or "", client.secret_hash):
+        elif not self._hash.matches(clients.SECRET_PURPOSE, secret or "", client.secret_hash):
             raise OAuthError("invalid_client", "Client authentication failed")
         return client
 

@@ -107,7 +107,7 @@ class Sessions:
 
     async def require(self, visit: Visit, session_id: str | None) -> SignedIn:
         """Like `current`, for requests that name their session. Raises Refused (401)."""
-        signed_in = None if session_id is None else await self.current(visit, session_id)
+        signed_in = await self.current(visit, session_id) if session_id else None
         if signed_in is None:
             raise Refused(AUTHENTICATION_INVALID)
         return signed_in
