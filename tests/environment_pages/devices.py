@@ -16,7 +16,11 @@ SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 async def knock(machine: Machine, label: str | None = "Chrome on Android", **details: object) -> PrivateKey:
     """A device asks to be let in; its key."""
     key = generate_key("ES256")
-    described = {"device_type": "mobile", "os": "Android", "device_id": "7f1c2f0e-11aa-4c1b-9a70-0a9f9b8b8f00"} | details
+    described = {
+        "device_type": "mobile",
+        "os": "Android",
+        "device_id": "7f1c2f0e-11aa-4c1b-9a70-0a9f9b8b8f00",
+    } | details
     await machine.environment.approvals.decide(
         Knock(thumbprint=key.public.thumbprint, cloud_user_id=ACCOUNT, label=label, **described)  # type: ignore[arg-type]
     )

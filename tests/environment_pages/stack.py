@@ -64,7 +64,7 @@ async def sign_up(page: Page, stack: Stack, address: str = ADDRESS) -> None:
     await page.get_by_role("heading", name="Machines").wait_for()
     if is_first:
         async with asyncio.timeout(15):
-            while not all(service.public_url for service in stack.environment.services.published()):
+            while not all(s.public_url for s in stack.environment.services.published()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
@@ -90,7 +90,7 @@ async def running_stack(folder: Path, *, remote_admin: bool = False) -> AsyncIte
     port = public.getsockname()[1]
     accounts, relay = f"http://accounts.localhost:{port}", f"http://relay.localhost:{port}"
     inbox = DevelopmentInbox(system_clock)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is served
     control_path = folder / "c.sock"
     plan = NodePlan(
         roles=("identity", "relay", "edge"),
@@ -114,7 +114,10 @@ async def running_stack(folder: Path, *, remote_admin: bool = False) -> AsyncIte
             jwks_url=f"{accounts}/.well-known/jwks.json",
         ),
         mailer=inbox,
-        control_upstreams={f"accounts.localhost:{port}": control_path, f"relay.localhost:{port}": control_path},
+        control_upstreams={
+            f"accounts.localhost:{port}": control_path,
+            f"relay.localhost:{port}": control_path,
+        },
     )
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(running_node(plan))
