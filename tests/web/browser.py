@@ -59,17 +59,21 @@ def free_listener() -> socket.socket:
 
 
 class Complaints:
-    """What the browser complained of: violations of the policy, errors of scripts, anything on the console."""
+    """What the browser complained of: violations of the policy, errors of scripts, static files that are missing.
+
+    Chromium also notes every answer of 400 and above, which is what a form with a mistake is answered with.
+    """
 
     def __init__(self, context: BrowserContext) -> None:
         self.heard: list[str] = []
-        self.allowed: tuple[str, ...] = ()
         context.on("console", self._console)
         context.on("weberror", lambda error: self.heard.append(f"uncaught: {error.error}"))
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(part in message.text for part in self.allowed):
-            self.heard.append(f"{message.type}: {message.text} {message.location}")
+        url = str(message.location.get("url", ""))
+        is_answer = message.text.startswith("Failed to load resource") and "/assets/" not in url
+        if message.type in ("error", "warning") and not is_answer:
+            self.heard.append(f"{message.type}: {message.text} {url}")
 
 
 # What a person using the keyboard or a screen reader meets: a field without a name, a button without a word,
@@ -79,7 +83,7 @@ _ACCESSIBILITY = """() => {
   const visible = (node) => node.checkVisibility();
   const words = (node) => (node.getAttribute("aria-label") || node.textContent || "").trim();
   for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
-    if (!field.labels.length || !words(field.labels[0])) found.push(`field ${field.name} has no label`);
+    if (!field.ariaLabel && (!field.labels.length || !words(field.labels[0]))) found.push(`field ${field.name} has no label`);
   }
   for (const control of document.querySelectorAll("a[href], button")) {
     if (visible(control) && !words(control)) found.push(`no words: ${control.outerHTML}`);

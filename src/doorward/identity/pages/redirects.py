@@ -1,6 +1,6 @@
 """The one check of where a page may send a person next."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 
 def own_path(target: str | None, origin: str) -> str | None:
@@ -24,9 +24,3 @@ def own_path(target: str | None, origin: str) -> str | None:
 def may_leave(path: str) -> bool:
     """Whether `path` may answer with a redirect to another origin: authorizing an application ends at its host."""
     return urlsplit(path).path.startswith("/oauth/")
-
-
-def asks_for_fresh_proof(path: str) -> bool:
-    """Whether `path` is an authorize request that wants the person to prove themselves once more (OIDC `prompt`)."""
-    parts = urlsplit(path)
-    return may_leave(path) and "login" in " ".join(parse_qs(parts.query).get("prompt", [])).split()

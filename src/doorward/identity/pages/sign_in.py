@@ -22,8 +22,6 @@ async def show(site: Site, request: Request) -> Response:
     redirect_url = redirects.own_path(request.query_params.get("redirect_url"), site.settings.origin) or ""
     visit = await site.visit(request)
     if await site.identity.sessions.current(visit) is not None:
-        if redirects.asks_for_fresh_proof(redirect_url):
-            return site.see("/sign-in/confirm", redirect_url=redirect_url)
         return site.after_sign_in(request, redirect_url)
     return site.form(request, "sign_in.html", {"form": SignInForm(redirect_url=redirect_url)})
 

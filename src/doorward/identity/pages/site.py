@@ -130,6 +130,7 @@ class Site:
             {
                 "title": title,
                 "told": told,
+                "detail": wording.detail(problem),
                 "can_retry": refused.status >= 500 and request.method == "GET",
             },
             status=refused.status,

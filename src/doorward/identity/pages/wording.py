@@ -33,6 +33,7 @@ _SENTENCES = {
     "user_banned": "This account was closed by an administrator.",
     "service_overloaded": "Many people are signing in at this moment. Try again in a few seconds.",
     "request_body_invalid": "The form could not be read. Go back and send it again.",
+    "oauth_authorize_request_error": "The application that sent you here asked in a way this server does not accept. Nothing was shared with it.",
     "internal_clerk_error": "Something went wrong on the server. It was written to its log.",
 }
 _EMAIL_FIELDS = ("identifier", "email_address")
@@ -46,6 +47,11 @@ def sentence(problem: Problem, retry_after: int | None = None) -> str:
         return "This is not an e-mail address. It looks like ada@example.com."
     told = _SENTENCES.get(problem.code, problem.text)
     return f"{told} Try again {_in(retry_after)}." if problem.code == "user_locked" else told
+
+
+def detail(problem: Problem) -> str | None:
+    """What the developer of an application needs to know, shown small below the sentence for everybody."""
+    return problem.text if problem.code == "oauth_authorize_request_error" else None
 
 
 def errors_by_field(refused: Refused, fields: Mapping[str, str], *, otherwise: str = "") -> dict[str, str]:

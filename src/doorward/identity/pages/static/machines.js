@@ -82,17 +82,28 @@ function render(found) {
 }
 
 function machine({ environmentId, label, endpoint, connected, services = [] }) {
-  const title = `machine-${environmentId}`;
-  return element("li", { className: "card", role: "group", "aria-labelledby": title },
-    element("div", { className: "card-head" },
-      element("h2", { id: title }, label),
-      connected ? status("Online", "good") : status("Offline", "idle")),
+  return element("li", { className: "card" },
+    element("div", { className: "card-head" }, element("h2", {}, label), presence(connected)),
     services.length
       ? element("ul", { className: "rows" }, ...services.map((one) => service(one, environmentId, connected)))
       : element("p", { className: "soft" }, "No service is exposed yet. On this machine: ", element("code", {}, "doorward expose 8888")),
-    element("p", { className: "small" },
-      element("a", { id: `page-${environmentId}`, href: endpoint.httpBaseUrl }, "This machine’s page"),
-      connected ? null : element("span", { className: "soft" }, " answers once the machine is online again.")));
+    approvals(environmentId, endpoint));
+}
+
+function presence(connected) {
+  if (connected === undefined) return status("Not known", "idle");
+  return connected ? status("Online", "good") : status("Offline", "idle");
+}
+
+// An account approves nothing, so this page has no button for it: it says where the machine's own page is.
+function approvals(environmentId, endpoint) {
+  return element("details", { className: "small" },
+    element("summary", { id: `approvals-${environmentId}` }, "Where its devices are approved"),
+    element("p", { className: "soft" },
+      "On the machine: in a terminal with ", element("code", {}, "doorward connect security clients"),
+      ", or on its Connections page. If remote administration is on, an administrator device also finds that page ",
+      element("a", { id: `page-${environmentId}`, href: new URL("/connections", endpoint.httpBaseUrl).href }, "at the machine’s own address"),
+      "."));
 }
 
 function service({ name, url }, environmentId, connected) {
@@ -100,7 +111,7 @@ function service({ name, url }, environmentId, connected) {
     element("div", { className: "row-text" },
       element("span", { className: "row-title" }, name),
       element("span", { className: "soft small" }, url)),
-    element("a", { id: `open-${environmentId}-${name}`, href: url, className: `button ${connected ? "secondary" : "quiet"}` },
+    element("a", { id: `open-${environmentId}-${name}`, href: url, className: `button ${connected === false ? "quiet" : "secondary"}` },
       "Open", element("span", { className: "unseen" }, ` ${name}`)));
 }
 
