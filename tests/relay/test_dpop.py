@@ -181,6 +181,12 @@ async def test_a_proof_from_the_future_is_remembered_as_long_as_it_could_be_used
         await proofs.consume(proof, method="POST", url=world.origin + "/x")
 
 
+async def test_a_proof_id_that_could_not_be_remembered_is_refused(world: World) -> None:
+    proof = world.proof("POST", "/v1/client/dpop-token", jti="a\0b")
+    answer = await world.exchange(proof)
+    assert (answer.status_code, answer.json()["dpopFailureReason"]) == (401, "invalid_proof")
+
+
 @pytest.mark.conformance("connect-relay", 49)
 @pytest.mark.parametrize("scheme", ["Bearer ", "DPoP", "", "DPoPx "])
 async def test_a_dpop_route_takes_no_other_scheme(wire: World, scheme: str) -> None:

@@ -111,11 +111,40 @@ async def test_a_proof_that_is_not_the_machines_own_is_refused(wire: World, spoi
     {"iat": 1_800_000_000 - 361},
     {"iat": 1_800_000_000 + 61},
     {"scopes": ["everything"]},
+    {"jti": "x" * 256},
+    {"jti": "a\0b"},
     {"endpoint": {"httpBaseUrl": "https://a/", "wsBaseUrl": "wss://a/", "providerKind": "other"}},
 ])  # fmt: skip
 async def test_a_proof_outside_its_schema_or_time_is_refused(wire: World, change: dict[str, Any]) -> None:
     proof = wire.environment.link_proof(await wire.challenge(), **change)
     assert await refused(wire, proof) == (400, "invalid_signature_or_scope")
+
+
+@pytest.mark.parametrize("environment_id", ["x" * 192, "nul\0nul"])
+async def test_an_id_that_not_every_database_could_keep_is_refused(world: World, environment_id: str) -> None:
+    world.environment.environment_id = environment_id
+    proof = world.environment.link_proof(await world.challenge())
+    assert await refused(world, proof) == (400, "invalid_signature_or_scope")
+    world.environment.environment_id = "x" * 191
+    assert (await world.link())["environmentId"] == "x" * 191
+
+
+async def test_a_nul_in_a_body_is_outside_the_schema(world: World) -> None:
+    proof = world.environment.link_proof(await world.challenge())
+    answer = await world.post_link(proof, deviceId="a\0b")
+    assert (answer.status_code, answer.content) == (400, b"")
+
+
+async def test_a_proof_that_expires_in_a_century_is_remembered_for_minutes(world: World) -> None:
+    proof = world.environment.link_proof(await world.challenge(), exp=4_900_000_000)
+    assert (await world.post_link(proof)).status_code == 200
+    world.clock.advance(361_000)
+    assert (await world.post_link(proof)).json()["reason"] == "invalid_signature_or_scope"
+    await world.relay.prune()
+    assert len(await world.rows("SELECT jti FROM relay_dpop_proofs")) == 2
+    world.clock.advance(1)
+    await world.relay.prune()
+    assert await world.rows("SELECT jti FROM relay_dpop_proofs") == []
 
 
 @pytest.mark.conformance("connect-relay", 57)

@@ -46,7 +46,6 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: str = "t3-code-relay"
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
     gate_client_id: str = "doorward-gate"
-    cli_client_id: str = "doorward-cli"
     provider: ProviderName = "embedded"
     strict_base: bool = False
     request_deadline: float = 9.0

@@ -13,7 +13,14 @@ MAX_FORM_FIELDS = 32
 
 
 def json_body(shape: type[T]) -> Body[T]:
-    return Body("application/json", shape, lambda raw: decode_json(shape, raw))
+    """JSON without NUL, which PostgreSQL cannot store and no peer has a use for."""
+
+    def decode(raw: bytes) -> T:
+        if b"\\u0000" in raw:
+            raise SchemaMismatch("NUL in a string")
+        return decode_json(shape, raw)
+
+    return Body("application/json", shape, decode)
 
 
 def form_body(shape: type[T], check: Callable[[T], bool]) -> Body[T]:

@@ -89,19 +89,51 @@ class ClientApi:
     def routes(self) -> list[Route[Any, Any]]:
         account = self._guards.account
         return [
-            Route("GET", "/v1/environments", self.list_environments, account, "The account's linked environments",
-                  response=(EnvironmentList,)),
-            Route("GET", "/v1/client/devices", self.list_devices, account, "The account's mobile devices",
-                  response=(DeviceList,)),
-            Route("POST", "/v1/client/environment-link-challenges", self.challenge, account,
-                  "A challenge for an environment to sign", body=json_body(LinkChallengeRequest),
-                  response=(LinkChallengeResponse,), no_store=True),
-            Route("POST", "/v1/client/environment-links", self.link, account,
-                  "Link the environment that signed a proof", body=json_body(LinkRequest),
-                  response=(LinkResponse,), no_store=True),
-            Route("DELETE", "/v1/client/environment-links/{environmentId}", self.unlink, account,
-                  "End a link", response=(Ok,)),
-        ]  # fmt: skip
+            Route(
+                "GET",
+                "/v1/environments",
+                self.list_environments,
+                account,
+                "The account's linked environments",
+                response=(EnvironmentList,),
+            ),
+            Route(
+                "GET",
+                "/v1/client/devices",
+                self.list_devices,
+                account,
+                "The account's mobile devices",
+                response=(DeviceList,),
+            ),
+            Route(
+                "POST",
+                "/v1/client/environment-link-challenges",
+                self.challenge,
+                account,
+                "A challenge for an environment to sign",
+                body=json_body(LinkChallengeRequest),
+                response=(LinkChallengeResponse,),
+                no_store=True,
+            ),
+            Route(
+                "POST",
+                "/v1/client/environment-links",
+                self.link,
+                account,
+                "Link the environment that signed a proof",
+                body=json_body(LinkRequest),
+                response=(LinkResponse,),
+                no_store=True,
+            ),
+            Route(
+                "DELETE",
+                "/v1/client/environment-links/{environmentId}",
+                self.unlink,
+                account,
+                "End a link",
+                response=(Ok,),
+            ),
+        ]
 
     async def list_environments(self, call: Call[User, None]) -> EnvironmentList:
         listed = await self._links.list(call.principal.user_id)

@@ -1,6 +1,7 @@
 """The ASGI application: one request from match to response."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -101,7 +102,7 @@ class RelayApp:
                 return SCHEMA_MISMATCH
             body = await _read(route, arrival, receive)
             started = True
-            arrival = Arrival(**{**vars(arrival), "params": params})
+            arrival = dataclasses.replace(arrival, params=params)
             answer = await route.handler(Call(arrival, principal, body))
             response = answer if isinstance(answer, Response) else json_response(answer)
         except BodyRefused as refused:

@@ -7,11 +7,15 @@ import msgspec
 
 from doorward.jose import JoseError, peek_claims
 from doorward.relay.endpoints.rules import is_loopback_origin
+from doorward.relay.links.challenge import verify_link_challenge
 from doorward.relay.links.errors import LinkProofExpired, LinkProofInvalid
 from doorward.relay.links.store import Capabilities
-from doorward.relay.tokens.link_challenge import verify_link_challenge
 from doorward.relay.tokens.rules import InvalidToken, TokenSigner
 from doorward.t3_connect import claims, environment_issuer, is_secure_endpoint, verify_t3_jwt
+
+MAX_ID_LENGTH = 191
+MAX_JTI_LENGTH = 255
+"""The original's column widths: longer ids fit no index of every engine."""
 
 MAX_DATE_MS = 8_640_000_000_000_000
 """The last moment an ECMAScript date can hold; a proof that expires later is malformed to every peer."""
@@ -53,7 +57,7 @@ def verify_link_proof(
         )
     except JoseError as error:
         raise LinkProofInvalid("invalid_signature_or_scope") from error
-    if not _covers(proof, wanted):
+    if not (_is_storable(proof) and _covers(proof, wanted)):
         raise LinkProofInvalid("invalid_signature_or_scope")
     if proof.descriptor.environment_id != proof.environment_id:
         raise LinkProofInvalid("descriptor_mismatch")
@@ -66,6 +70,22 @@ def verify_link_proof(
     if proof.exp * 1000 > MAX_DATE_MS:
         raise LinkProofInvalid("invalid_signature_or_scope")
     return VerifiedLinkProof(proof, challenge)
+
+
+def _is_storable(proof: claims.LinkProofClaims) -> bool:
+    """Whether every engine can keep what the proof says: bounded ids, and no NUL, which PostgreSQL has no place for."""
+    kept = (
+        proof.environment_id,
+        proof.jti,
+        proof.descriptor.label,
+        proof.endpoint.http_base_url,
+        proof.endpoint.ws_base_url,
+    )
+    return (
+        len(proof.environment_id) <= MAX_ID_LENGTH
+        and len(proof.jti) <= MAX_JTI_LENGTH
+        and not any("\x00" in text for text in kept)
+    )
 
 
 def _covers(proof: claims.LinkProofClaims, wanted: Capabilities) -> bool:

@@ -17,12 +17,12 @@ from doorward.relay.endpoints.provider import (
     ProvisionRequest,
 )
 from doorward.relay.links import rules, store
+from doorward.relay.links.challenge import IssuedChallenge, issue_link_challenge
 from doorward.relay.links.errors import EndpointUnavailable, LinkNotStored, LinkProofInvalid, Stage
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.rules import LINK_CHALLENGE_OWNER, environment_key_owner, jwt_expiry_ms
 from doorward.relay.services import store as service_store
 from doorward.relay.settings import RelaySettings
-from doorward.relay.tokens.link_challenge import IssuedChallenge, issue_link_challenge
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.store import Clock, Database, StoreError, Tx
 
@@ -97,7 +97,7 @@ class Links:
             (LINK_CHALLENGE_OWNER, challenge.jti, challenge.iat),
         )
         # The challenge may outlive the proof by its own tolerance, so both are kept as long as the longer-lived.
-        expires_at = jwt_expiry_ms(max(proof.exp, challenge.exp))
+        expires_at = max(jwt_expiry_ms(iat=token.iat, exp=token.exp) for token in (proof, challenge))
 
         def consume(tx: Tx) -> list[bool]:
             return [

@@ -7,10 +7,12 @@ minute off: a proof could be used again in that minute. Retention here outlasts 
 import hashlib
 
 from doorward.jose import b64url_encode
+from doorward.t3_connect.tokens import CLOCK_TOLERANCE_SECONDS, MAX_AGE_SECONDS
 
 DPOP_MAX_AGE_S = 300
 DPOP_LEEWAY_S = 5
-JWT_LEEWAY_S = 60
+JWT_LEEWAY_S = CLOCK_TOLERANCE_SECONDS
+JWT_MAX_AGE_S = MAX_AGE_SECONDS
 
 LINK_CHALLENGE_OWNER = "relay-environment-link-challenge"
 
@@ -20,8 +22,10 @@ def dpop_expiry_ms(*, iat: int, now: int) -> int:
     return max(now + DPOP_MAX_AGE_S * 1000, (iat + DPOP_MAX_AGE_S + DPOP_LEEWAY_S + 1) * 1000)
 
 
-def jwt_expiry_ms(exp: int) -> int:
-    return (exp + JWT_LEEWAY_S + 1) * 1000
+def jwt_expiry_ms(*, iat: int, exp: int) -> int:
+    """When the last check has refused a JWT by age or expiry, whichever is sooner: an `exp` in the far future, which
+    its signer may choose, does not keep a row for ever."""
+    return (min(exp, iat + JWT_MAX_AGE_S) + JWT_LEEWAY_S + 1) * 1000
 
 
 def environment_key_owner(public_key_pem: str) -> str:

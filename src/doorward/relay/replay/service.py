@@ -43,6 +43,9 @@ class DpopProofs:
             )
         except DpopError as error:
             raise ProofRefused(error.code) from error
+        if "\x00" in proof.jti:
+            # PostgreSQL cannot store it, so it could not be remembered.
+            raise ProofRefused("malformed_proof")
         expires_at = dpop_expiry_ms(iat=proof.iat, now=now)
 
         def write(tx: Tx) -> bool:
