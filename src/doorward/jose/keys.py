@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any, Literal, cast
 
@@ -41,10 +42,6 @@ _RawPublic = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Publi
 _RawPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def _verify_rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> None:
-    key.verify(signature, data, _PKCS1, _SHA256)
-
-
 def _verify_p256(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> None:
     r, s = signature[:32], signature[32:]
     # r = s = 0 was CVE-2022-21449: never leave this to the library alone.
@@ -53,28 +50,27 @@ def _verify_p256(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) 
     key.verify(encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big")), data, _ECDSA)
 
 
-def _verify_ed25519(key: ed25519.Ed25519PublicKey, signature: bytes, data: bytes) -> None:
-    key.verify(signature, data)
+def _check_function(key: _RawPublic) -> Callable[[bytes, bytes], None]:
+    """What raises when a signature is not the key's over some data; made once, as it runs per request."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return partial(key.verify, padding=_PKCS1, algorithm=_SHA256)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return partial(_verify_p256, key)
+    return key.verify
 
 
 _ZERO = bytes(32)
-_VERIFY: dict[str, Callable[[Any, bytes, bytes], None]] = {
-    "RS256": _verify_rsa,
-    "ES256": _verify_p256,
-    "EdDSA": _verify_ed25519,
-    "Ed25519": _verify_ed25519,
-}
 
 
 class PublicKey:
     """A verifying key. `alg` is what it verifies, `kid` its name in a key set, `thumbprint` RFC 7638."""
 
-    __slots__ = ("_key", "_thumbprint", "_verify", "alg", "header_names", "kid")
+    __slots__ = ("_check", "_key", "_thumbprint", "alg", "header_names", "kid")
 
     def __init__(self, key: _RawPublic, alg: Algorithm, kid: str | None = None) -> None:
         _check_public(key, alg)
         self._key = key
-        self._verify: Callable[[Any, bytes, bytes], None] = _VERIFY[alg]
+        self._check = _check_function(key)
         self.alg = alg
         self.kid = kid
         self.header_names = header_names(alg)
@@ -131,7 +127,7 @@ class PublicKey:
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` (JWS form: ECDSA is r‖s, 64 bytes) is this key's over `data`."""
         try:
-            self._verify(self._key, signature, data)
+            self._check(signature, data)
         except _BadSignature:
             return False
         return True

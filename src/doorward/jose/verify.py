@@ -65,7 +65,8 @@ def verify_jwt(
         required = (*required, "iat")
     _check_claims(values, issuer, audience, required)
     _check_times(values, now, leeway, max_age)
-    return Verified(cast(T, values) if claims is dict else _as_type(payload, claims), header, key)
+    result: Any = values if claims is dict else _as_type(payload, claims)
+    return Verified(result, header, key)
 
 
 def verify_jws(
