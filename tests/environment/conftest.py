@@ -197,6 +197,12 @@ class Machine:
         ).claims
 
 
+@pytest.fixture
+def engine() -> str:
+    """An environment keeps its state in SQLite. Suites about stored state override this with `both_engines`."""
+    return "sqlite"
+
+
 MakeMachine = Callable[..., Awaitable[Machine]]
 
 OUTSIDER = Actor(door="tunnel", name="somebody")

@@ -47,7 +47,7 @@ async def agent_at(
 
 async def until(condition: object, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - a condition of another task
             await asyncio.sleep(0.01)
 
 

@@ -9,6 +9,7 @@ from doorward.environment.keys import names
 from doorward.jose import generate_key
 from doorward.t3_connect import iso, parse_iso
 from tests.environment.conftest import RELAY, Machine, MakeMachine
+from tests.environment.engines import engine as engine
 
 pytestmark = pytest.mark.anyio
 STANDARD = "orchestration:read orchestration:operate terminal:operate review:write relay:read"

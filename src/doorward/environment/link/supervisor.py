@@ -113,7 +113,10 @@ class Supervisor:
             )
         if self._factory is None:
             return _failed(config, "This process carries no tunnel.")
-        connector = self._factory(token)
+        try:
+            connector = self._factory(token)
+        except (ValueError, OSError) as error:
+            return _failed(config, f"The tunnel cannot be opened: {error}")
         self._connector = connector
         self._task = asyncio.create_task(self._run(connector), name="connector")
         return EndpointRuntimeStatus(
