@@ -1,5 +1,7 @@
 """What a JWT's claims must say, to the second."""
 
+from itertools import product
+
 import msgspec
 import pytest
 
@@ -52,6 +54,15 @@ def test_an_expired_token_is_told_apart_for_callers_who_refresh() -> None:
 @pytest.mark.parametrize("value", [None, True, False, "1300", "", [], {}, [1300]])
 def test_a_time_that_is_no_number_is_refused(name, value) -> None:
     assert refusal({name: value}) == ("invalid_claim", name)
+
+
+def test_every_mix_of_numbers_and_others_is_told_apart() -> None:
+    for times in product([1000, 1000.0, "1000", None], repeat=3):
+        claims = dict(zip(("nbf", "iat", "exp"), times, strict=True))
+        if all(isinstance(time, int | float) for time in times):
+            assert verify(claims, leeway=60) == claims
+        else:
+            assert refusal(claims, leeway=60)[0] == "invalid_claim"
 
 
 def test_a_fractional_time_is_a_number() -> None:
