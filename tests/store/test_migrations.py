@@ -12,8 +12,9 @@ COLUMNS = "SELECT id, balance, is_open, secret FROM ledger_accounts"
 
 OPENER = """
 import asyncio, sys
-from doorward.store import Schema, open_database
+from doorward.store import Schema, alembic_runner, open_database  # imported now, so that all race from the same line
 async def main():
+    print("ready", flush=True)
     sys.stdin.readline()
     database = await open_database(sys.argv[1], schemas=[Schema("ledger", "tests.store.migrations")])
     await database.write(lambda tx: tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES (?, 1)", (sys.argv[2],)))
@@ -49,6 +50,9 @@ def revisions(tmp_path: Path, monkeypatch):
 async def test_processes_that_start_at_once_on_an_empty_database_migrate_it_once(database_url) -> None:
     url = database_url()
     openers = [programs.start(OPENER, url, f"p{number}") for number in range(3)]
+    for opener in openers:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "ready\n"
     for opener in openers:
         assert opener.stdin is not None
         opener.stdin.write("go\n")
