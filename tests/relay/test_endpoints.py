@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from doorward.jose import generate_key, sign_jwt
 from doorward.relay import RelaySettings, TunnelAuthorized, TunnelRefused
 from doorward.relay.endpoints.rules import endpoint_names, endpoint_urls, is_valid_hostname, slug
+from doorward.tunnel import ConnectorToken, proof
 from tests.relay.world import World
 
 
@@ -108,6 +109,21 @@ async def test_the_connector_with_the_registered_key_opens_the_tunnel(world: Wor
     assert (answer.account, answer.generation) == ("user_alice", 1)
     assert list(answer.hostnames) == token["hostnames"]
     assert await world.relay.resolve_host(answer.hostnames[0] + ":8080") is not None
+
+
+@pytest.mark.anyio
+async def test_the_tunnel_rooms_own_connector_reads_our_token_and_convinces_us(world: World) -> None:
+    linked = await world.link()
+    token = ConnectorToken.decode(linked["endpointRuntime"]["connectorToken"])
+    assert token.edge_url == world.relay.settings.edge_url
+    signed = proof.sign(token, audience=token.edge_url, nonce="n", now=world.clock() // 1000)
+    claimed, _ = proof.read_claims(signed, audience=token.edge_url, nonce="n", now=world.clock() // 1000)
+    answer = await world.relay.authorize_tunnel(
+        environment_id=claimed, generation=token.generation, token=signed
+    )
+    assert isinstance(answer, TunnelAuthorized)
+    assert list(answer.hostnames) == token.hostnames
+    proof.check_signature(signed, answer.public_key)
 
 
 @pytest.mark.anyio

@@ -1,13 +1,18 @@
 """What the tables themselves refuse, what the audit trail holds, and what no row or log ever holds."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import doorward.relay.relay as relay_module
+from doorward.relay import SCHEMA
 from doorward.relay.credentials.rules import new_credential
-from doorward.store import ConstraintViolated
+from doorward.relay.tokens.mint_key import load_mint_key
+from doorward.store import ConstraintViolated, SealBroken, Sealer
+from tests.conftest import ClockForTests, OpenTestDatabase
 from tests.relay.world import World
 
 pytestmark = pytest.mark.anyio
@@ -104,3 +109,49 @@ async def test_rate_windows_are_pruned_with_the_proofs(world: World) -> None:
     await world.relay.prune()
     assert await world.rows("SELECT bucket FROM relay_rate_windows") == []
     assert await world.rows("SELECT jti FROM relay_dpop_proofs") == []
+
+
+async def test_an_unknown_value_that_got_into_a_row_is_a_failure_and_never_a_guess(world: World) -> None:
+    """As after an edit by hand, or by a newer program: the copied table has no CHECK."""
+    await world.link()
+    await world.execute("ALTER TABLE relay_environment_links RENAME TO checked")
+    await world.execute("CREATE TABLE relay_environment_links AS SELECT * FROM checked")
+    await world.execute("UPDATE relay_environment_links SET endpoint_provider_kind = 'teleport'")
+    listed = await world.http.get("/v1/environments", headers=world.bearer())
+    assert (listed.status_code, listed.content) == (500, b"")
+    for call in (world.connect, world.status):
+        assert (await call()).status_code == 500
+    assert world.environment.received == []
+
+
+async def test_the_background_job_prunes_until_it_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "PRUNE_INTERVAL_S", 0.01)
+    await world.token()
+    world.clock.advance(10 * 60_000)
+    await world.relay.start()
+    async with asyncio.timeout(5):
+        while await world.rows("SELECT jti FROM relay_dpop_proofs"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await world.relay.stop()
+    await world.token()
+    world.clock.advance(10 * 60_000)
+    await asyncio.sleep(0.05)
+    assert len(await world.rows("SELECT jti FROM relay_dpop_proofs")) == 1
+
+
+async def test_nodes_that_start_together_agree_on_one_signing_key(
+    open_test_database: OpenTestDatabase, clock: ClockForTests, tmp_path: Path
+) -> None:
+    database = await open_test_database(SCHEMA)
+    sealer = Sealer.from_file(tmp_path / "kek")
+    keys = await asyncio.gather(*(load_mint_key(database, sealer, clock) for _ in range(5)))
+    assert len({key.thumbprint for key in keys}) == 1
+    created = await database.read(lambda tx: tx.fetch_all("SELECT action FROM relay_audit"))
+    assert created == [("mint_key.created",)]
+
+
+async def test_a_wrong_key_file_is_noticed_at_the_start(world: World, tmp_path: Path) -> None:
+    with pytest.raises(SealBroken):
+        await load_mint_key(world.database, Sealer.from_file(tmp_path / "another"), world.clock)
