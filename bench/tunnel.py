@@ -42,7 +42,7 @@ def measure() -> list[dict[str, Any]]:
     if missing:
         print(f"  skipped: {', '.join(missing)} not installed")
         return []
-    shared_memory = Path("/dev/shm")  # noqa: S108 - bulk bytes must not wait for a disk
+    shared_memory = Path("/dev/shm")
     parent = shared_memory if shared_memory.is_dir() else None
     with tempfile.TemporaryDirectory(dir=parent) as name, contextlib.ExitStack() as stack:
         folder = Path(name)

@@ -88,7 +88,7 @@ class Engine:
         upstream = forward.upstream
         if isinstance(upstream, (TcpUpstream, UnixUpstream)):
             return self.pool.open(upstream, forward.head, inbound)
-        return upstream.open(forward.head, peer, inbound)
+        return upstream.open(forward.head, forward.peer or peer, inbound)
 
     def tag(self, tag: str, exchange: Tagged) -> None:
         self._tags.setdefault(tag, set()).add(exchange)

@@ -273,7 +273,7 @@ class Edge:
 
 def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
     grant = link.grant
-    return Forward(link, head, tag=grant.environment_id if grant is not None else "")
+    return Forward(link, head, tag=grant.environment_id if grant is not None else "", peer=peer)
 
 
 def _with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
