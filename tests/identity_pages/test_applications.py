@@ -39,7 +39,7 @@ async def test_a_program_on_this_computer_gets_its_code_after_sign_in_and_consen
         await page.get_by_label("E-mail address").fill(person)
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("heading", name="Let Doorward command line in")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Allow Doorward command line?")).to_be_visible()
         await expect(page.get_by_text("See your e-mail address")).to_be_visible()
         await expect(page.get_by_text(f"Signed in as {person}")).to_be_visible()
         await page.get_by_role("button", name="Allow").click()
@@ -84,7 +84,7 @@ async def test_a_machine_is_named_by_its_very_host_and_consent_lets_nobody_in(
             scope="openid profile email",
         )
     )
-    await expect(page.get_by_role("heading", name="Let this machine know who you are")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Let this machine know who you are?")).to_be_visible()
     await expect(page.get_by_text(host, exact=True)).to_be_visible()
     await expect(page.get_by_text("the machine's owner still approves this device")).to_be_visible()
 
@@ -124,7 +124,7 @@ async def test_an_application_can_insist_on_the_password_once_more(
         monkeypatch.undo()
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
         await page.get_by_role("button", name="Continue").click()
-        await expect(page.get_by_role("heading", name="Let Doorward command line in")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Allow Doorward command line?")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,7 @@ async def test_a_request_nobody_registered_is_explained_and_not_sent_anywhere(
     await page.goto(authorize_url(**{"redirect_uri": "http://127.0.0.1:34338/callback", **change}))
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await expect(page.get_by_text(told)).to_be_visible()
+    await expect(page.get_by_role("heading", name="This did not work")).to_be_visible()
     assert page.url.startswith(accounts.origin)
 
 

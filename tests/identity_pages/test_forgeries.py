@@ -233,3 +233,33 @@ async def test_where_sign_up_is_by_invitation_a_stranger_is_told_and_a_ticket_op
         assert "Administrator of this server" in (await visitor.get("/account")).text
         assert "This invitation was used or is too old." in (await Visitor(opened).get(url)).text
         await visitor.http.aclose()
+
+
+async def test_where_there_is_no_page_people_get_one_and_programs_a_line(visitor: Visitor) -> None:
+    page = await visitor.get("/nowhere")
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+    line = await visitor.http.get("/nowhere", headers={"accept": "application/json"})
+    assert (line.status_code, line.text) == (404, "not found\n")
+
+
+async def test_a_wrong_method_is_told_with_the_right_ones(visitor: Visitor) -> None:
+    answer = await visitor.get("/sign-out")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+
+
+async def test_an_error_of_ours_shows_no_trace_of_its_cause(
+    accounts: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(accounts.identity.sessions, "current", broken)
+    transport = httpx.ASGITransport(accounts.identity.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=accounts.origin) as client:
+        page = await client.get("/machines", headers={"accept": "text/html"})
+    assert page.status_code == 500
+    assert "Something went wrong" in page.text
+    assert 'href="/machines"' in page.text
+    assert "secret cause" not in page.text

@@ -21,6 +21,6 @@ Neighbours: the services of identity decide everything; `web` draws. `wording` i
 sentences, `redirects` the one check of where a page may send a person.
 """
 
-from doorward.identity.pages.routing import error_page, routes
+from doorward.identity.pages.routing import error_page, exception_handlers, routes
 
-__all__ = ["error_page", "routes"]
+__all__ = ["error_page", "exception_handlers", "routes"]

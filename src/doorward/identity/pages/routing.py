@@ -1,14 +1,21 @@
 """Which page answers where, and what holds for all of them."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from doorward.identity.errors import Refused
+from doorward.identity.errors import (
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    RESOURCE_NOT_FOUND,
+    Problem,
+    Refused,
+)
 from doorward.identity.pages import (
     account,
     confirm,
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from doorward.identity import Identity
 
 Page = Callable[[Site, Request], Awaitable[Response]]
+ExceptionHandlers = Mapping[Any, Callable[[Request, Exception], Response]]
 
 
 def routes(identity: "Identity") -> list[BaseRoute]:
@@ -81,6 +89,29 @@ def error_page(identity: "Identity", request: Request, refused: Refused) -> Resp
 
 
 _sites: "WeakKeyDictionary[Identity, Site]" = WeakKeyDictionary()
+
+
+def exception_handlers(identity: "Identity") -> ExceptionHandlers:
+    """What the application answers where no route does: pages for people, a line of text for programs."""
+
+    def unrouted(request: Request, error: Exception) -> Response:
+        is_method = isinstance(error, HTTPException) and error.status_code == 405
+        problem = METHOD_NOT_ALLOWED if is_method else RESOURCE_NOT_FOUND
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return _told(identity, request, problem, headers)
+
+    def broken(request: Request, _: Exception) -> Response:
+        return _told(identity, request, INTERNAL_ERROR)
+
+    return {404: unrouted, 405: unrouted, Exception: broken}
+
+
+def _told(
+    identity: "Identity", request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return _site(identity).error(request, Refused(problem), headers)
+    return PlainTextResponse(f"{problem.message}\n", problem.status, dict(headers or {}))
 
 
 def _site(identity: "Identity") -> Site:

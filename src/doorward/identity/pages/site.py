@@ -118,9 +118,15 @@ class Site:
             self.identity.visits.write(response, refused.client)
         return response
 
-    def error(self, request: Request, refused: Refused) -> Response:
+    def error(self, request: Request, refused: Refused, headers: Mapping[str, str] | None = None) -> Response:
         problem = refused.errors[0]
-        title = _TITLES.get(refused.status, "Something went wrong" if refused.status >= 500 else _TITLES[400])
+        detail = wording.detail(problem)
+        if detail is not None:
+            title = _TITLES[400]  # an application's mistake, whatever its status tells that application
+        else:
+            title = _TITLES.get(
+                refused.status, "Something went wrong" if refused.status >= 500 else _TITLES[400]
+            )
         told = wording.sentence(problem, refused.retry_after)
         if problem.code == "resource_not_found":
             told = "The address may be mistyped, or what was here is gone."
@@ -130,11 +136,11 @@ class Site:
             {
                 "title": title,
                 "told": told,
-                "detail": wording.detail(problem),
+                "detail": detail,
                 "can_retry": refused.status >= 500 and request.method == "GET",
             },
             status=refused.status,
-            headers=_retry_after(refused),
+            headers={**_retry_after(refused), **(headers or {})},
         )
 
     def see(self, path: str, **query: str | None) -> RedirectResponse:

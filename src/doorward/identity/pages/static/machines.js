@@ -85,7 +85,7 @@ function machine({ environmentId, label, endpoint, connected, services = [] }) {
   return element("li", { className: "card" },
     element("div", { className: "card-head" }, element("h2", {}, label), presence(connected)),
     services.length
-      ? element("ul", { className: "rows" }, ...services.map((one) => service(one, environmentId, connected)))
+      ? element("ul", { className: "rows" }, ...services.map((one) => service(one, environmentId)))
       : element("p", { className: "soft" }, "No service is exposed yet. On this machine: ", element("code", {}, "doorward expose 8888")),
     approvals(environmentId, endpoint));
 }
@@ -106,12 +106,12 @@ function approvals(environmentId, endpoint) {
       "."));
 }
 
-function service({ name, url }, environmentId, connected) {
+function service({ name, url }, environmentId) {
   return element("li", {},
     element("div", { className: "row-text" },
       element("span", { className: "row-title" }, name),
       element("span", { className: "soft small" }, url)),
-    element("a", { id: `open-${environmentId}-${name}`, href: url, className: `button ${connected === false ? "quiet" : "secondary"}` },
+    element("a", { id: `open-${environmentId}-${name}`, href: url, className: "button secondary" },
       "Open", element("span", { className: "unseen" }, ` ${name}`)));
 }
 
