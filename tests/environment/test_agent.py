@@ -260,3 +260,28 @@ async def test_a_real_socket_is_refused_without_credentials_answers_with_them_an
                     await socket.recv()
         with pytest.raises(InvalidStatus):
             await connect(f"{url}?wsTicket={ticket}")
+
+
+async def test_two_processes_never_use_one_refresh_token_twice(tmp_path: Path, relay: ScriptedRelay) -> None:
+    from doorward.environment.keys import SecretStore
+    from doorward.environment.link.cli_token import CliTokens
+
+    async with agent_at(tmp_path, relay, accounts_origin=relay.url) as agent:
+        environment = agent.environment
+        beside = CliTokens(
+            SecretStore(tmp_path / "userdata" / "secrets"),
+            environment.clock,
+            environment.outbound,
+            accounts_origin=relay.url,
+            client_id="doorward-cli",
+        )
+        await agent.link_with(("access-old", "refresh-1", environment.clock() + 60_000))
+        tokens = await asyncio.gather(environment.tokens.existing(), beside.existing())
+        assert tokens == ["access-refreshed", "access-refreshed"]
+        assert relay.refreshes == ["refresh-1"]
+
+
+async def test_a_service_name_is_a_label_and_nothing_else() -> None:
+    for name in ("", "a/b", "..", "Demo", "a.b", "-a", "a-", "x" * 64, "a?b"):
+        with pytest.raises(ValueError, match="name"):
+            Service(name=name, port=80)

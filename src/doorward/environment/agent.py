@@ -19,11 +19,12 @@ from pathlib import Path
 from doorward.environment.control import SOCKET_NAME, control_socket
 from doorward.environment.environment import Environment, create_environment
 from doorward.environment.gate.router import Gate
+from doorward.environment.keys import SecretStoreFailed
 from doorward.environment.keys.runtime_file import remove_runtime_file, write_runtime_file
 from doorward.environment.link.cli_token import CliToken
 from doorward.environment.link.supervisor import RunningConnector
-from doorward.environment.serving import AgentCannotStart, bind_loopback, bind_unix, serving
 from doorward.environment.services import PublishedService
+from doorward.environment.serving import AgentCannotStart, bind_loopback, bind_unix, serving
 from doorward.environment.settings import EnvironmentSettings
 from doorward.http1 import UnixUpstream
 from doorward.outbound import Outbound
@@ -33,6 +34,8 @@ from doorward.tunnel import ConnectorToken
 from doorward.tunnel.connector import Connector
 
 __all__ = ["Agent", "AgentCannotStart", "run_agent", "running_agent"]
+
+RESUME_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +116,9 @@ async def running_agent(
         write_runtime_file(settings.state_dir, host=settings.host, port=environment.port, now=clock())
         stack.callback(remove_runtime_file, settings.state_dir)
 
-        # The tunnel of the last link comes up before the relay is asked anything: a relay that is down
-        # does not keep an owner from a machine whose edge is up.
-        await environment.link.resume()
         local = Origin(local_http_host="127.0.0.1", local_http_port=environment.port)
         await stack.enter_async_context(_task(environment.reconciler.run(local), "reconcile"))
+        await stack.enter_async_context(_task(_resume_tunnel(environment), "resume"))
         log.info("the agent of %s is running on port %d", environment.label, environment.port)
         yield Agent(environment)
 
@@ -141,6 +142,21 @@ async def _gate_and_tunnel(
     is_watching = asyncio.Event()
     await stack.enter_async_context(_task(gate.watch(is_watching), "gate streams"))
     await is_watching.wait()
+
+
+async def _resume_tunnel(environment: Environment) -> None:
+    """Bring the tunnel of the last link up when the relay does not give a newer one within two seconds.
+
+    A relay that is down must not keep an owner from a machine whose edge is up; one that is up supersedes the
+    old tunnel anyway, so opening it first would only make visitors lose their connection once more.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RESUME_SECONDS):
+            await environment.reconciler.has_tried.wait()
+    try:
+        await environment.link.resume()
+    except SecretStoreFailed:
+        log.exception("the tunnel of the last link could not be resumed")
 
 
 @contextlib.asynccontextmanager

@@ -1,11 +1,14 @@
 """What an environment is told when it is made."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 HostHeader = Literal["public", "local"]
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +22,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     host: str = "127.0.0.1"
     host_header: HostHeader = "public"
+
+    def __post_init__(self) -> None:
+        # The name becomes part of a host name and of a URL's path: nothing but a label may get that far.
+        if not _LABEL.fullmatch(self.name):
+            raise ValueError("a service's name has 1 to 63 letters, digits and dashes, in lower case")
+        if not 1 <= self.port <= 65535:
+            raise ValueError(f"{self.port} is not a port")
 
 
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):

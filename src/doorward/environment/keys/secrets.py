@@ -4,13 +4,18 @@
 half a secret and never both believe they made it. Synchronous: the files are tens of bytes.
 """
 
+import asyncio
+import contextlib
+import fcntl
 import os
 import re
 import secrets
 import uuid
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+_LOCK_SECONDS = 15.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -115,6 +120,32 @@ class SecretStore:
             return existing
         return content
 
+    @contextlib.asynccontextmanager
+    async def exclusively(self, name: str) -> AsyncIterator[None]:
+        """Hold the secret against every other process that asks to, for the block; a dead holder lets go.
+
+        Raises SecretStoreFailed when it is not to be had within 15 s.
+        """
+        path = self._path(name).with_suffix(".lock")
+        try:
+            self._make_folder()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._failed("lock", name, error) from error
+        try:
+            await self._wait_for_lock(name, descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    async def _wait_for_lock(self, name: str, descriptor: int) -> None:
+        try:
+            async with asyncio.timeout(_LOCK_SECONDS):
+                while not _try_lock(descriptor):  # noqa: ASYNC110 - another process tells nobody
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise self._failed("lock", name, error) from error
+
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             # A name never comes from the network; were it ever to, it must not leave the folder.
@@ -146,3 +177,11 @@ class SecretStore:
     def _failed(self, verb: str, name: str, error: Exception) -> SecretStoreFailed:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         return SecretStoreFailed(f"Could not {verb} the secret {name} in {self._folder}: {reason}.")
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

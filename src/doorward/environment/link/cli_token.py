@@ -75,18 +75,29 @@ class CliTokens:
         Raises CliTokenRefused, SecretStoreFailed.
         """
         async with self._one_at_a_time:
-            stored = self._secrets.get(names.CLI_TOKEN)
-            if stored is None:
-                return None
-            try:
-                token = msgspec.json.decode(stored, type=CliToken)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise CliTokenRefused(REFRESH_FAILED) from error
-            if token.expires_at_epoch_ms - self._clock() > REFRESH_EARLY_MS:
-                return token.access_token
-            refreshed = await self._refresh(token)
-            self.store(refreshed)
-            return refreshed.access_token
+            token = self._read()
+            if token is None or not self._is_due(token):
+                return None if token is None else token.access_token
+            # A refresh token is good for one use; a second use looks like theft and ends the sign-in. So the
+            # agent and every CLI beside it take turns, and whoever comes second finds the fresh token.
+            async with self._secrets.exclusively(names.CLI_TOKEN):
+                token = self._read()
+                if token is not None and self._is_due(token):
+                    token = await self._refresh(token)
+                    self.store(token)
+            return None if token is None else token.access_token
+
+    def _read(self) -> CliToken | None:
+        stored = self._secrets.get(names.CLI_TOKEN)
+        if stored is None:
+            return None
+        try:
+            return msgspec.json.decode(stored, type=CliToken)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CliTokenRefused(REFRESH_FAILED) from error
+
+    def _is_due(self, token: CliToken) -> bool:
+        return token.expires_at_epoch_ms - self._clock() <= REFRESH_EARLY_MS
 
     async def _refresh(self, token: CliToken) -> CliToken:
         if self._accounts_origin is None:

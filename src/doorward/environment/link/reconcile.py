@@ -52,8 +52,6 @@ NO_ORIGIN = "Could not resolve local environment origin."
 
 Outcome = Literal["unwanted", "linked", "failed"]
 
-_RELAY_FAILED = "T3 Connect relay request failed"
-
 
 class ReconcileFailed(Exception):
     """The link could not be brought about this time; the message says why and what to do."""
@@ -94,6 +92,8 @@ class Reconciler:
         self._one_at_a_time = asyncio.Lock()
         #: Why the last attempt failed; None after a success or before the first attempt.
         self.last_failure: str | None = None
+        #: Set once the first attempt is over, whatever came of it.
+        self.has_tried = asyncio.Event()
         #: Set once the first attempt has ended, whatever came of it.
         self.has_tried = asyncio.Event()
 
@@ -108,6 +108,7 @@ class Reconciler:
             self._wake.clear()
             await asyncio.sleep(FIRST_WAIT_SECONDS)
             outcome = await self.attempt(local_origin)
+            self.has_tried.set()
             self.has_tried.set()
             attempts = attempts + 1 if outcome == "failed" else 0
             wait = None if outcome != "failed" else random.uniform(0, backoff_ceiling(attempts))  # noqa: S311

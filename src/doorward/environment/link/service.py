@@ -128,8 +128,9 @@ class Link:
             return None
 
     async def resume(self) -> EndpointRuntimeStatus:
-        """Start the connector of the last link."""
-        return await self._supervisor.apply(self.stored_runtime())
+        """Start the connector of the last link, unless a newer one runs."""
+        async with self._changing:
+            return await self._supervisor.apply(self.stored_runtime())
 
     async def apply(
         self,
