@@ -18,7 +18,9 @@ def topology(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def installation(topology: str, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    topology: str, engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """A running installation without accounts, ended well after the test."""
     with ExitStack() as stack:
         database_url = stack.enter_context(databases.new_postgresql(())) if engine == "postgresql" else None
@@ -36,5 +38,3 @@ def _end(installation: Installation) -> None:
         if program.process.poll() is None:
             program.kill()
         print(f"--- {name}\n{program.output}")
-
-

@@ -98,7 +98,9 @@ class ThreeProcesses(Installation):
 
     def start(self) -> None:
         self.machine_home = self.folder / "machine"
-        self.accounts_port, self.relay_port, self.edge_port, self.service_port, self.environment_port = free_ports(5)
+        self.accounts_port, self.relay_port, self.edge_port, self.service_port, self.environment_port = (
+            free_ports(5)
+        )
         self.accounts = f"http://accounts.localhost:{self.accounts_port}"
         self.relay = f"http://relay.localhost:{self.relay_port}"
         self.start_identity()
@@ -140,12 +142,15 @@ edge = "127.0.0.1:{self.edge_port}"
         return program
 
     def link_machine(self) -> str:
-        self.login = Program(["connect", "login", "--device"], home=self.machine_home, environ=self.client_environ())
-        return self.login.wait_for(r"\b([A-Z]{4}-[A-Z]{4})\b").group(1)
+        login = Program(
+            ["connect", "login", "--device"], home=self.machine_home, environ=self.client_environ()
+        )
+        self.programs["login"] = login
+        return login.wait_for(r"\b([A-Z]{4}-[A-Z]{4})\b").group(1)
 
     def expose(self) -> tuple[str, str]:
-        self.login.wait_for(r"Signed in to T3 Connect\.")
-        assert self.login.process.wait(20) == 0
+        self.programs["login"].wait_for(r"Signed in to T3 Connect\.")
+        assert self.programs.pop("login").finish() == 0
         self.start_agent()
         agent = self.programs["agent"]
         connections = agent.wait_for(r"(http://machine\.localhost:\S+)").group(1)
@@ -154,7 +159,14 @@ edge = "127.0.0.1:{self.edge_port}"
 
     def start_agent(self) -> None:
         self.programs["agent"] = Program(
-            ["expose", str(self.service_port), "--name", "demo", "--environment-port", str(self.environment_port)],
+            [
+                "expose",
+                str(self.service_port),
+                "--name",
+                "demo",
+                "--environment-port",
+                str(self.environment_port),
+            ],
             home=self.machine_home,
             environ=self.client_environ(),
         )

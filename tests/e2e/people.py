@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, Page, expect
 
-PASSWORD = "lintel-harbour-quiet-42"  # noqa: S105 - a test account's
+PASSWORD = "lintel-harbour-quiet-42"
 EMAIL = "ada@example.com"
 
 
@@ -17,7 +17,10 @@ async def person(browser: Browser) -> AsyncIterator[Page]:
     """A browser profile of its own."""
     context = await browser.new_context()
     # Shown by pytest when the test fails.
-    context.on("response", lambda seen: print(seen.status, seen.request.method, seen.url) if seen.status >= 400 else None)
+    context.on(
+        "response",
+        lambda seen: print(seen.status, seen.request.method, seen.url) if seen.status >= 400 else None,
+    )
     context.on("console", lambda message: print(message.type, message.text))
     context.on("weberror", lambda error: print("uncaught", error.error))
     try:

@@ -89,6 +89,13 @@ class Program:
         finally:
             self._finish()
 
+    def finish(self, *, seconds: float = 30.0) -> int:
+        """Wait until it ends by itself; its exit status."""
+        try:
+            return self.process.wait(seconds)
+        finally:
+            self._finish()
+
     def kill(self) -> None:
         """End it as a power cut does."""
         self.process.kill()

@@ -224,9 +224,21 @@ def security(
     if context.invoked_subcommand is not None:
         return
 
+    from doorward.environment.local import VerbFailed
+
     async def command(machine: LocalMachine) -> str:
         if mode is None:
-            return await machine.security_mode()
+            try:
+                return await machine.security_mode()
+            except VerbFailed as error:
+                if error.code != "security_mode_unreadable":
+                    raise
+                fail(
+                    f"{error} Nobody new is let in until it is set again: "
+                    "doorward connect security --mode client-approval",
+                    code=error.code,
+                    as_json=as_json,
+                )
         await machine.set_security_mode(mode.value)
         return mode.value
 
