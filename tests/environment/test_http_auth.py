@@ -262,6 +262,9 @@ async def test_a_cookie_means_nothing_through_the_tunnel(machine: Machine) -> No
         {"origin": "http://localhost:8888"},
         {"origin": "null"},
         {"origin": LOCAL, "sec-fetch-site": "cross-site"},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"x-forwarded-host": "127.0.0.1:3773"},
+        {"doorward-assertion": "x"},
     ],
     ids=str,
 )
@@ -375,3 +378,26 @@ async def test_the_mode_is_repaired_over_http_without_being_read(machine: Machin
     )
     assert answer.json() == {"mode": "client-approval"}
     assert machine.environment.modes.read() == "client-approval"
+
+
+async def test_an_administrator_device_is_a_visitor_also_where_it_reaches_the_machines_own_listener(
+    make_machine: MakeMachine,
+) -> None:
+    """An exposed service may hand requests on to this very port; the key in the session says who really asks."""
+    machine = await make_machine(remote_admin=True)
+    chief, other = machine.device(), machine.device()
+    await machine.admit(chief, role="administrator")
+    await machine.ask_mint(other)
+    for path, body, status in (
+        ("/api/auth/connect-security-mode", {"mode": "account"}, 403),
+        ("/api/connect/unlink", None, 403),
+        ("/api/auth/pairing-token", {}, 403),
+        (
+            "/api/auth/connect-clients/approve",
+            {"clientProofKeyThumbprint": other.thumbprint, "role": "administrator"},
+            403,
+        ),
+        ("/api/auth/connect-clients/approve", {"clientProofKeyThumbprint": other.thumbprint}, 200),
+    ):
+        headers = chief.headers("POST", f"{LOCAL}{path}")
+        assert (await machine.local.post(path, json=body, headers=headers)).status_code == status, path

@@ -9,16 +9,21 @@ from doorward.environment.sessions.authentication import PresentedCredentials
 from doorward.environment.sessions.store import Session
 
 _LOOPBACK_NAMES = ("127.0.0.1", "[::1]", "localhost", "machine.localhost")
+# What a proxy adds, ours included: a request that carries one came from somewhere else.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "doorward-assertion")
 _OWN_SITE = frozenset({"same-origin", "none"})
 
 
 def is_own_page(connection: HTTPConnection, environment: Environment, *, must_have_origin: bool) -> bool:
     """Whether the machine's own name was asked, by the machine's own page or by no page at all.
 
-    The Host stops a DNS name that was rebound to 127.0.0.1, the Origin and Sec-Fetch-Site a foreign page.
+    The Host stops a DNS name that was rebound to 127.0.0.1, the Origin and Sec-Fetch-Site a foreign page, and a
+    forwarded header a service of this machine that hands requests from outside on to this port.
     `must_have_origin`: a browser is certainly asking (its cookie is what authenticates), and on anything but a
     plain GET browsers always say where the page is from.
     """
+    if any(name in connection.headers for name in _FORWARDED):
+        return False
     host = connection.headers.get("host", "").lower()
     if host not in {f"{name}:{environment.port}" for name in _LOOPBACK_NAMES}:
         return False
@@ -43,8 +48,11 @@ def door_of(connection: HTTPConnection, environment: Environment, door: Door) ->
 
 
 def actor_of(connection: HTTPConnection, environment: Environment, door: Door, session: Session) -> Actor:
+    """Who asks, to the table of who may do what."""
+    # A device's session is a visitor's, whichever listener it reaches: an exposed service may lead back here.
+    through = "tunnel" if session.thumbprint is not None else door_of(connection, environment, door)
     return Actor(
-        door=door_of(connection, environment, door),
+        door=through,
         name=session.id,
         address=address_of(connection, door) or "",
         scopes=frozenset(session.scopes),
