@@ -41,7 +41,7 @@ async def test_a_program_on_this_computer_gets_its_code_after_sign_in_and_consen
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("heading", name="Allow Doorward command line?")).to_be_visible()
         await expect(page.get_by_text("See your e-mail address")).to_be_visible()
-        await expect(page.get_by_text(f"Signed in as {person}")).to_be_visible()
+        await expect(page.get_by_text(person, exact=True)).to_be_visible()
         await page.get_by_role("button", name="Allow").click()
         await page.wait_for_url(f"{program.url}?**")
     (answer,) = program.answers

@@ -5,7 +5,7 @@ import httpx
 import pytest
 from jinja2 import UndefinedError
 
-from doorward.web import CrossSiteError, require_same_origin, security_headers, templates
+from doorward.web import security_headers, templates
 from tests.web.gallery import PHRASE, gallery
 
 ORIGIN = "http://accounts.localhost:8080"
@@ -69,35 +69,3 @@ def test_a_key_phrase_that_is_not_six_words_is_never_shown(phrase: str) -> None:
     template = templates().from_string('{% import "components.html" as ui %}{{ ui.key_phrase(phrase) }}')
     with pytest.raises(ValueError, match="six words"):
         template.render(phrase=phrase)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": ORIGIN},
-        {"sec-fetch-site": "same-origin"},
-        {"origin": ORIGIN, "sec-fetch-site": "same-origin"},
-    ],
-)
-def test_a_form_of_our_own_page_is_taken(headers: dict[str, str]) -> None:
-    require_same_origin(headers, ORIGIN)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"origin": "null"},
-        {"origin": "http://notebook.env.localhost:8080"},
-        {"origin": "http://accounts.localhost"},
-        {"origin": "https://accounts.localhost:8080"},
-        {"origin": ORIGIN, "sec-fetch-site": "same-site"},
-        {"origin": ORIGIN, "sec-fetch-site": "cross-site"},
-        {"origin": "https://evil.example", "sec-fetch-site": "same-origin"},
-        {"sec-fetch-site": "same-site"},
-        {"sec-fetch-site": "none"},
-    ],
-)
-def test_a_form_from_anywhere_else_is_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(CrossSiteError):
-        require_same_origin(headers, ORIGIN)

@@ -83,14 +83,6 @@ export function status(text, kind = "idle") {
   return element("span", { className: `status ${kind}` }, text);
 }
 
-/** A button that works in scripts: `kind` is primary, secondary, quiet or danger. */
-export function button(label, kind, onClick, { busy = null, describe = null } = {}) {
-  const made = element("button", { type: "button", className: `button ${kind}`, "data-busy": busy }, label);
-  if (describe) made.append(element("span", { className: "unseen" }, ` ${describe}`));
-  made.addEventListener("click", () => { if (made.getAttribute("aria-disabled") !== "true") onClick(made); });
-  return made;
-}
-
 let announcer;
 
 /** Tell screen readers, politely, what changed without a page load. */
@@ -106,7 +98,7 @@ const SPANS = [["year", 31536000], ["month", 2592000], ["week", 604800], ["day",
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 /** "3 minutes ago" for a moment in milliseconds since the epoch. */
-export function relativeTime(milliseconds, now = Date.now()) {
+function relativeTime(milliseconds, now = Date.now()) {
   const seconds = Math.round((milliseconds - now) / 1000);
   for (const [unit, length] of SPANS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
