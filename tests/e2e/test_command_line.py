@@ -59,7 +59,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
     assert linked
     listed = json.loads(run(installation, laptop, "list", "--json"))["machines"]
     assert [s["name"] for s in listed[0]["services"]] == ["demo"]
-    assert json.loads(run(installation, laptop, "open", "demo", "--json")) == {"url": service}
+    assert json.loads(run(installation, laptop, "open", "demo", "--json")) == {"url": f"{service}/"}
     assert "No machine or service named 'nothing'" in run(installation, laptop, "open", "nothing", status=1)
 
     # Forwarding waits for the owner, showing the same six words the machine's terminal shows.

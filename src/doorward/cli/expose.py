@@ -149,7 +149,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
         print(f"This machine's page (once, within 5 minutes): {link}")
         for service in published:
             where = (
-                service.origin
+                (f"{service.origin}/" if service.origin else "")
                 or agent.link_failure
                 or "its address is not known yet; see `doorward connect status`"
             )
