@@ -285,3 +285,24 @@ async def test_a_service_name_is_a_label_and_nothing_else() -> None:
     for name in ("", "a/b", "..", "Demo", "a.b", "-a", "a-", "x" * 64, "a?b"):
         with pytest.raises(ValueError, match="name"):
             Service(name=name, port=80)
+
+
+async def test_another_service_is_published_without_touching_the_link(
+    tmp_path: Path, relay: ScriptedRelay
+) -> None:
+    async with agent_at(tmp_path, relay) as agent:
+        await agent.link_with(grant(agent))
+        await until(lambda: agent.environment.link.api_origin() is not None)
+        links = len(relay.proofs)
+        async with open_machine(tmp_path) as machine:
+            await machine.add_service(Service(name="notes", port=8888))
+            await until(lambda: agent.environment.services.by_host("notes.env.localhost:8080") is not None)
+            assert len(relay.proofs) == links
+            [service] = await machine.services()
+            assert service.public_url == "http://notes.env.localhost:8080/"
+            assert await machine.remove_service("notes")
+            assert agent.environment.services.by_host("notes.env.localhost:8080") is None
+            with pytest.raises(VerbFailed, match="own page"):
+                await machine.add_service(Service(name="loop", port=agent.environment.port))
+        await agent.link_with(grant(agent))
+        await until(lambda: len(relay.proofs) == links + 1)

@@ -23,12 +23,12 @@ from doorward.environment.mint import Mint
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.service import Pairing
 from doorward.environment.replay import ReplayGuards
-from doorward.environment.services import Services
+from doorward.environment.services import PublishedService, Services
 from doorward.environment.sessions import store as session_store
 from doorward.environment.sessions.authentication import Authentication
 from doorward.environment.sessions.ending import Endings
 from doorward.environment.sessions.service import Sessions
-from doorward.environment.settings import EnvironmentSettings
+from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.outbound import Outbound
 from doorward.store import Clock, Database, Schema, StoreError, Tx, open_database, system_clock
 from doorward.t3_connect.messages import EndpointRuntimeStatus
@@ -40,6 +40,12 @@ SCHEMA = Schema("environment", "doorward.environment.migrations")
 PRUNE_SECONDS = 60.0
 #: Ended sessions and used credentials are kept this long, for the person who asks what happened.
 KEEP_ENDED_MS = 7 * 24 * 3_600_000
+
+
+class ServiceRefused(Exception):
+    """This service must not be exposed; the message says why."""
+
+    code = "service_refused"
 
 
 class Environment:
@@ -116,7 +122,7 @@ class Environment:
         self.link.load()
         await self.services.load()
         for service in self.settings.services:
-            await self.services.add(MACHINE, service)
+            await self.add_service(MACHINE, service)
         is_watching = asyncio.Event()
         self._tasks = [
             asyncio.create_task(self.endings.watch(is_watching), name="session endings"),
@@ -139,6 +145,16 @@ class Environment:
         status = await self.link.unlink(actor)
         await self.services.forget_addresses(actor)
         return status
+
+    async def add_service(self, actor: Actor, service: Service) -> PublishedService:
+        """Add a service, or change one, and claim its name at once. Raises ServiceRefused, NotAllowed."""
+        if service.port == self.port and service.host in ("127.0.0.1", "::1", "localhost"):
+            raise ServiceRefused(
+                f"Port {service.port} is this machine's own page, which is never exposed. Name another service's port."
+            )
+        added = await self.services.add(actor, service)
+        self.reconciler.trigger(only_names=True)
+        return added
 
     async def remove_service(self, actor: Actor, name: str) -> bool:
         """Forget a service here, and give its name back at the relay where that can be reached."""

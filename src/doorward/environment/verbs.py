@@ -165,9 +165,7 @@ async def perform(environment: Environment, request: AnyRequest, *, is_agent: bo
         case ListServices():
             return services.published()
         case AddService():
-            added = await services.add(MACHINE, request.service)
-            environment.reconciler.trigger()
-            return added
+            return await environment.add_service(MACHINE, request.service)
         case RemoveService():
             return await environment.remove_service(MACHINE, request.name)
         case Connect():

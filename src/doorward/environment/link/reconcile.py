@@ -90,6 +90,7 @@ class Reconciler:
         self._relay_url = relay_url
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        self._is_link_due = True
         #: Why the last attempt failed; None after a success or before the first attempt.
         self.last_failure: str | None = None
         #: Set once the first attempt is over, whatever came of it.
@@ -97,8 +98,13 @@ class Reconciler:
         #: Set once the first attempt has ended, whatever came of it.
         self.has_tried = asyncio.Event()
 
-    def trigger(self) -> None:
-        """Something changed (a token, a service, the wish): try at once."""
+    def trigger(self, *, only_names: bool = False) -> None:
+        """Something changed: try at once.
+
+        `only_names` spares the tunnel: a link that stands is not made anew, its open streams live on, and
+        only the names of services are claimed.
+        """
+        self._is_link_due = self._is_link_due or not only_names
         self._wake.set()
 
     async def run(self, local_origin: Origin) -> None:
@@ -124,10 +130,12 @@ class Reconciler:
             try:
                 if not self._link.is_wanted():
                     self.last_failure = None
+                    self._is_link_due = True
                     return "unwanted"
                 await self._reconcile(local_origin)
             except (ReconcileFailed, SecretStoreFailed, StoreError) as error:
                 self.last_failure = str(error)
+                self._is_link_due = True
                 log.warning("the link could not be brought about: %s", error)
                 return "failed"
             self.last_failure = None
@@ -146,6 +154,11 @@ class Reconciler:
             log.warning("the name %s could not be given back: %s", name, error)
 
     async def _reconcile(self, local: Origin) -> None:
+        relay_origin, credential = self._link.relay_origin(), self._link.environment_credential()
+        if not self._is_link_due and relay_origin is not None and credential is not None:
+            await self._claim_services(relay_origin, credential)
+            return
+        self._is_link_due = False
         if not local.local_http_host:
             raise ReconcileFailed(NO_ORIGIN)
         try:
