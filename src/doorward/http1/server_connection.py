@@ -194,7 +194,9 @@ class ServerConnection(asyncio.Protocol):
         self._routing = None
         if self._transport.is_closing():
             return
-        head = cast("RequestHead", self._head)
+        head = self._head
+        if head is None:
+            return
         if isinstance(decision, Forward):
             self._forward(decision, head)
         elif isinstance(decision, Answer):

@@ -199,7 +199,7 @@ class Endpoint:
 
     # Bytes out.
 
-    def data_to_send(self, now: float, limit: int = 256 * 1024) -> list[Data]:
+    def data_to_send(self, now: float, limit: int = 128 * 1024) -> list[Data]:
         """About `limit` bytes, control frames first; empty when there is nothing."""
         out: list[Data] = list(self._control)
         self._control.clear()

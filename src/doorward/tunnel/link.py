@@ -97,8 +97,6 @@ class Link(asyncio.Protocol):
         self._is_over = False
         self._poll_handle: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
-            core.Replied: self._replied,
-            core.DataReceived: self._data,
             core.Ended: self._ended,
             core.StreamReset: self._stream_reset,
         }
@@ -120,9 +118,13 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            events = self.endpoint.receive_data(data, self.loop.time())
-            for event in events:
-                self._handlers[type(event)](event)
+            for event in self.endpoint.receive_data(data, self.loop.time()):
+                if isinstance(event, core.DataReceived):
+                    event.stream.context.received(event.data, event.is_end)
+                elif isinstance(event, core.Replied):
+                    event.stream.context.replied(event.head, event.is_end)
+                elif not self._is_over:
+                    self._handlers[type(event)](event)
         except ProtocolError as error:
             self.go_away("protocol_error", str(error))
             return
@@ -160,8 +162,7 @@ class Link(asyncio.Protocol):
         if endpoint.unchoked:
             streams, endpoint.unchoked = endpoint.unchoked, []
             for stream in streams:
-                if stream.context is not None:
-                    cast("LinkStream", stream.context).unchoke()
+                stream.context.unchoke()
 
     def go_away(self, reason: str, message: str = "", *, spread_ms: int = 0, is_final: bool = False) -> None:
         """Say why, then close."""
@@ -179,21 +180,11 @@ class Link(asyncio.Protocol):
 
     # Events.
 
-    def _replied(self, event: core.Replied) -> None:
-        if event.stream.context is not None:
-            cast("LinkStream", event.stream.context).replied(event.head, event.is_end)
-
-    def _data(self, event: core.DataReceived) -> None:
-        if event.stream.context is not None:
-            cast("LinkStream", event.stream.context).received(event.data, event.is_end)
-
     def _ended(self, event: core.Ended) -> None:
-        if event.stream.context is not None:
-            cast("LinkStream", event.stream.context).ended(event.trailers)
+        event.stream.context.ended(event.trailers)
 
     def _stream_reset(self, event: core.StreamReset) -> None:
-        if event.stream.context is not None:
-            cast("LinkStream", event.stream.context).was_reset(event.code)
+        event.stream.context.was_reset(event.code)
 
     # Inside.
 
@@ -217,8 +208,9 @@ class Link(asyncio.Protocol):
         streams = list(self.endpoint.streams.values())
         self.endpoint.streams.clear()
         for stream in streams:
+            # A stream whose OPEN came in the same bytes as the end has no context yet.
             if stream.context is not None:
-                cast("LinkStream", stream.context).lost()
+                stream.context.lost()
         self.closed(reason)
 
 

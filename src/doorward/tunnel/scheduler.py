@@ -2,6 +2,8 @@
 
 This is deficit round robin with nothing to carry over: a frame can be cut at any byte, so a turn never exceeds its
 quantum. A stream that sent less than 64 KiB in the last second (a page, an API call, a WebSocket) goes before bulk.
+While several talk, a turn is 16 KiB; bulk among itself takes 64 KiB at a time: nobody small waits behind it, and a
+quarter of the frames is a quarter of the work at both ends.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Scheduler:
             return None
         stream = queue.popleft()
         stream.is_scheduled = False
-        return stream, QUANTUM if (self._talk or self._bulk) else DATA_BYTES
+        return stream, QUANTUM if self._talk else DATA_BYTES
 
     def remove(self, stream: Stream) -> None:
         if stream.is_scheduled:

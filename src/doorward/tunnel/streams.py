@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from doorward.http1 import Data, Headers
 
@@ -11,7 +12,7 @@ INITIAL_WINDOW = 256 * 1024
 
 
 class Stream:
-    """State only; `Endpoint` moves it. `context` belongs to the shell."""
+    """State only; `Endpoint` moves it. `context` belongs to the shell: its `LinkStream`, called with what arrives."""
 
     __slots__ = (
         "allowance",
@@ -35,7 +36,7 @@ class Stream:
 
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
-        self.context: object = None
+        self.context: Any = None
         # Sending.
         self.credit = INITIAL_WINDOW
         self.queue: deque[Data] = deque()
