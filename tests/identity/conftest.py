@@ -14,7 +14,15 @@ import httpx
 import msgspec
 import pytest
 
-from doorward.identity import SCHEMA, DevelopmentInbox, Identity, IdentitySettings, RateLimit, RateLimits, create_identity
+from doorward.identity import (
+    SCHEMA,
+    DevelopmentInbox,
+    Identity,
+    IdentitySettings,
+    RateLimit,
+    RateLimits,
+    create_identity,
+)
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.store import Database, Sealer
 from tests.conftest import ClockForTests, OpenTestDatabase
@@ -188,9 +196,7 @@ def quick_hasher() -> PasswordHasher:
 
 
 @pytest.fixture
-async def make_world(
-    open_test_database: OpenTestDatabase, clock: ClockForTests
-) -> AsyncIterator[MakeWorld]:
+async def make_world(open_test_database: OpenTestDatabase, clock: ClockForTests) -> AsyncIterator[MakeWorld]:
     made: list[World] = []
 
     async def make(**changes: Any) -> World:
@@ -228,5 +234,3 @@ def header_of(jwt: str) -> dict[str, Any]:
 
 def error_codes(body: dict[str, Any]) -> list[str]:
     return [error["code"] for error in body["errors"]]
-
-

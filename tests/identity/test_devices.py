@@ -26,10 +26,9 @@ async def start(world: World, **form: str):
 
 
 async def poll(machine, device_code: str, client_id: str = "doorward-cli"):
-    response = await machine.http.post(
+    return await machine.http.post(
         "/oauth/token", data={"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": client_id}
     )
-    return response
 
 
 async def person(world: World):
@@ -51,7 +50,9 @@ async def test_approval_gives_the_machine_its_tokens_once(world: World):
     machine, body = await start(world)
     assert (await poll(machine, body["device_code"])).json()["error"] == "authorization_pending"
     signed_in = await person(world)
-    shown = await world.identity.devices.find(signed_in, ELSEWHERE, body["user_code"].lower().replace("-", " "))
+    shown = await world.identity.devices.find(
+        signed_in, ELSEWHERE, body["user_code"].lower().replace("-", " ")
+    )
     assert (shown.client_name, shown.ip, shown.requested_at) == (
         "Doorward command line",
         "192.0.2.44",
@@ -113,7 +114,9 @@ async def test_a_banned_persons_approval_reaches_nobody(world: World):
 
 async def test_a_device_code_belongs_to_its_client_and_the_gate_may_not_ask(world: World):
     machine, body = await start(world)
-    assert (await poll(machine, body["device_code"], "doorward-gate")).json()["error"] == "unauthorized_client"
+    assert (await poll(machine, body["device_code"], "doorward-gate")).json()[
+        "error"
+    ] == "unauthorized_client"
     refused = await machine.http.post("/oauth/device_authorization", data={"client_id": "doorward-gate"})
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
     bad_scope = await machine.http.post(

@@ -30,7 +30,9 @@ ADA = "ada@example.com"
 def answer(response: httpx.Response) -> dict[str, str]:
     """The parameters of the redirect back to the client."""
     assert response.status_code == 303, response.text[:400]
-    return {name: values[0] for name, values in parse_qs(urlsplit(response.headers["location"]).query).items()}
+    return {
+        name: values[0] for name, values in parse_qs(urlsplit(response.headers["location"]).query).items()
+    }
 
 
 def gate_request(**changes: str | None) -> dict[str, str | None]:
@@ -63,7 +65,11 @@ async def test_consent_leads_to_a_code_with_state_and_issuer_and_denial_to_an_er
     assert answer(allowed)["state"] == "a-long-enough-state"
     assert answer(allowed)["iss"] == ORIGIN
     denied = answer(await browser.consent(page, consented=False))
-    assert (denied["error"], denied["state"], denied["iss"]) == ("access_denied", "a-long-enough-state", ORIGIN)
+    assert (denied["error"], denied["state"], denied["iss"]) == (
+        "access_denied",
+        "a-long-enough-state",
+        ORIGIN,
+    )
 
 
 async def test_the_clis_consent_is_asked_every_time_because_any_program_can_listen_on_loopback(world: World):
@@ -88,7 +94,11 @@ async def test_the_gates_consent_is_remembered_for_one_person_and_one_machine(wo
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "http://evil.example"}, {"origin": f"http://x.{ORIGIN.removeprefix('http://')}"}, {"origin": "null"}],
+    [
+        {"origin": "http://evil.example"},
+        {"origin": f"http://x.{ORIGIN.removeprefix('http://')}"},
+        {"origin": "null"},
+    ],
 )
 async def test_a_consent_form_of_another_origin_is_refused(world: World, headers: dict[str, str]):
     browser = await world.signed_up(ADA)
@@ -257,7 +267,9 @@ async def test_a_gate_token_names_its_machine_lives_ten_minutes_and_cannot_be_re
     assert claims["client_id"] == "doorward-gate"
     assert body["expires_in"] == claims["exp"] - claims["iat"] == 600
     assert "refresh_token" not in body
-    info = await browser.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {body['access_token']}"})
+    info = await browser.http.get(
+        "/oauth/userinfo", headers={"authorization": f"Bearer {body['access_token']}"}
+    )
     assert info.status_code == 401
 
 
@@ -282,7 +294,11 @@ async def test_the_token_answer_and_both_tokens_have_clerks_shape(world: World):
     assert response.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in response.headers
     body = response.json()
-    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 86400, "openid profile email")
+    assert (body["token_type"], body["expires_in"], body["scope"]) == (
+        "Bearer",
+        86400,
+        "openid profile email",
+    )
     assert isinstance(body["expires_in"], int)
     keys = (await browser.get("/.well-known/jwks.json"))["keys"]
     key = pyjwt.PyJWK(keys[0]).key
@@ -335,11 +351,19 @@ async def test_a_code_of_one_client_is_nothing_to_another_and_dies_when_its_pers
         ({}, 401, "invalid_client"),
         ({"client_id": "nobody"}, 401, "invalid_client"),
         ({"client_id": "doorward-cli"}, 400, "invalid_request"),
-        ({"client_id": "doorward-cli", "client_secret": "x", "grant_type": "refresh_token"}, 401, "invalid_client"),
+        (
+            {"client_id": "doorward-cli", "client_secret": "x", "grant_type": "refresh_token"},
+            401,
+            "invalid_client",
+        ),
         ({"client_id": "doorward-cli", "grant_type": "password"}, 400, "unsupported_grant_type"),
         ({"client_id": "doorward-gate", "grant_type": "refresh_token"}, 400, "unauthorized_client"),
         ({"client_id": "doorward-cli", "grant_type": "authorization_code"}, 400, "invalid_request"),
-        ({"client_id": "doorward-cli", "grant_type": "refresh_token", "refresh_token": "x"}, 400, "invalid_grant"),
+        (
+            {"client_id": "doorward-cli", "grant_type": "refresh_token", "refresh_token": "x"},
+            400,
+            "invalid_grant",
+        ),
     ],
 )
 async def test_token_errors_have_oauths_shape(world: World, form, status: int, error: str):
@@ -424,19 +448,28 @@ async def test_refreshing_ends_with_a_ban_a_lock_a_new_password_and_the_account(
 async def test_userinfo_tells_what_the_scopes_allow(world: World):
     browser = await world.signed_up(ADA, first_name="Ada", last_name="Lovelace")
     tokens = await browser.tokens()
-    info = await browser.http.get("/oauth/userinfo", headers={"authorization": f"bearer {tokens['access_token']}"})
+    info = await browser.http.get(
+        "/oauth/userinfo", headers={"authorization": f"bearer {tokens['access_token']}"}
+    )
     body = info.json()
     assert body["sub"] == body["user_id"] == await browser.user_id()
     assert (body["email"], body["email_verified"], body["name"]) == (ADA, True, "Ada Lovelace")
     assert (body["given_name"], body["family_name"]) == ("Ada", "Lovelace")
     assert body["picture"].startswith("http")
     assert not any("metadata" in name for name in body)
-    for value in ("Bearer garbage", "Bearer", f"Basic {tokens['access_token']}", f"Bearer {tokens['id_token']}"):
+    for value in (
+        "Bearer garbage",
+        "Bearer",
+        f"Basic {tokens['access_token']}",
+        f"Bearer {tokens['id_token']}",
+    ):
         refused = await browser.http.get("/oauth/userinfo", headers={"authorization": value})
         assert refused.status_code == 401
         assert error_codes(refused.json()) == ["oauth_fetch_user_error"]
     world.clock.advance(86_400_000)
-    late = await browser.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {tokens['access_token']}"})
+    late = await browser.http.get(
+        "/oauth/userinfo", headers={"authorization": f"Bearer {tokens['access_token']}"}
+    )
     assert late.status_code == 401
 
 
@@ -484,7 +517,9 @@ async def test_revoking_a_refresh_token_ends_the_grant_and_unknown_tokens_are_fi
     browser = await world.signed_up(ADA)
     tokens = await browser.tokens()
     form = {"client_id": "doorward-cli"}
-    assert (await browser.http.post("/oauth/token/revoke", data={**form, "token": "unknown"})).status_code == 200
+    assert (
+        await browser.http.post("/oauth/token/revoke", data={**form, "token": "unknown"})
+    ).status_code == 200
     foreign = {"client_id": "doorward-gate", "token": tokens["refresh_token"]}
     assert (await browser.http.post("/oauth/token/revoke", data=foreign)).status_code == 200
     newer = (await browser.refresh(tokens["refresh_token"])).json()
@@ -521,5 +556,3 @@ async def test_the_machines_own_grant_works_like_one_from_the_browser(world: Wor
     assert claims_of(access)["client_id"] == "doorward-cli"
     assert expires_at == claims_of(access)["exp"] * 1000
     assert (await browser.refresh(refresh)).status_code == 200
-
-

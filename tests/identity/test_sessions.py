@@ -7,8 +7,8 @@ import json
 import jwt as pyjwt
 import pytest
 
-from doorward.identity.templates.service import Templates
 from doorward.identity.errors import Refused
+from doorward.identity.templates.service import Templates
 from tests.identity.conftest import ORIGIN, PASSWORD, MakeWorld, World, claims_of, error_codes, header_of
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,9 @@ async def test_a_garbage_cookie_is_no_client_and_no_error(world: World, cookie: 
 
 @pytest.mark.conformance("clerk-frontend", 35, 36)
 async def test_the_client_cookie_is_host_only_http_only_lax_and_lasts(make_world: MakeWorld):
-    world = await make_world(origin="https://accounts.example.com", development=False, cookie_domain="example.com")
+    world = await make_world(
+        origin="https://accounts.example.com", development=False, cookie_domain="example.com"
+    )
     browser = world.browser(origin="https://accounts.example.com")
     response = await browser.http.post("https://accounts.example.com/v1/client/sign_ups")
     cookies = {line.split("=")[0]: line for line in response.headers.get_list("set-cookie")}
@@ -116,7 +118,9 @@ async def test_without_an_origin_the_token_has_no_azp(world: World):
 async def test_the_t3_relay_template_gives_the_relays_audience_and_no_session_claims(world: World):
     browser = await world.signed_up(ADA)
     session = await browser.session()
-    token = (await browser.post(f"/v1/client/sessions/{session['id']}/tokens/t3-relay?debug=skip_cache"))["jwt"]
+    token = (await browser.post(f"/v1/client/sessions/{session['id']}/tokens/t3-relay?debug=skip_cache"))[
+        "jwt"
+    ]
     assert header_of(token)["cat"] == "cl_B7d4PD222AAA"
     claims = await verified(world, token, audience="t3-code-relay", issuer=ORIGIN)
     assert claims["sub"] == session["user"]["id"]
@@ -144,7 +148,9 @@ async def test_a_session_of_another_browser_gives_no_token(world: World):
 
 
 @pytest.mark.conformance("clerk-frontend", 16, 40, 86, 87)
-async def test_touch_makes_the_session_current_with_a_fresh_token_and_leaves_the_clients_time_alone(world: World):
+async def test_touch_makes_the_session_current_with_a_fresh_token_and_leaves_the_clients_time_alone(
+    world: World,
+):
     browser = await world.signed_up(ADA)
     session, before = await browser.session(), (await browser.get("/v1/client"))["response"]["updated_at"]
     world.clock.advance(30_000)
@@ -254,7 +260,9 @@ async def test_dangerous_changes_need_a_proof_of_the_last_ten_minutes(world: Wor
     started = await browser.post(verify, level="first_factor")
     assert started["response"]["object"] == "session_reverification"
     assert started["response"]["status"] == "needs_first_factor"
-    wrong = await browser.post(f"{verify}/attempt_first_factor", 422, strategy="password", password="wrong one")
+    wrong = await browser.post(
+        f"{verify}/attempt_first_factor", 422, strategy="password", password="wrong one"
+    )
     assert error_codes(wrong) == ["form_password_incorrect"]
     done = await browser.post(f"{verify}/attempt_first_factor", strategy="password", password=PASSWORD)
     assert done["response"]["status"] == "complete"

@@ -7,6 +7,7 @@ import pytest
 from doorward.identity import RateLimits
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.store import find_by_verified_email
+from doorward.store import Tx
 from tests.identity.conftest import PASSWORD, MakeWorld, World, error_codes
 
 pytestmark = pytest.mark.anyio
@@ -75,9 +76,7 @@ async def test_an_unknown_identifier_is_answered_like_a_known_one_at_every_step(
         prepared = await browser.post(f"{path}/prepare_first_factor", strategy="email_code")
         code = await browser.post(f"{path}/attempt_first_factor", 422, strategy="email_code", code="x")
         read = await browser.get(path)
-        answers.append(
-            [shape(started), error_codes(wrong), shape(prepared), error_codes(code), shape(read)]
-        )
+        answers.append([shape(started), error_codes(wrong), shape(prepared), error_codes(code), shape(read)])
     assert answers[0] == answers[1]
     assert answers[0][1] == ["form_password_or_identifier_incorrect"]
 
@@ -140,9 +139,7 @@ async def test_a_reset_code_leads_to_a_new_password_which_ends_every_other_sessi
     path = f"{SIGN_INS}/{(await browser.post(SIGN_INS, identifier=ADA))['response']['id']}"
     await browser.post(f"{path}/prepare_first_factor", strategy="reset_password_email_code")
     code = await world.code_for(ADA)
-    body = await browser.post(
-        f"{path}/attempt_first_factor", strategy="reset_password_email_code", code=code
-    )
+    body = await browser.post(f"{path}/attempt_first_factor", strategy="reset_password_email_code", code=code)
     assert (body["response"]["status"], body["client"]["sessions"]) == ("needs_new_password", [])
     refused = await browser.post(f"{path}/reset_password", 422, password="12345678")
     assert error_codes(refused) == ["form_password_not_strong_enough"]
@@ -179,11 +176,12 @@ async def test_a_hundred_wrong_passwords_lock_the_identifier_for_an_hour_known_o
     world: World, identifier: str
 ):
     await world.signed_up(ADA)
-    await world.database.write(
-        lambda tx: [
-            world.identity.restrictions.count_failure(tx, identifier, world.clock.now) for _ in range(99)
-        ][0]
-    )
+
+    def fail_often(tx: Tx) -> None:
+        for _ in range(99):
+            world.identity.restrictions.count_failure(tx, identifier, world.clock.now)
+
+    await world.database.write(fail_often)
     world.clock.advance(61_000)
     await world.browser().post(SIGN_INS, 422, identifier=identifier, password="wrong password")
     body = await world.browser().post(SIGN_INS, 403, identifier=identifier, password=PASSWORD)

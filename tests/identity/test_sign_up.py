@@ -67,15 +67,15 @@ async def test_the_right_code_makes_the_account_and_signs_in(world: World):
 
 
 @pytest.mark.conformance("clerk-frontend", 56, 57)
-async def test_wrong_codes_are_counted_and_the_sixth_attempt_is_refused_even_with_the_right_code(world: World):
+async def test_wrong_codes_are_counted_and_the_sixth_attempt_is_refused_even_with_the_right_code(
+    world: World,
+):
     browser, _, path = await start(world)
     await browser.post(f"{path}/prepare_verification", strategy="email_code")
     code = await world.code_for("ada@example.com")
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
     for _ in range(5):
-        body = await browser.post(
-            f"{path}/attempt_verification", 422, strategy="email_code", code=wrong
-        )
+        body = await browser.post(f"{path}/attempt_verification", 422, strategy="email_code", code=wrong)
         assert error_codes(body) == ["form_code_incorrect"]
         assert body["errors"][0]["meta"]["param_name"] == "code"
     body = await browser.post(f"{path}/attempt_verification", 400, strategy="email_code", code=code)
@@ -152,9 +152,7 @@ async def test_a_taken_address_is_not_told_and_its_owner_gets_a_mail_instead_of_
 async def test_where_accounts_are_not_hidden_a_taken_address_is_told(make_world: MakeWorld):
     world = await make_world(hide_accounts=False)
     await world.signed_up("ada@example.com")
-    body = await world.browser().post(
-        SIGN_UPS, 422, email_address="Ada@Example.com", password=PASSWORD
-    )
+    body = await world.browser().post(SIGN_UPS, 422, email_address="Ada@Example.com", password=PASSWORD)
     assert error_codes(body) == ["form_identifier_exists"]
     assert body["errors"][0]["meta"]["param_name"] == "email_address"
 
@@ -271,7 +269,9 @@ async def test_a_made_up_or_expired_ticket_is_refused(world: World):
     assert error_codes(body) == ["ticket_expired_code"]
 
 
-async def test_the_first_administrator_is_made_by_the_newest_link_alone_and_then_there_is_no_link(world: World):
+async def test_the_first_administrator_is_made_by_the_newest_link_alone_and_then_there_is_no_link(
+    world: World,
+):
     first = await world.identity.administrator_invitation()
     second = await world.identity.administrator_invitation()
     assert first is not None

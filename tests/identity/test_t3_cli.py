@@ -30,7 +30,7 @@ async def served(world: World) -> AsyncIterator[int]:
         uvicorn.Config(world.identity.app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     )
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(0.01)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
@@ -46,10 +46,9 @@ async def exchange(port: int, request: str) -> tuple[int, dict[str, str], bytes]
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status = int(head.split(" ", 2)[1])
-    headers = dict(
-        (name.lower(), value)
-        for name, value in (line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-    )
+    lines = [line.split(": ", 1) for line in head.split("
+")[1:] if ": " in line]
+    headers = {name.lower(): value for name, value in lines}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     writer.close()
     await writer.wait_closed()
@@ -121,4 +120,3 @@ async def test_the_whole_login_of_the_t3_command_line(world: World):
         renewed = json.loads(body)
         assert claims_of(renewed["access_token"])["sub"] == claims_of(tokens["access_token"])["sub"]
         assert renewed["refresh_token"] != tokens["refresh_token"]
-

@@ -154,7 +154,9 @@ class Identity:
             *well_known.routes(self),
             *pages.routes(self),
         ]
-        return FrontendDispatch(self, Starlette(routes=routes, exception_handlers=pages.exception_handlers(self)))
+        return FrontendDispatch(
+            self, Starlette(routes=routes, exception_handlers=pages.exception_handlers(self))
+        )
 
     async def prepare(self) -> None:
         """Keys, templates and clients that must exist before the first request."""

@@ -109,4 +109,3 @@ def find(tx: Tx, client_id: str) -> OAuthClient | None:
     return OAuthClient(
         row[0], row[1], row[2], uris, tuple(row[4].split()), tuple(row[5].split()), row[6], row[7]
     )
-

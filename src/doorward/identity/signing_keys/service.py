@@ -111,23 +111,27 @@ class SigningKeys:
         Without `force` it raises ValueError while verifiers may still hold a key set without the waiting key; force is
         for a key that leaked.
         """
-        await self.prepare_next()
         now = self._clock()
 
-        def work(tx: Tx) -> str:
-            waiting = next(record for record in store.everything(tx) if record.state == "next")
+        def work(tx: Tx) -> str | None:
+            waiting = store.waiting(tx)
+            if waiting is None:
+                return None
             ready_at = rules.may_sign_from(waiting.created_at)
             if now < ready_at and not force:
                 raise ValueError(
-                    f"The next key was published {(now - waiting.created_at) // 1000} s ago and verifiers cache key sets "
-                    f"for {rules.JWKS_MAX_AGE} s: rotate in {(ready_at - now) // 1000} s, or force it."
+                    f"The next key was published {(now - waiting.created_at) // 1000} s ago and verifiers cache key "
+                    f"sets for {rules.JWKS_MAX_AGE} s: rotate in {(ready_at - now) // 1000} s, or force it."
                 )
             until = rules.publish_until(now, templates.longest_lifetime(tx) * 1000)
-            store.promote(tx, now=now, publish_until=until)
+            store.promote(tx, waiting.kid, now=now, publish_until=until)
             audit.record(tx, now=now, actor=None, action="signing_key.activated", object_id=waiting.kid)
             return waiting.kid
 
-        kid = await self._database.write(work)
+        kid = None
+        while kid is None:  # another node may take the waiting key between the two steps
+            await self.prepare_next()
+            kid = await self._database.write(work)
         await self.prepare_next()
         await self.reload()
         return kid

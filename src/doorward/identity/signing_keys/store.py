@@ -66,11 +66,14 @@ def _key(row: tuple[object, ...]) -> SigningKeyRecord:
     return SigningKeyRecord(*values)  # type: ignore[arg-type]  # the columns above are the fields, in order
 
 
-def promote(tx: Tx, *, now: int, publish_until: int) -> bool:
-    """next → active and active → retired, whose private half is erased. False when no key waits."""
-    waiting = tx.fetch_one("SELECT kid FROM identity_signing_keys WHERE state = 'next'")
-    if waiting is None:
-        return False
+def waiting(tx: Tx) -> SigningKeyRecord | None:
+    """The key that signs next."""
+    row = tx.fetch_one(f"SELECT {_COLUMNS} FROM identity_signing_keys WHERE state = 'next'")
+    return None if row is None else _key(row)
+
+
+def promote(tx: Tx, kid: str, *, now: int, publish_until: int) -> None:
+    """next → active, and active → retired, whose private half is erased."""
     tx.execute(
         """
         UPDATE identity_signing_keys SET state = 'retired', retired_at = ?, publish_until = ?,
@@ -79,10 +82,9 @@ def promote(tx: Tx, *, now: int, publish_until: int) -> bool:
         (now, publish_until),
     )
     tx.execute(
-        "UPDATE identity_signing_keys SET state = 'active', activated_at = ? WHERE kid = ?", (now, waiting[0])
+        "UPDATE identity_signing_keys SET state = 'active', activated_at = ? WHERE kid = ?", (now, kid)
     )
-    tx.notify(CHANNEL, waiting[0])
-    return True
+    tx.notify(CHANNEL, kid)
 
 
 def delete_gone(tx: Tx, now: int) -> int:
