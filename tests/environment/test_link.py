@@ -257,6 +257,16 @@ async def test_unlinking_forgets_the_link_and_nothing_else(machine: Machine) -> 
     assert (await machine.ask_mint(device)).status_code == 500
 
 
+async def test_no_visit_lives_on_into_the_link_of_another_account(machine: Machine) -> None:
+    device = machine.device()
+    await machine.admit(device)
+    unused = (await machine.ask_mint(device)).json()["credential"]
+    await machine.environment.unlink(MACHINE)
+    await machine.link(cloud_user_id="user_other")
+    assert (await machine.as_device(device, "GET", "/api/auth/session")).json()["authenticated"] is False
+    assert (await machine.exchange(unused, device)).status_code == 401
+
+
 @pytest.mark.conformance("connect-environment", 93)
 async def test_a_preference_is_kept_with_the_secrets(machine: Machine) -> None:
     owner = await machine.bearer()

@@ -141,8 +141,12 @@ class Environment:
         await self.database.close()
 
     async def unlink(self, actor: Actor) -> EndpointRuntimeStatus:
-        """Undo the link on this side: the connector stops, the services lose their public hosts."""
+        """Undo the link on this side: the connector stops, visits end, the services lose their public hosts.
+
+        A visit must not live on into a later link, which may be another account's.
+        """
         status = await self.link.unlink(actor)
+        await self.approvals.end_visits()
         await self.services.forget_addresses(actor)
         return status
 

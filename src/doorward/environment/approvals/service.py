@@ -14,7 +14,7 @@ from doorward.environment.audit import record
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.rules import PairingLink, connect_link, new_link
 from doorward.environment.sessions import store as session_store
-from doorward.environment.sessions.ending import end_sessions, end_sessions_of_key
+from doorward.environment.sessions.ending import end_sessions_of_key
 from doorward.environment.stream.events import (
     CHANNEL,
     ClientChanged,
@@ -147,6 +147,12 @@ class Approvals:
 
         return await self._database.write(revoke)
 
+    async def end_visits(self) -> None:
+        """End what every device holds, whatever was decided about it: the link it came by is gone."""
+        now = self._clock()
+        async with self._mode_lock:
+            await self._database.write(lambda tx: self._end_unapproved(tx, now, is_everybody=True))
+
     async def status(self, thumbprint: str) -> KnownStatus:
         """What a waiting device may know about itself. In `account` mode every key is as good as approved."""
         if self._modes.read() == "account":
@@ -228,16 +234,9 @@ class Approvals:
             announce(tx, PairingLinkRemoved(link_id))
         end_sessions_of_key(tx, thumbprint, now)
 
-    def _end_unapproved(self, tx: Tx, now: int) -> None:
+    def _end_unapproved(self, tx: Tx, now: int, *, is_everybody: bool = False) -> None:
         """Credentials and sessions made while every device was let in do not outlive that."""
-        for thumbprint in pairing_store.keys_with_unused(tx, now):
-            if not rules.is_let_in(store.find(tx, thumbprint)):
-                for link_id in pairing_store.revoke_of_key(tx, thumbprint, now):
-                    announce(tx, PairingLinkRemoved(link_id))
-        unapproved = [
-            session.id
-            for session in session_store.list_alive_bound(tx, now)
-            if session.subject == "cloud-connect"
-            and not rules.is_let_in(store.find(tx, session.thumbprint or ""))
-        ]
-        end_sessions(tx, unapproved, now)
+        keys = {session.thumbprint or "" for session in session_store.list_alive_bound(tx, now)}
+        for thumbprint in keys.union(pairing_store.keys_with_unused(tx, now)):
+            if is_everybody or not rules.is_let_in(store.find(tx, thumbprint)):
+                self._take_away(tx, thumbprint, now)
