@@ -217,6 +217,7 @@ async def test_where_sign_up_is_by_invitation_a_stranger_is_told_and_a_ticket_op
         closed = await visitor.get("/sign-up")
         assert "Accounts are by invitation" in closed.text
         assert 'type="password"' not in closed.text
+        assert "Create one" not in (await visitor.get("/sign-in")).text
         assert (await visitor.post("/sign-up", email="a@example.com", password=PASSWORD)).status_code == 403
         dead = await visitor.get("/sign-up?__clerk_ticket=nonsense")
         assert "This invitation was used or is too old." in dead.text

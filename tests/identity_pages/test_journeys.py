@@ -213,3 +213,17 @@ async def test_nobody_is_sent_to_another_site_after_signing_in(
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(f"{accounts.origin}/machines")
+
+
+async def test_the_back_button_does_not_show_a_person_who_left(page: Page, person: str) -> None:
+    await page.goto("/account")
+    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await expect(page.get_by_text(person)).to_have_count(0)
+
+
+async def test_somebody_signed_in_is_not_led_through_a_forgotten_password(page: Page, person: str) -> None:
+    await page.goto("/sign-in/forgot")
+    await page.wait_for_url("**/account")

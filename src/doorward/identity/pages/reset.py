@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorward.identity.errors import Refused
+from doorward.identity.errors import SESSION_EXISTS, Refused
 from doorward.identity.pages import forms, redirects
 from doorward.identity.pages.site import Site
 from doorward.identity.sign_in.service import SignIn, SignInFields
@@ -33,6 +33,8 @@ class NewPasswordForm(msgspec.Struct):
 
 async def show(site: Site, request: Request) -> Response:
     redirect_url = redirects.own_path(request.query_params.get("redirect_url"), site.settings.origin) or ""
+    if await site.identity.sessions.current(await site.visit(request)) is not None:
+        return site.see("/account")
     return site.form(request, "forgot.html", {"form": ForgotForm(redirect_url=redirect_url)})
 
 
@@ -44,6 +46,8 @@ async def submit(site: Site, request: Request) -> Response:
             visit, SignInFields(identifier=form.email.strip(), strategy=_STRATEGY)
         )
     except Refused as refused:
+        if refused.errors[0].code == SESSION_EXISTS.code:
+            return site.after_sign_in(request, form.redirect_url)
         return site.form(request, "forgot.html", {"form": form}, refused, fields=_FIELDS, otherwise="email")
     response = site.see(_CODE, attempt=changed.value.id, redirect_url=form.redirect_url)
     site.identity.visits.write(response, changed.client)

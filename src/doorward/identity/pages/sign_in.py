@@ -23,7 +23,7 @@ async def show(site: Site, request: Request) -> Response:
     visit = await site.visit(request)
     if await site.identity.sessions.current(visit) is not None:
         return site.after_sign_in(request, redirect_url)
-    return site.form(request, "sign_in.html", {"form": SignInForm(redirect_url=redirect_url)})
+    return _form(site, request, SignInForm(redirect_url=redirect_url))
 
 
 async def submit(site: Site, request: Request) -> Response:
@@ -35,7 +35,7 @@ async def submit(site: Site, request: Request) -> Response:
     except Refused as refused:
         if refused.errors[0].code == SESSION_EXISTS.code:
             return site.after_sign_in(request, form.redirect_url)
-        return site.form(request, "sign_in.html", {"form": form}, refused, fields=_FIELDS)
+        return _form(site, request, form, refused)
     response = site.after_sign_in(request, form.redirect_url)
     site.identity.visits.write(response, changed.client)
     return response
@@ -49,3 +49,8 @@ async def sign_out(site: Site, request: Request) -> Response:
     # which browser this is, not who.
     response.headers["clear-site-data"] = '"cache", "storage"'
     return response
+
+
+def _form(site: Site, request: Request, form: SignInForm, refused: Refused | None = None) -> Response:
+    context = {"form": form, "is_open": site.settings.sign_up == "open"}
+    return site.form(request, "sign_in.html", context, refused, fields=_FIELDS)

@@ -7,7 +7,7 @@ from doorward.identity.errors import Problem, Refused
 
 # A refusal's code, as a person should read it beside the field it belongs to. Codes that are not here speak for
 # themselves: their own sentence is shown.
-_SENTENCES = {
+SENTENCES = {
     "form_password_or_identifier_incorrect": "The e-mail address or the password is not right.",
     "form_password_incorrect": "This password is not right.",
     "form_password_validation_failed": "This is not your current password.",
@@ -45,7 +45,7 @@ def sentence(problem: Problem, retry_after: int | None = None) -> str:
         return f"Too many attempts. Try again {_in(retry_after)}."
     if problem.code == "form_param_format_invalid" and problem.param in _EMAIL_FIELDS:
         return "This is not an e-mail address. It looks like ada@example.com."
-    told = _SENTENCES.get(problem.code, problem.text)
+    told = SENTENCES.get(problem.code, problem.text)
     return f"{told} Try again {_in(retry_after)}." if problem.code == "user_locked" else told
 
 
