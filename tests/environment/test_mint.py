@@ -293,3 +293,16 @@ async def test_one_account_has_at_most_fifty_requests_waiting_and_the_oldest_giv
         await machine.ask_mint(device)
     waiting = {client.thumbprint for client in await machine.environment.approvals.list(MACHINE)}
     assert waiting == {device.thumbprint for device in devices[2:]}
+
+
+async def test_a_mint_beside_an_unlink_leaves_no_credential_that_works(make_machine: MakeMachine) -> None:
+    machine = await make_machine(mode="account")
+    for _ in range(6):
+        devices = [machine.device() for _ in range(4)]
+        *answers, _ = await asyncio.gather(
+            *(machine.ask_mint(device) for device in devices), machine.environment.unlink(MACHINE)
+        )
+        await machine.link()
+        for device, answer in zip(devices, answers, strict=True):
+            if answer.status_code == 200:
+                assert (await machine.exchange(answer.json()["credential"], device)).status_code == 401

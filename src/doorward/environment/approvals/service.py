@@ -1,6 +1,7 @@
 """Decide a mint, and record the owner's decisions. One transaction each: a revoke can never race a mint."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -62,12 +63,19 @@ class Approvals:
         """The stored mode. Raises SecurityModeUnreadable: never assume `account`."""
         return self._modes.read()
 
-    async def decide(self, knock: Knock) -> Decision:
+    async def decide(
+        self, knock: Knock, *, require_still_linked: Callable[[], None] = lambda: None
+    ) -> Decision:
         """Let a device in or not, and make its credential: request, decision, last-seen and credential in one
-        transaction. In `account` mode no client row is read or written."""
+        transaction. In `account` mode no client row is read or written.
+
+        `require_still_linked` is asked where no unlink can come between its answer and the decision; what it
+        raises is raised.
+        """
         now = self._clock()
         draft = new_link(now=now)
         async with self._mode_lock:
+            require_still_linked()
             mode = self._modes.read()
             if mode == "account":
                 return await self._database.write(lambda tx: self._let_in(tx, draft, knock, mode, None))

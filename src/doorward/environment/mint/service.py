@@ -13,7 +13,7 @@ from doorward.environment.approvals.rules import Knock
 from doorward.environment.approvals.service import Approvals, Decision
 from doorward.environment.keys import Keys, SecretStoreFailed
 from doorward.environment.link.errors import LinkRefused
-from doorward.environment.link.service import Link
+from doorward.environment.link.service import Link, LinkedRelay
 from doorward.environment.mint.rules import RequestRefused, read_health_request, read_mint_request
 from doorward.environment.replay import ReplayGuards, relay_guards
 from doorward.jose import JoseError
@@ -114,10 +114,10 @@ class Mint:
             raise LinkRefused("internal", "Could not issue cloud connection credential.") from error
         if not is_fresh:
             raise LinkRefused("conflict", "Cloud mint request was already consumed.")
-        decision = await self._decide(request)
+        decision = await self._decide(request, relay)
         return self._answer(request, decision, issuer=relay.issuer, now=now)
 
-    async def _decide(self, request: MintRequestClaims) -> Decision:
+    async def _decide(self, request: MintRequestClaims, relay: LinkedRelay) -> Decision:
         client = known(request.client)
         knock = Knock(
             thumbprint=request.client_proof_key_thumbprint,
@@ -128,11 +128,18 @@ class Mint:
             os=known(client.os) if client is not None else None,
         )
         try:
-            return await self._approvals.decide(knock)
+            return await self._approvals.decide(
+                knock, require_still_linked=lambda: self._require_still_linked(relay)
+            )
         except SecurityModeUnreadable as error:
             raise LinkRefused("internal", UNREADABLE_MODE) from error
         except StoreError as error:
             raise LinkRefused("internal", "Failed to authorize Connect client request.") from error
+
+    def _require_still_linked(self, relay: LinkedRelay) -> None:
+        """The owner may have unlinked since the request was verified: then nothing is minted for it any more."""
+        if self._link.linked_relay() != relay:
+            raise LinkRefused("unauthorized", "Invalid cloud mint request.")
 
     def _answer(
         self, request: MintRequestClaims, decision: Decision, *, issuer: str, now: int
