@@ -69,11 +69,19 @@ async def sign_up(page: Page, stack: Stack, address: str = ADDRESS) -> None:
 
 
 async def sign_in(page: Page, address: str = ADDRESS) -> None:
-    """On the sign-in page the gate led to; the consent that follows is given."""
+    """On the sign-in page the gate led to; consent is given where it is asked for."""
     await page.get_by_label("E-mail address").fill(address)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_role("button", name="Allow").click()
+    await allow(page)
+
+
+async def allow(page: Page) -> None:
+    """Consent is asked for once per account and machine, and remembered."""
+    button = page.get_by_role("button", name="Allow")
+    await button.or_(page.locator("[data-gate]")).first.wait_for()
+    if await button.count():
+        await button.click()
 
 
 def listening() -> socket.socket:

@@ -108,9 +108,9 @@ class ConnectionsRoutes:
 
     async def _state_now(self, asker: Asker) -> bytes | None:
         """None once the session has ended, or may not look any more."""
-        if await self._environment.sessions.find(asker.session.id) is None:
-            return None
         try:
+            if await self._environment.sessions.find(asker.session.id) is None:
+                return None
             return msgspec.json.encode(await connections_state(self._environment, asker))
         except NotAllowed:
             return None

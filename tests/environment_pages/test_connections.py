@@ -1,0 +1,280 @@
+"""The owner's page in a real browser: live, one change at a time, nothing shown that is not known."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import Browser, Page, Request, expect
+
+from doorward.environment.access import MACHINE
+from doorward.environment.keys import names
+from doorward.jose import key_phrase
+from tests.environment_gate.machine import Machine, bound_socket, serving
+from tests.environment_pages.devices import knock, open_connections, picture
+from tests.web.browser import Complaints, accessibility_faults, focused_without_ring, horizontal_overflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+
+PENDING = '[data-part="pending"]'
+DEVICES = '[data-part="devices"]'
+
+
+async def check(page: Page, name: str) -> None:
+    """Pictures of this state, and what must hold in each."""
+    await picture(page, name)
+    assert await accessibility_faults(page) == []
+    await page.set_viewport_size({"width": 320, "height": 640})
+    assert await horizontal_overflow(page) == []
+    await page.set_viewport_size({"width": 1280, "height": 800})
+
+
+async def test_an_empty_machine_says_how_a_device_comes_here(machine: Machine, owner: Page) -> None:
+    await open_connections(owner, machine)
+    assert owner.url == f"http://{machine.loopback}/connections"
+    await expect(owner.get_by_role("heading", name="No devices yet")).to_be_visible()
+    await expect(owner.locator('[data-part="services"]')).to_contain_text(machine.origin)
+    await check(owner, "connections-empty")
+    assert await focused_without_ring(owner) == []
+
+
+async def test_a_device_that_knocks_appears_with_its_key_phrase_and_without_a_reload(
+    machine: Machine, owner: Page
+) -> None:
+    await open_connections(owner, machine)
+    await owner.evaluate("window.notReloaded = true")
+    key = await knock(machine, "Chrome on Android")
+    card = owner.locator(f"{PENDING} > li")
+    await expect(card).to_contain_text("Chrome on Android", timeout=2000)
+    words = await card.locator(".key-phrase li").all_inner_texts()
+    assert " ".join(words) == key_phrase(key.public.thumbprint)
+    for fact in ("Mobile, Android", "7f1c2f0e-11aa-4c1b-9a70-0a9f9b8b8f00", "linked this machine"):
+        await expect(card).to_contain_text(fact)
+    assert re.match(r"\(1\) Connections", await owner.title())
+    await check(owner, "connections-pending")
+    await card.get_by_role("button", name="Approve").click()
+    await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("Approved", timeout=2000)
+    await expect(owner.locator('[data-part="audit"] > li').first).to_contain_text(
+        "Approved Chrome on Android"
+    )
+    assert await machine.environment.approvals.status(key.public.thumbprint) == "approved"
+    assert await owner.evaluate("window.notReloaded")
+    await check(owner, "connections-approved")
+
+
+async def test_rejecting_and_revoking(machine: Machine, owner: Page) -> None:
+    key = await knock(machine)
+    await open_connections(owner, machine)
+    await owner.locator(PENDING).get_by_role("button", name="Reject").click()
+    row = owner.locator(f"{DEVICES} > li")
+    await expect(row).to_contain_text("Rejected")
+    await check(owner, "connections-rejected")
+    await row.get_by_role("button", name="Approve").click()
+    await expect(row).to_contain_text("Approved")
+    await row.get_by_role("button", name="Revoke").click()
+    dialog = owner.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Revoke Chrome on Android?")
+    await check(owner, "connections-revoke-question")
+    await dialog.get_by_role("button", name="Cancel").click()
+    assert await machine.environment.approvals.status(key.public.thumbprint) == "approved"
+    await row.get_by_role("button", name="Revoke").click()
+    await dialog.get_by_role("button", name="Revoke").click()
+    await expect(row).to_have_count(0)
+    assert await machine.environment.approvals.status(key.public.thumbprint) == "unknown"
+
+
+@pytest.mark.conformance("connect-environment", 227, 228)
+async def test_one_change_at_a_time_and_a_double_click_sends_one(machine: Machine, owner: Page) -> None:
+    for label in ("First", "Second"):
+        await knock(machine, label)
+    await open_connections(owner, machine)
+    sent: list[Request] = []
+    release = asyncio.Event()
+
+    async def hold(route):  # type: ignore[no-untyped-def]
+        sent.append(route.request)
+        await release.wait()
+        await route.continue_()
+
+    await owner.route("**/connections/decisions", hold)
+    first = owner.locator(f"{PENDING} > li", has_text="First")
+    await first.get_by_role("button", name="Approve").dblclick(no_wait_after=True)
+    await expect(owner.get_by_role("button", name="Approving…")).to_be_visible()
+    for button in await owner.locator(f"{PENDING} button").all():
+        await expect(button).to_be_disabled()
+    release.set()
+    await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("First")
+    await expect(owner.locator(PENDING).get_by_role("button", name="Approve")).to_be_enabled()
+    assert len(sent) == 1
+
+
+@pytest.mark.conformance("connect-environment", 223)
+async def test_until_the_machine_has_said_the_mode_none_is_shown(machine: Machine, owner: Page) -> None:
+    async def never(route):  # type: ignore[no-untyped-def]
+        await asyncio.sleep(60)
+
+    await owner.route("**/connections/events", never)
+    await owner.goto(await machine.environment.pairing.one_time_link())
+    await expect(owner.get_by_text("Loading the state of this machine.")).to_be_visible()
+    for choice in await owner.locator("[data-mode]").all():
+        await expect(choice).to_be_hidden()
+    await check(owner, "connections-loading")
+
+
+@pytest.mark.conformance("connect-environment", 224)
+async def test_an_unreadable_mode_offers_two_ways_out_and_is_never_shown_as_account(
+    machine: Machine, owner: Page
+) -> None:
+    machine.environment.secrets.set(names.SECURITY_MODE, b"acount")
+    await open_connections(owner, machine)
+    await expect(owner.get_by_text("The rule for new devices cannot be read")).to_be_visible()
+    await expect(owner.locator('[data-mode="account"]')).to_be_hidden()
+    section = owner.locator('[data-mode="unreadable"]')
+    await expect(section.get_by_role("button")).to_have_count(2)
+    await check(owner, "connections-unreadable")
+    await section.get_by_role("button", name="Require approval").click()
+    await expect(owner.locator('[data-mode="client-approval"]')).to_be_visible()
+    assert machine.environment.approvals.mode() == "client-approval"
+
+
+@pytest.mark.conformance("connect-environment", 225)
+async def test_trusting_the_account_is_asked_twice_and_a_failure_keeps_the_known_mode(
+    machine: Machine, owner: Page
+) -> None:
+    await open_connections(owner, machine)
+    await owner.get_by_role("button", name="Let in every device of the account").click()
+    dialog = owner.get_by_role("dialog")
+    await check(owner, "connections-account-question")
+    await owner.keyboard.press("Escape")
+    assert machine.environment.approvals.mode() == "client-approval"
+
+    async def fail(route):  # type: ignore[no-untyped-def]
+        await route.fulfill(status=500, json={"error": "internal_error"})
+
+    await owner.route("**/connections/mode", fail)
+    await owner.get_by_role("button", name="Let in every device of the account").click()
+    await dialog.get_by_role("button", name="Let them all in").click()
+    await expect(owner.get_by_role("alert").first).to_be_visible()
+    await expect(owner.locator('[data-mode="client-approval"]')).to_be_visible()
+    await check(owner, "connections-failed-change")
+    await owner.unroute("**/connections/mode")
+    await owner.get_by_role("button", name="Let in every device of the account").click()
+    await dialog.get_by_role("button", name="Let them all in").click()
+    await expect(owner.locator('[data-mode="account"]')).to_be_visible()
+    await check(owner, "connections-account")
+    await owner.get_by_role("button", name="Require approval").click()
+    await expect(owner.locator('[data-mode="client-approval"]')).to_be_visible()
+
+
+async def test_what_the_device_says_of_itself_is_text(machine: Machine, owner: Page) -> None:
+    await knock(
+        machine, "<img src=x onerror=alert(1)>" + "w" * 150, os="<b>OS</b>", device_id="</li>" + "d" * 150
+    )
+    await open_connections(owner, machine)
+    card = owner.locator(f"{PENDING} > li")
+    await expect(card).to_contain_text("<img src=x onerror=alert(1)>")
+    assert await card.locator("img, b").count() == 0
+    await check(owner, "connections-hostile-text")
+
+
+async def test_without_a_link_the_page_shows_nothing_of_the_machine(machine: Machine, owner: Page) -> None:
+    await knock(machine, "Secret device")
+    await owner.goto(f"http://{machine.loopback}/connections")
+    await expect(owner.get_by_role("heading", name="Open this page with a link")).to_be_visible()
+    assert "Secret device" not in await owner.content()
+    await check(owner, "connections-no-session")
+
+
+async def test_a_spent_link_says_so(machine: Machine, owner: Page) -> None:
+    link = await machine.environment.pairing.one_time_link()
+    await owner.goto(link)
+    await owner.locator('[data-state="ready"]').wait_for()
+    await owner.evaluate("localStorage.clear()")
+    await owner.goto(link)
+    await expect(owner.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+    assert "token" not in owner.url
+    await check(owner, "connections-spent-link")
+
+
+async def test_signing_out_and_being_signed_out(machine: Machine, owner: Page) -> None:
+    await open_connections(owner, machine)
+    await owner.get_by_role("button", name="Sign out of this page").click()
+    await expect(owner.get_by_role("heading", name="Signed out")).to_be_visible()
+    await owner.reload()
+    await expect(owner.get_by_role("heading", name="Open this page with a link")).to_be_visible()
+    await open_connections(owner, machine)
+    sessions = await machine.environment.sessions.list(MACHINE)
+    for listed in sessions:
+        await machine.environment.sessions.end(listed.session.id, by=MACHINE)
+    await expect(owner.get_by_role("heading", name="This session has ended")).to_be_visible(timeout=2000)
+    await check(owner, "connections-ended")
+
+
+async def test_a_machine_that_stops_answering_is_said_and_comes_back(
+    machine: Machine, browser: Browser
+) -> None:
+    context = await browser.new_context()
+    complaints = Complaints(context)
+    complaints.allowed = ("Failed to load resource", "ERR_")
+    owner = await context.new_page()
+    door = bound_socket()
+    machine.environment.port = door.getsockname()[1]
+    async with serving(machine.environment.loopback_app, bound=door):
+        await open_connections(owner, machine)
+        await knock(machine)
+        await expect(owner.locator(f"{PENDING} > li")).to_have_count(1)
+    await expect(owner.get_by_text("The machine does not answer", exact=True)).to_be_visible()
+    for button in await owner.locator(f"{PENDING} button").all():
+        await expect(button).to_be_disabled()
+    await check(owner, "connections-offline")
+    await knock(machine, "Came meanwhile")
+    async with serving(machine.environment.loopback_app, bound=bound_socket(machine.environment.port)):
+        await expect(owner.locator(f"{PENDING} > li")).to_have_count(2, timeout=20_000)
+        await expect(owner.get_by_text("The machine does not answer", exact=True)).to_be_hidden()
+        await context.close()
+    assert complaints.heard == []
+
+
+async def test_the_keyboard_reaches_a_decision_and_keeps_its_place(machine: Machine, owner: Page) -> None:
+    await knock(machine, "First")
+    await open_connections(owner, machine)
+    button = owner.locator(PENDING).get_by_role("button", name="Reject")
+    await button.focus()
+    await knock(machine, "Second")
+    await expect(owner.locator(f"{PENDING} > li")).to_have_count(2)
+    focused = await owner.evaluate("document.activeElement.textContent")
+    assert focused.startswith("Reject")
+    assert "First" in focused
+
+
+async def test_an_administrator_is_made_behind_a_second_question_with_the_phrase(
+    administered_machine: Machine, owner: Page
+) -> None:
+    machine = administered_machine
+    key = await knock(machine, "Phone")
+    await open_connections(owner, machine)
+    await owner.locator(PENDING).get_by_role("button", name="Approve as administrator").click()
+    dialog = owner.get_by_role("dialog")
+    assert " ".join(await dialog.locator(".key-phrase li").all_inner_texts()) == key_phrase(
+        key.public.thumbprint
+    )
+    await check(owner, "connections-administrator-question")
+    await dialog.get_by_role("button", name="Approve as administrator").click()
+    await expect(owner.locator(DEVICES)).to_contain_text("Administrator")
+
+
+async def test_the_offer_of_administrators_is_absent_where_it_is_off(machine: Machine, owner: Page) -> None:
+    await knock(machine)
+    await open_connections(owner, machine)
+    await expect(owner.get_by_role("button", name="Approve as administrator")).to_have_count(0)
+
+
+async def test_chromium_keeps_host_only_cookies_of_localhost_names_over_plain_http(
+    machine: Machine, owner: Page
+) -> None:
+    await open_connections(owner, machine)
+    cookies = {cookie["name"]: cookie for cookie in await owner.context.cookies()}
+    kept = cookies["__Host-doorward-machine"]
+    assert kept["domain"] == "machine.localhost"
+    assert (kept["secure"], kept["httpOnly"], kept["sameSite"]) == (True, True, "Strict")
