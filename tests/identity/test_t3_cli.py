@@ -46,8 +46,7 @@ async def exchange(port: int, request: str) -> tuple[int, dict[str, str], bytes]
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status = int(head.split(" ", 2)[1])
-    lines = [line.split(": ", 1) for line in head.split("
-")[1:] if ": " in line]
+    lines = [line.split(": ", 1) for line in head.splitlines()[1:] if ": " in line]
     headers = {name.lower(): value for name, value in lines}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     writer.close()
