@@ -152,6 +152,38 @@ async def test_a_request_body_is_dropped_when_the_router_answers_itself() -> Non
         assert await visitor.rest() == b"hello"
 
 
+@pytest.mark.parametrize("forwards", [True, False])
+async def test_a_large_upload_survives_a_router_that_thinks(forwards: bool) -> None:
+    size = 3_000_000
+
+    async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(size)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        await reader.read()
+
+    async with origin(sink) as server:
+
+        async def thinks(head: RequestHead, peer: Peer) -> Decision:
+            await asyncio.sleep(0.2)
+            return Forward(TcpUpstream("127.0.0.1", server.port), head) if forwards else hello(head, peer)
+
+        async with serving(thinks) as (_, port), client(port) as visitor:
+            await visitor.get(method="POST", headers=f"Content-Length: {size}\r\n")
+            await asyncio.wait_for(visitor.send(bytes(size)), 5)
+            assert (await visitor.head())[0] == 200
+            assert await visitor.body(5) == b"hello"
+            assert b"HTTP/1.1" not in (b"" if forwards else await visitor.rest())
+
+
+async def test_a_malformed_body_after_the_answer_gets_no_second_answer() -> None:
+    async with serving(hello) as (_, port), client(port) as visitor:
+        await visitor.get(method="POST", headers="Transfer-Encoding: chunked\r\n")
+        assert (await visitor.head())[0] == 200
+        await visitor.send(b"zz\r\n")
+        assert await visitor.rest() == b"hello"
+
+
 async def test_a_unix_socket_serves_and_is_reached(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "inner.sock")
     inner = ProxyServer(hello)
@@ -194,23 +226,26 @@ async def test_closing_waits_for_open_exchanges_and_takes_no_new_ones() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await reader.read()
 
-    async with origin(slow) as upstream:
-        async with serving(lambda head, peer: Forward(TcpUpstream("127.0.0.1", upstream.port), head)) as (
-            server,
-            port,
-        ):
-            async with client(port) as busy, client(port) as idle:
-                await busy.get()
-                await asyncio.sleep(0.05)
-                closing = asyncio.create_task(server.close(grace=5))
-                assert await asyncio.wait_for(idle.rest(), 2) == b""
-                with pytest.raises(OSError):
-                    await asyncio.open_connection("127.0.0.1", port)
-                release.set()
-                status, headers = await busy.head()
-                assert (status, headers["connection"]) == (200, "close")
-                assert await busy.rest() == b"ok"
-                await asyncio.wait_for(closing, 2)
+    def router(head: RequestHead, peer: Peer) -> Forward:
+        return Forward(TcpUpstream("127.0.0.1", upstream.port), head)
+
+    async with (
+        origin(slow) as upstream,
+        serving(router) as (server, port),
+        client(port) as busy,
+        client(port) as idle,
+    ):
+        await busy.get()
+        await asyncio.sleep(0.05)
+        closing = asyncio.create_task(server.close(grace=5))
+        assert await asyncio.wait_for(idle.rest(), 2) == b""
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+        release.set()
+        status, headers = await busy.head()
+        assert (status, headers["connection"]) == (200, "close")
+        assert await busy.rest() == b"ok"
+        await asyncio.wait_for(closing, 2)
 
 
 CANARY = """

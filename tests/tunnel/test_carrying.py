@@ -366,13 +366,16 @@ async def test_a_websocket_with_compression_and_close_codes_works(
             if message == "bye":
                 await socket.close(4321, "as asked")
 
-    async with websockets.serve(echo, "127.0.0.1", 0, max_size=None) as server:
-        async with carrier_of(server.sockets[0].getsockname()[1]) as carrier:
-            url = f"ws://app.localhost:{carrier.port}/chat?room=1"
-            async with websockets.connect(url, host="127.0.0.1", max_size=None) as socket:
-                for message in ("hi", b"\x00" * 3_000_000, "x" * 100_000, "bye"):
-                    await socket.send(message)
-                    assert await asyncio.wait_for(socket.recv(), 10) == message
-                with pytest.raises(websockets.ConnectionClosed):
-                    await asyncio.wait_for(socket.recv(), 5)
-                assert socket.close_code == 4321
+    async with (
+        websockets.serve(echo, "127.0.0.1", 0, max_size=None) as server,
+        carrier_of(server.sockets[0].getsockname()[1]) as carrier,
+        websockets.connect(
+            f"ws://app.localhost:{carrier.port}/chat?room=1", host="127.0.0.1", max_size=None
+        ) as chat,
+    ):
+        for message in ("hi", b"\x00" * 3_000_000, "x" * 100_000, "bye"):
+            await chat.send(message)
+            assert await asyncio.wait_for(chat.recv(), 10) == message
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(chat.recv(), 5)
+        assert chat.close_code == 4321

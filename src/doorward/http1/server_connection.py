@@ -217,10 +217,15 @@ class ServerConnection(asyncio.Protocol):
         # A body that came while the router was still deciding may have paused us, and nobody else would resume.
         self._resume_reading()
         if self._reader is not None:
+            # Reading may have stopped while the router thought; the answering end stops it anew if it must.
+            self._resume_reading()
             self._touch_body()
-            waiting, self._buffer = self._buffer, b""
-            if waiting:
-                self._body(self._reader, waiting)
+            self._release_waiting_body(self._reader)
+
+    def _release_waiting_body(self, reader: BodyReader) -> None:
+        waiting, self._buffer = self._buffer, b""
+        if waiting:
+            self._body(reader, waiting)
 
     def _body(self, reader: BodyReader, data: bytes) -> None:
         """Body bytes go to the answering end at once; after a refusal they are read and dropped."""
@@ -294,6 +299,7 @@ class ServerConnection(asyncio.Protocol):
         self._keep_alive = False
         self._response_left = -1
         self.deadline = self._loop.time() + self._state.engine.limits.upgrade_idle_seconds
+        self._resume_reading()
         waiting, self._buffer = self._buffer, b""
         if waiting and self._outbound is not None:
             self._outbound.send_data(waiting)
@@ -369,7 +375,10 @@ class ServerConnection(asyncio.Protocol):
         self._drop_outbound()
         self._reader = None
         self._keep_alive = False
-        if self._is_response_started and not self._is_response_done:
+        if self._is_response_done:
+            self._writer.close()
+            return
+        if self._is_response_started:
             self._transport.abort()
             return
         self._head = None
@@ -410,6 +419,8 @@ class ServerConnection(asyncio.Protocol):
         answer with it, so the rest is read and dropped for a while."""
         self._resume_reading()
         self.deadline = self._loop.time() + _LINGER_SECONDS
+        if self._reader is not None:
+            self._release_waiting_body(self._reader)
 
     def _drop_outbound(self) -> None:
         outbound, self._outbound = self._outbound, None
