@@ -27,12 +27,12 @@ def installation(
         # unix sockets need short paths
         folder = tmp_path_factory.mktemp("e", numbered=True)
         running = TOPOLOGIES[topology](folder, database_url)
-        stack.callback(_end, running)
+        stack.callback(end, running)
         running.start()
         yield running
 
 
-def _end(installation: Installation) -> None:
+def end(installation: Installation) -> None:
     """Kill what a failed test left, and show what it had said."""
     for name, program in installation.programs.items():
         if program.process.poll() is None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from doorward.client.configuration import publishable_key_of
 from tests.e2e.processes import Program, command, free_ports
 
-CODE = re.compile(r"\b(\d{6})\b")
+Host = Literal["server", "machine", "device"]
 
 
 class Installation(ABC):
@@ -96,18 +97,33 @@ class OneProcess(Installation):
 class ThreeProcesses(Installation):
     """Identity; relay and edge; the agent: three processes that meet over the wire, the agent listening on loopback only."""
 
+    scheme = "http"
+    accounts_host, relay_host, zone_host = "accounts.localhost", "relay.localhost", "env.localhost"
+    server_address = "127.0.0.1"
+    ca_file: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+    """Certificate and key file of every listener of the server, where `scheme` is https."""
+
+    def prefix(self, host: Host) -> list[str]:
+        """What runs a command on that host."""
+        return []
+
     def start(self) -> None:
         self.machine_home = self.folder / "machine"
         self.accounts_port, self.relay_port, self.edge_port, self.service_port, self.environment_port = (
             free_ports(5)
         )
-        self.accounts = f"http://accounts.localhost:{self.accounts_port}"
-        self.relay = f"http://relay.localhost:{self.relay_port}"
+        self.accounts = f"{self.scheme}://{self.accounts_host}:{self.accounts_port}"
+        self.relay = f"{self.scheme}://{self.relay_host}:{self.relay_port}"
+        self.zone = f"{self.zone_host}:{self.edge_port}"
         self.start_identity()
         self.administrator = self.programs["identity"].wait_for(r"^\s+(http\S+)").group(1)
         self.start_relay()
         self.programs["demo"] = Program(
-            [str(self.service_port)], home=self.folder / "nobody", module="tests.e2e.demo_program"
+            [str(self.service_port)],
+            home=self.folder / "nobody",
+            module="tests.e2e.demo_program",
+            prefix=self.prefix("machine"),
         )
 
     def start_identity(self) -> None:
@@ -119,31 +135,45 @@ class ThreeProcesses(Installation):
     def _serve(self, name: str, roles: list[str], control: int) -> Program:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
         config = folder / "doorward.toml"
-        config.write_text(
-            f"""roles = {roles!r}
-data = "{folder / "data"}"
-{database}
+        config.write_text(self._configuration(folder / "data", roles, control))
+        program = Program(["serve", "--config", str(config)], home=folder, prefix=self.prefix("server"))
+        program.wait_for("Doorward serves")
+        return program
+
+    def _configuration(self, data: Path, roles: list[str], control: int) -> str:
+        """doorward.toml of one server process."""
+        database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
+        trust = f'ca_file = "{self.ca_file}"\n' if self.ca_file else ""
+        tls = ""
+        if self.certificate:
+            certificate, key = self.certificate
+            tls = f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        return f"""roles = {roles!r}
+data = "{data}"
+{trust}{database}{tls}
 [identity]
 origin = "{self.accounts}"
 [relay]
 origin = "{self.relay}"
-zone = "env.localhost:{self.edge_port}"
+zone = "{self.zone}"
 [edge]
-url = "http://edge.env.localhost:{self.edge_port}"
+url = "{self.scheme}://edge.{self.zone}"
 [listen]
-control = "127.0.0.1:{control}"
-edge = "127.0.0.1:{self.edge_port}"
+control = "{self.server_address}:{control}"
+edge = "{self.server_address}:{self.edge_port}"
 """
-        )
-        program = Program(["serve", "--config", str(config)], home=folder)
-        program.wait_for("Doorward serves")
-        return program
+
+    def client_environ(self) -> dict[str, str]:
+        trust = {"DOORWARD_CA_FILE": str(self.ca_file)} if self.ca_file else {}
+        return {**super().client_environ(), **trust}
 
     def link_machine(self) -> str:
         login = Program(
-            ["connect", "login", "--device"], home=self.machine_home, environ=self.client_environ()
+            ["connect", "login", "--device"],
+            home=self.machine_home,
+            environ=self.client_environ(),
+            prefix=self.prefix("machine"),
         )
         self.programs["login"] = login
         return login.wait_for(r"\b([A-Z]{4}-[A-Z]{4})\b").group(1)
@@ -154,7 +184,7 @@ edge = "127.0.0.1:{self.edge_port}"
         self.start_agent()
         agent = self.programs["agent"]
         connections = agent.wait_for(r"(http://machine\.localhost:\S+)").group(1)
-        service = agent.wait_for(r"(http://demo\.env\.localhost:\S+)").group(1)
+        service = agent.wait_for(rf"({self.scheme}://demo\.{re.escape(self.zone)}\S*)").group(1)
         return service, connections
 
     def start_agent(self) -> None:
@@ -169,6 +199,7 @@ edge = "127.0.0.1:{self.edge_port}"
             ],
             home=self.machine_home,
             environ=self.client_environ(),
+            prefix=self.prefix("machine"),
         )
 
     def mailed_code(self) -> str:

@@ -13,9 +13,9 @@ EMAIL = "ada@example.com"
 
 
 @asynccontextmanager
-async def person(browser: Browser) -> AsyncIterator[Page]:
+async def person(browser: Browser, *, ignore_https_errors: bool = False) -> AsyncIterator[Page]:
     """A browser profile of its own."""
-    context = await browser.new_context()
+    context = await browser.new_context(ignore_https_errors=ignore_https_errors)
     # Shown by pytest when the test fails.
     context.on(
         "response",

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect as open_websocket
 from tests.e2e.installations import Installation
 from tests.e2e.people import enter_code, person, sign_up
 from tests.e2e.processes import Program, command
-from tests.e2e.test_browser import allow_device_code
+from tests.e2e.story import allow_device_code
 from tests.web.browser import chromium
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
