@@ -13,10 +13,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from doorward.environment import EnvironmentSettings, Service
+from doorward.environment.access import MACHINE
 from doorward.environment.agent import Agent, AgentCannotStart, running_agent
 from doorward.environment.keys import names
 from doorward.environment.keys.runtime_file import read_runtime_file
 from doorward.environment.local import VerbFailed, open_machine
+from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
 from tests.environment.scripted_relay import ScriptedRelay, scripted_relay
 
 pytestmark = pytest.mark.anyio
@@ -237,9 +239,6 @@ async def test_the_one_time_link_opens_one_session_and_no_second(tmp_path: Path)
 async def test_a_real_socket_is_refused_without_credentials_answers_with_them_and_ends_with_its_session(
     tmp_path: Path,
 ) -> None:
-    from doorward.environment.access import MACHINE
-    from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
-
     async with agent_at(tmp_path) as agent:
         environment = agent.environment
         url = f"ws://127.0.0.1:{environment.port}/ws"
@@ -306,3 +305,28 @@ async def test_another_service_is_published_without_touching_the_link(
                 await machine.add_service(Service(name="loop", port=agent.environment.port))
         await agent.link_with(grant(agent))
         await until(lambda: len(relay.proofs) == links + 1)
+
+
+async def test_under_a_link_that_a_browser_made_services_get_their_names_too(
+    tmp_path: Path, relay: ScriptedRelay
+) -> None:
+    async with agent_at(tmp_path, relay, services=(Service(name="demo", port=9000),)) as agent:
+        environment = agent.environment
+        issued = await environment.sessions.issue(
+            subject="page", scopes=ADMINISTRATIVE_SCOPES, label=None, lifetime_ms=HOUR, actor=MACHINE
+        )
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{environment.port}") as client:
+            answer = await client.post(
+                "/api/connect/relay-config",
+                headers={"authorization": f"Bearer {issued.token}"},
+                json={
+                    "relayUrl": relay.url,
+                    "cloudUserId": "user_owner",
+                    "environmentCredential": "t3env_secret",
+                    "cloudMintPublicKey": relay.key.public.to_pem(),
+                    "endpointRuntime": None,
+                },
+            )
+        assert answer.status_code == 200
+        await until(lambda: environment.services.by_host("demo.env.localhost:8080") is not None)
+        assert relay.proofs == []

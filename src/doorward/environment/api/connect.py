@@ -36,6 +36,7 @@ async def link_proof(call: Call) -> Reply:
 
 async def relay_config(call: Call) -> Reply:
     status = await call.environment.link.apply(call.actor, call.body)
+    call.environment.reconciler.trigger(only_names=True)
     return Reply(messages.RelayConfigResponse(ok=True, endpoint_runtime_status=status))
 
 

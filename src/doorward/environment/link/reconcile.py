@@ -129,8 +129,10 @@ class Reconciler:
         async with self._one_at_a_time:
             try:
                 if not self._link.is_wanted():
-                    self.last_failure = None
                     self._is_link_due = True
+                    # A link that a browser made is not ours to renew, but its services want their names.
+                    await self._claim_for_standing_link()
+                    self.last_failure = None
                     return "unwanted"
                 await self._reconcile(local_origin)
             except (ReconcileFailed, SecretStoreFailed, StoreError) as error:
@@ -154,9 +156,7 @@ class Reconciler:
             log.warning("the name %s could not be given back: %s", name, error)
 
     async def _reconcile(self, local: Origin) -> None:
-        relay_origin, credential = self._link.relay_origin(), self._link.environment_credential()
-        if not self._is_link_due and relay_origin is not None and credential is not None:
-            await self._claim_services(relay_origin, credential)
+        if not self._is_link_due and await self._claim_for_standing_link():
             return
         self._is_link_due = False
         if not local.local_http_host:
@@ -192,6 +192,14 @@ class Reconciler:
         except ConnectorRefused as error:
             raise ReconcileFailed(f"Managed endpoint runtime could not be started: {error}") from error
         await self._claim_services(relay, answer.environment_credential)
+
+    async def _claim_for_standing_link(self) -> bool:
+        """False when there is no link to claim names under."""
+        relay, credential = self._link.relay_origin(), self._link.environment_credential()
+        if relay is None or credential is None:
+            return False
+        await self._claim_services(relay, credential)
+        return True
 
     async def _link_at(self, relay: str, bearer: str, local: Origin) -> LinkResponse:
         headers = {"authorization": f"Bearer {bearer}"}
