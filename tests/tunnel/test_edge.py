@@ -112,7 +112,7 @@ async def test_the_newest_connection_of_a_machine_owns_its_names_and_the_older_i
     async with origin(answers(OK)) as server, Registry() as registry:
         edge = await registry.start_edge()
         async with (
-            registry.connector(router=never) as older,
+            registry.connector(router=never, uniform=lambda low, high: high) as older,
             registry.connector(router=to_origin(server.port)),
         ):
             await until(lambda: older.state.word == "superseded")
