@@ -86,7 +86,7 @@ async def test_a_machine_is_named_by_its_very_host_and_consent_lets_nobody_in(
     )
     await expect(page.get_by_role("heading", name="Let this machine know who you are?")).to_be_visible()
     await expect(page.get_by_text(host, exact=True)).to_be_visible()
-    await expect(page.get_by_text("the machine's owner still approves this device")).to_be_visible()
+    await expect(page.get_by_text("This alone does not let you in.")).to_be_visible()
 
 
 async def test_going_on_after_signing_in_reaches_a_host_that_needs_no_new_consent(
