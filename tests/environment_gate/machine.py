@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -63,14 +64,16 @@ class Machine:
     local: Local
     clock: Clock
     client: httpx.AsyncClient
+    zone: str = "env.localhost"
+    scheme: str = "http"
 
     @property
     def host(self) -> str:
-        return f"notes.env.localhost:{self.port}"
+        return f"notes.{self.zone}:{self.port}"
 
     @property
     def origin(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     @property
     def loopback(self) -> str:
@@ -79,7 +82,7 @@ class Machine:
 
     @property
     def api_origin(self) -> str:
-        return f"http://box-1.env.localhost:{self.port}"
+        return f"{self.scheme}://box-1.{self.zone}:{self.port}"
 
     async def ask(
         self, path: str = "/", *, method: str = "GET", host: str | None = None, **options: object
@@ -153,11 +156,11 @@ def local_service(local: Local) -> Starlette:
             {"path": request.url.path, "headers": [[k, v] for k, v in request.headers.items()]}
         )
 
-    async def cookies(_: Request) -> Response:
+    async def cookies(request: Request) -> Response:
         response = Response("set")
         for value in (
             "plain=1; Path=/; HttpOnly",
-            "wide=1; Domain=env.localhost; Path=/",
+            f"wide=1; Domain={(request.url.hostname or '').partition('.')[2]}; Path=/",
             "__Host-doorward=stolen; Path=/; Secure",
             "__session=stolen",
         ):
@@ -249,6 +252,8 @@ async def running_machine(
     host_header: str = "public",
     relay_url: str | None = "http://relay.localhost:1",
     accounts_origin: str | None = "http://accounts.localhost:1",
+    zone: str = "env.localhost",
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Machine]:
     settings = EnvironmentSettings(
         home=home,
@@ -266,9 +271,10 @@ async def running_machine(
     environment.port = loopback_socket.getsockname()[1]
     local = Local(port=local_socket.getsockname()[1])
     port = public_socket.getsockname()[1]
+    scheme = "https" if tls else "http"
     endpoint = Endpoint(
-        http_base_url=f"http://box-1.env.localhost:{port}/",
-        ws_base_url=f"ws://box-1.env.localhost:{port}/ws",
+        http_base_url=f"{scheme}://box-1.{zone}:{port}/",
+        ws_base_url=f"{'wss' if tls else 'ws'}://box-1.{zone}:{port}/ws",
         provider_kind="cloudflare_tunnel",
     )
     environment.secrets.set(names.MANAGED_ENDPOINT, msgspec.json.encode(endpoint))
@@ -276,11 +282,11 @@ async def running_machine(
     environment.link.load()
     for name in ("notes", "photos"):
         await environment.services.add(MACHINE, Service(name=name, port=local.port, host_header=host_header))  # type: ignore[arg-type]
-        await environment.services.claimed(MACHINE, name, f"http://{name}.env.localhost:{port}/")
+        await environment.services.claimed(MACHINE, name, f"{scheme}://{name}.{zone}:{port}/")
     api_socket = str(settings.run_dir / "api.sock")
     gate = Gate(environment, UnixUpstream(api_socket), lambda tag: proxy.close_tag(tag))
     proxy = ProxyServer(gate.route)
-    await proxy.serve(public_socket)
+    await proxy.serve(public_socket, ssl=tls)
     is_watching = asyncio.Event()
     watching = asyncio.create_task(gate.watch(is_watching))
     await is_watching.wait()
@@ -291,7 +297,7 @@ async def running_machine(
         httpx.AsyncClient(timeout=20) as client,
     ):
         try:
-            yield Machine(environment, gate, proxy, port, local, clock, client)
+            yield Machine(environment, gate, proxy, port, local, clock, client, zone, scheme)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

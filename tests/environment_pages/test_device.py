@@ -168,7 +168,8 @@ async def test_another_account_is_told_that_the_machine_is_not_its_own(stack: St
     await check(device, "gate-not-owner")
     assert all(client.label != "eve" for client in await stack.environment.approvals.list(MACHINE))
     await device.get_by_role("button", name="Use another account").click()
-    await expect(device.get_by_role("heading", name="Sign in")).to_be_visible()
+    await expect(device.get_by_text("Signed in as eve@example.com")).to_be_visible()
+    await expect(device.get_by_text("Not you?")).to_be_visible()
 
 
 async def test_declining_and_a_foreign_answer_say_so_and_lead_on(stack: Stack, device: Page) -> None:

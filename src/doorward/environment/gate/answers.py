@@ -1,7 +1,7 @@
 """The gate's own answers: refusals as JSON, redirects, and the few pages a person may meet on a service host.
 
 The pages are self-contained: a service host carries nothing of ours but `/.doorward/`, so there is no
-stylesheet to link.
+stylesheet to link; the colours are those of `doorward.web`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NO_STORE: list[Header] = [
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style nonce="{nonce}">
-:root {{ color-scheme: light dark; --ink: #1c2024; --quiet: #5a626b; --ground: #f7f8f9; --card: #fff; --line: #dfe3e7; --accent: #1f5f5b; --on: #fff; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #eceff1; --quiet: #a3acb5; --ground: #14171a; --card: #1c2024; --line: #333a41; --accent: #7fc7c0; --on: #10211f; }} }}
+:root {{ color-scheme: light dark; --ink: #1b1f23; --quiet: #575e66; --ground: #f6f4ef; --card: #fff; --line: #dfdbd2; --accent: #0b5d5b; --on: #fff; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e9eaec; --quiet: #a8afb8; --ground: #131518; --card: #1b1e23; --line: #30353d; --accent: #6fd0c4; --on: #06201e; }} }}
 * {{ box-sizing: border-box; }}
 body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }}
-main {{ width: min(100% - 32px, 440px); padding: 32px 24px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow-wrap: anywhere; }}
+main {{ width: min(100% - 32px, 440px); padding: 32px 24px; background: var(--card); border: 1px solid var(--line); border-top: 8px solid var(--accent); border-radius: 2px 2px 12px 12px; overflow-wrap: anywhere; }}
 h1 {{ margin: 0 0 8px; font-size: 24px; line-height: 1.25; }} p {{ margin: 0 0 16px; color: var(--quiet); }} p:last-child {{ margin: 0; }}
 a {{ display: inline-block; padding: 10px 16px; border-radius: 8px; background: var(--accent); color: var(--on); font-weight: 600; text-decoration: none; }}
 a:focus-visible {{ outline: 3px solid var(--accent); outline-offset: 2px; }}

@@ -18,6 +18,7 @@ export const STANDARD_SCOPE =
 
 const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 16_000;
+const FRESH = 300_000; // a sign-in this young has not run out
 
 // Ends the flow with a screen that has its own way out.
 export class Stopped extends Error {
@@ -82,12 +83,13 @@ async function beLetIn(configuration, key, signedIn, device, goal, screen) {
   }
 }
 
+// The relay knows whose machine this is: it refuses everybody else's sign-in, and a sign-in that ran out.
 async function tokenFor(configuration, key, signedIn, goal) {
   try {
     return await relay.relayToken(configuration, key, signedIn);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    if (error.reason === "invalid_bearer") return startSignIn(configuration, goal); // the sign-in ran out
+    if (!(error instanceof Refused) || error.reason !== "invalid_bearer") throw error;
+    if (Date.now() - signedIn.at > FRESH) return startSignIn(configuration, goal);
     throw new Stopped("not-owner", { account: signedIn.account });
   }
 }

@@ -56,7 +56,8 @@ function startOver(options) {
   else location.reload();
 }
 
-screen.onPress("other-account", () => startOver({ prompt: "login" }));
+// `consent` is the page that says who is signed in and lets them be somebody else, however fresh the sign-in.
+screen.onPress("other-account", () => startOver({ prompt: "login consent" }));
 screen.onPress("start-over", () => startOver());
 
 addEventListener("pageshow", (event) => {

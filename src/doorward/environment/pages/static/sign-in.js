@@ -53,7 +53,7 @@ export function takeAnswer(configuration) {
   return { code: query.get("code") ?? "", verifier, goal };
 }
 
-// Answers {accessToken, account}.
+// Answers {accessToken, account, at}.
 export async function redeemAnswer(configuration, { code, verifier, goal }) {
   try {
     const { answer } = await request(`${configuration.accountsOrigin}/oauth/token`, {
@@ -66,7 +66,7 @@ export async function redeemAnswer(configuration, { code, verifier, goal }) {
         resource: location.origin,
       },
     });
-    return { accessToken: answer.access_token, account: accountName(answer.id_token) };
+    return { accessToken: answer.access_token, account: accountName(answer.id_token), at: Date.now() };
   } catch (error) {
     if (error instanceof Refused) throw new SignInFailed(error.reason ?? "refused", goal);
     throw error;
