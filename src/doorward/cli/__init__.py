@@ -2,48 +2,39 @@
 
 serving    up, serve
 expose     the agent
-connect    connect login|link|status|security|unlink|logout
+connect    connect login|link|status|page|security|unlink|logout
 machines   list, open, forward
+options    what several commands take
+output     JSON or words, failures, exit status
+session    home folder, stored sign-in, the relay's client
 """
 
 from __future__ import annotations
 
-import typer
+import click
 
 from doorward import __version__
-
-app = typer.Typer(
-    name="doorward",
-    help="Sign-in, tokens and an approved-device door to machines behind NAT.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+from doorward.cli import connect, expose, machines, serving
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"doorward {__version__}")
-        raise typer.Exit
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="doorward %(version)s")
+def program() -> None:
+    """Sign-in, tokens and an approved-device door to machines behind NAT."""
 
 
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False, "--version", help="Print the version and leave.", callback=_version, is_eager=True
-    ),
-) -> None:
-    """Options that stand before a command."""
+for command in (
+    serving.up,
+    serving.serve,
+    expose.expose,
+    machines.list_machines,
+    machines.open_service,
+    machines.forward,
+    connect.connect,
+):
+    program.add_command(command)
 
 
 def main() -> None:
     """The `doorward` program."""
-    from doorward.cli import connect, expose, machines, serving
-
-    serving.register(app)
-    expose.register(app)
-    machines.register(app)
-    app.add_typer(connect.app, name="connect")
-    app()
+    program(prog_name="doorward")

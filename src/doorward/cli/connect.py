@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import typer
+import click
 
+from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, fail, run
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
     from doorward.client.sign_in import DeviceAuthorization, Grant
+    from doorward.environment.approvals.mode import SecurityMode
     from doorward.environment.local import LocalMachine
 
 T = TypeVar("T")
 
 
-class Mode(enum.Enum):
-    """The rule for new devices."""
-
-    ACCOUNT = "account"
-    CLIENT_APPROVAL = "client-approval"
+@click.group("connect")
+def connect() -> None:
+    """Sign in, link this machine, decide who may come in."""
 
 
-app = typer.Typer(help="Sign in, link this machine, decide who may come in.", no_args_is_help=True)
-security_app = typer.Typer(
-    help="Show or set who may come in without being asked about; decide about devices.",
-    invoke_without_command=True,
-)
-app.add_typer(security_app, name="security")
-
-_HOME = typer.Option(
-    None, "--base-dir", "--home", help="Data folder (default: DOORWARD_HOME, or the user's data folder)."
-)
-_JSON = typer.Option(False, "--json", help="Answer in JSON.")
-
-
-@app.command("login")
-def login(
-    device: bool = typer.Option(
-        False, "--device", help="Show a code to type on another device; needs no browser here."
-    ),
-    home: Path = _HOME,
-    as_json: bool = _JSON,
-) -> None:
-    """Sign in to the account that owns, or visits, machines."""
+@connect.command("login")
+@click.option("--device", is_flag=True, help="Show a code to type on another device; needs no browser here.")
+@home_option
+@json_option
+def login(device: bool, home: Path | None, as_json: bool) -> None:
+    """Sign in to your account."""
     run(_login(home, device or not _has_browser(), as_json), as_json=as_json)
     if as_json:
         answer_json({"authenticated": True})
@@ -122,9 +105,11 @@ def _has_browser() -> bool:
     )
 
 
-@app.command("link")
-def link(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """Make this machine available to your other devices, from the agent's next start on."""
+@connect.command("link")
+@home_option
+@json_option
+def link(home: Path | None, as_json: bool) -> None:
+    """Expose this machine from the agent's next start on."""
     running = run(_link(home, as_json), as_json=as_json)
     if as_json:
         answer_json({"desired": True, "agentRunning": running})
@@ -151,9 +136,11 @@ async def _link(home: Path | None, as_json: bool) -> bool:
             return await machine.is_agent_running()
 
 
-@app.command("status")
-def status(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """Show whether this machine is exposed, signed in, linked and connected."""
+@connect.command("status")
+@home_option
+@json_option
+def status(home: Path | None, as_json: bool) -> None:
+    """Show how this machine is linked and exposed."""
     from doorward.cli import status as view
 
     state = run(_with_machine(home, lambda machine: machine.status()), as_json=as_json)
@@ -163,9 +150,11 @@ def status(home: Path = _HOME, as_json: bool = _JSON) -> None:
         print(view.status_text(state))
 
 
-@app.command("page")
-def page(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """Print a one-time link to this machine's Connections page."""
+@connect.command("page")
+@home_option
+@json_option
+def page(home: Path | None, as_json: bool) -> None:
+    """Print a one-time link to the Connections page."""
 
     async def command(machine: LocalMachine) -> str:
         if not await machine.is_agent_running():
@@ -181,14 +170,18 @@ def page(home: Path = _HOME, as_json: bool = _JSON) -> None:
         print(f"Open this link in a browser on this machine. It works once, for 5 minutes:\n{url}")
 
 
-@app.command("unlink")
-def unlink(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """Stop exposing this machine; devices and settings are kept."""
+@connect.command("unlink")
+@home_option
+@json_option
+def unlink(home: Path | None, as_json: bool) -> None:
+    """Stop exposing; devices and settings are kept."""
     _undo(home, as_json, forget_sign_in=False)
 
 
-@app.command("logout")
-def logout(home: Path = _HOME, as_json: bool = _JSON) -> None:
+@connect.command("logout")
+@home_option
+@json_option
+def logout(home: Path | None, as_json: bool) -> None:
     """Unlink this machine and forget the account."""
     _undo(home, as_json, forget_sign_in=True)
 
@@ -209,18 +202,17 @@ def _undo(home: Path | None, as_json: bool, *, forget_sign_in: bool) -> None:
         print(text, file=sys.stderr)
 
 
-@security_app.callback()
-def security(
-    context: typer.Context,
-    mode: Mode | None = typer.Option(
-        None,
-        "--mode",
-        help="account: every device of the account comes in. client-approval: each device waits for you.",
-    ),
-    home: Path = _HOME,
-    as_json: bool = _JSON,
-) -> None:
-    """Show the rule for new devices, or set it with --mode."""
+@connect.group("security", invoke_without_command=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["account", "client-approval"]),
+    help="account: every device of the account comes in. client-approval: each device waits for you.",
+)
+@home_option
+@json_option
+@click.pass_context
+def security(context: click.Context, mode: SecurityMode | None, home: Path | None, as_json: bool) -> None:
+    """Show or set the rule for new devices."""
     if context.invoked_subcommand is not None:
         return
 
@@ -239,8 +231,8 @@ def security(
                     code=error.code,
                     as_json=as_json,
                 )
-        await machine.set_security_mode(mode.value)
-        return mode.value
+        await machine.set_security_mode(mode)
+        return mode
 
     now = run(_with_machine(home, command), as_json=as_json)
     if as_json:
@@ -251,9 +243,11 @@ def security(
         print("T3 Connect uses account-wide access.")
 
 
-@security_app.command("clients")
-def clients(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """List the devices that asked to come in, with their key phrases."""
+@security.command("clients")
+@home_option
+@json_option
+def clients(home: Path | None, as_json: bool) -> None:
+    """List devices and their key phrases."""
     from doorward.cli import status as view
 
     found = run(_with_machine(home, lambda machine: machine.clients()), as_json=as_json)
@@ -263,38 +257,42 @@ def clients(home: Path = _HOME, as_json: bool = _JSON) -> None:
         print(view.clients_text(found))
 
 
-# A thumbprint is base64url and may start with `-`, which is no option.
-_DASHES = {"ignore_unknown_options": True}
-_THUMBPRINT = typer.Argument(
-    ..., metavar="THUMBPRINT", help="The device's key, as `security clients` lists it."
+# A thumbprint is base64url and may start with `-` and any letter, so these commands have no short options.
+_DASHES = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+
+
+@security.command("approve", context_settings=_DASHES)
+@click.argument("thumbprint")
+@click.option(
+    "--administrator",
+    is_flag=True,
+    help="Let the device also decide about others, where --remote-admin is on.",
 )
-
-
-@security_app.command("approve", context_settings=_DASHES)
-def approve(
-    thumbprint: str = _THUMBPRINT,
-    administrator: bool = typer.Option(
-        False, "--administrator", help="Let the device also decide about others, where --remote-admin is on."
-    ),
-    home: Path = _HOME,
-    as_json: bool = _JSON,
-) -> None:
+@home_option
+@json_option
+def approve(thumbprint: str, administrator: bool, home: Path | None, as_json: bool) -> None:
     """Let a device in. Compare its key phrase with the one the device shows first."""
     role: Literal["administrator"] | None = "administrator" if administrator else None
     found = run(_with_machine(home, lambda machine: machine.approve(thumbprint, role=role)), as_json=as_json)
     _told(thumbprint, "Approved", found is not None, as_json, {"client": found})
 
 
-@security_app.command("reject", context_settings=_DASHES)
-def reject(thumbprint: str = _THUMBPRINT, home: Path = _HOME, as_json: bool = _JSON) -> None:
+@security.command("reject", context_settings=_DASHES)
+@click.argument("thumbprint")
+@home_option
+@json_option
+def reject(thumbprint: str, home: Path | None, as_json: bool) -> None:
     """Refuse a device; it is told so."""
     found = run(_with_machine(home, lambda machine: machine.reject(thumbprint)), as_json=as_json)
     _told(thumbprint, "Rejected", found is not None, as_json, {"client": found})
 
 
-@security_app.command("revoke", context_settings=_DASHES)
-def revoke(thumbprint: str = _THUMBPRINT, home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """Take a device's access away at once; it may ask again."""
+@security.command("revoke", context_settings=_DASHES)
+@click.argument("thumbprint")
+@home_option
+@json_option
+def revoke(thumbprint: str, home: Path | None, as_json: bool) -> None:
+    """Take a device's access away at once."""
     done = run(_with_machine(home, lambda machine: machine.revoke(thumbprint)), as_json=as_json)
     _told(thumbprint, "Revoked", done, as_json, {"revoked": done})
 

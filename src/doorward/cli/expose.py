@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
-import typer
 
+from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, fail, run
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
-    from doorward.environment.settings import Service
-
-
-class HostHeader(enum.Enum):
-    """Which Host the local service sees."""
-
-    PUBLIC = "public"
-    LOCAL = "local"
+    from doorward.environment.settings import HostHeader, Service
 
 
 class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,40 +25,48 @@ class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     services: list[dict[str, object]]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("expose")(expose)
-
-
+@click.command("expose")
+@click.argument("port", type=click.IntRange(1, 65535), required=False)
+@click.option("--name", help="First label of the service's public host name (default: this machine's name).")
+@click.option(
+    "--remote-admin",
+    is_flag=True,
+    help="Let devices approved as administrator decide about others from anywhere.",
+)
+@click.option(
+    "--host-header",
+    type=click.Choice(["public", "local"]),
+    default="public",
+    show_default=True,
+    help="local: tell the service localhost:PORT, for programs that answer to nothing else.",
+)
+@click.option(
+    "--install-service", is_flag=True, help="Keep the agent running with systemd instead of in this terminal."
+)
+@click.option(
+    "--environment-port",
+    type=click.IntRange(0, 65535),
+    default=3773,
+    show_default=True,
+    help="Loopback port of this machine's own page.",
+)
+@home_option
+@json_option
 def expose(
-    port: int = typer.Argument(
-        None, min=1, max=65535, help="Port of the local service. Without it, the services exposed before."
-    ),
-    name: str = typer.Option(
-        None, "--name", help="First label of the service's public host name (default: this machine's name)."
-    ),
-    remote_admin: bool = typer.Option(
-        False,
-        "--remote-admin",
-        help="Let devices approved as administrator decide about others from anywhere.",
-    ),
-    host_header: HostHeader = typer.Option(
-        HostHeader.PUBLIC,
-        "--host-header",
-        help="local: tell the service localhost:PORT, for programs that answer to nothing else.",
-    ),
-    install_service: bool = typer.Option(
-        False, "--install-service", help="Keep the agent running with systemd instead of in this terminal."
-    ),
-    environment_port: int = typer.Option(
-        3773, "--environment-port", min=0, max=65535, help="Loopback port of this machine's own page."
-    ),
-    home: Path = typer.Option(
-        None, "--base-dir", "--home", help="Data folder (default: DOORWARD_HOME, or the user's data folder)."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Answer in JSON."),
+    port: int | None,
+    name: str | None,
+    remote_admin: bool,
+    host_header: HostHeader,
+    install_service: bool,
+    environment_port: int,
+    home: Path | None,
+    as_json: bool,
 ) -> None:
-    """Expose a local HTTP or WebSocket service to approved devices; runs until Ctrl-C."""
+    """Expose a local service to approved devices.
+
+    PORT is where a local HTTP or WebSocket service listens. Runs until Ctrl-C.
+    Without PORT the services exposed before are exposed again.
+    """
     from doorward.cli.serving import use_fast_loop
 
     use_fast_loop()
@@ -77,7 +78,7 @@ def _service(port: int, name: str | None, host_header: HostHeader) -> Service:
     from doorward.environment.settings import Service
 
     label = name or "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower()).strip("-")
-    return Service(name=label or f"service-{port}", port=port, host_header=host_header.value)
+    return Service(name=label or f"service-{port}", port=port, host_header=host_header)
 
 
 async def _expose(

@@ -5,29 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, run
 
 if TYPE_CHECKING:
     from doorward.client.relay import RelayClient
     from doorward.t3_connect.messages import EnvironmentEntry
 
-_HOME = typer.Option(
-    None, "--base-dir", "--home", help="Data folder (default: DOORWARD_HOME, or the user's data folder)."
-)
-_JSON = typer.Option(False, "--json", help="Answer in JSON.")
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command("list")(list_machines)
-    app.command("open")(open_service)
-    app.command("forward")(forward)
-
-
-def list_machines(home: Path = _HOME, as_json: bool = _JSON) -> None:
-    """List the machines and services linked to your account."""
+@click.command("list")
+@home_option
+@json_option
+def list_machines(home: Path | None, as_json: bool) -> None:
+    """List your machines and services."""
 
     async def command() -> tuple[EnvironmentEntry, ...]:
         from doorward.cli.session import signed_in
@@ -51,12 +43,15 @@ def list_machines(home: Path = _HOME, as_json: bool = _JSON) -> None:
                 print(f"  {service.name:<20} {service.url}")
 
 
-def open_service(
-    name: str = typer.Argument(..., help="Name of a service, or of a machine that has one."),
-    home: Path = _HOME,
-    as_json: bool = _JSON,
-) -> None:
-    """Open a service in the browser."""
+@click.command("open")
+@click.argument("name")
+@home_option
+@json_option
+def open_service(name: str, home: Path | None, as_json: bool) -> None:
+    """Open a service in the browser.
+
+    NAME is a service, or a machine that has one.
+    """
 
     async def command() -> str:
         from doorward.cli.session import signed_in
@@ -74,13 +69,17 @@ def open_service(
     webbrowser.open(url)
 
 
-def forward(
-    name: str = typer.Argument(..., help="Name of a service, or of a machine that has one."),
-    local_port: int = typer.Argument(0, min=0, max=65535, help="Port on 127.0.0.1 (default: any free one)."),
-    home: Path = _HOME,
-    as_json: bool = _JSON,
-) -> None:
-    """Serve a remote service on a local port until Ctrl-C."""
+@click.command("forward")
+@click.argument("name")
+@click.argument("local_port", type=click.IntRange(0, 65535), default=0)
+@home_option
+@json_option
+def forward(name: str, local_port: int, home: Path | None, as_json: bool) -> None:
+    """Serve a remote service on a local port.
+
+    NAME is a service, or a machine that has one; LOCAL_PORT is on 127.0.0.1 (default: any free one).
+    Runs until Ctrl-C.
+    """
     run(_forward(name, local_port, home, as_json), as_json=as_json)
 
 

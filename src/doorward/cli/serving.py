@@ -4,36 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+import click
 
+from doorward.cli.options import home_option, json_option
 from doorward.cli.output import fail, run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command("up")(up)
-    app.command("serve")(serve)
-
-
+@click.command("up")
+@click.option(
+    "--tls",
+    is_flag=True,
+    help="Serve HTTPS with a local certificate authority, for programs that insist on it.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65533),
+    help="Public port (default 8080; with --tls the first of three, default 8443).",
+)
+@click.option(
+    "--environment-port",
+    type=click.IntRange(0, 65535),
+    default=3773,
+    show_default=True,
+    help="Loopback port of this machine's own page.",
+)
+@click.option("--database", help="postgresql://… instead of SQLite in the data folder.")
+@home_option
+@json_option
 def up(
-    tls: bool = typer.Option(
-        False, "--tls", help="Serve HTTPS with a local certificate authority, for programs that insist on it."
-    ),
-    port: int = typer.Option(
-        None, "--port", help="Public port (default 8080; with --tls the first of three, default 8443)."
-    ),
-    environment_port: int = typer.Option(
-        3773, "--environment-port", help="Loopback port of this machine's own page."
-    ),
-    home: Path = typer.Option(
-        None, "--home", help="Data folder (default: DOORWARD_HOME, or the user's data folder)."
-    ),
-    database: str = typer.Option(
-        None, "--database", help="postgresql://… instead of SQLite in the data folder."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print the banner as one JSON object."),
+    tls: bool, port: int | None, environment_port: int, database: str | None, home: Path | None, as_json: bool
 ) -> None:
-    """Run everything on this machine, with a demo service behind the door."""
+    """Run everything here, with a demo service."""
     from doorward.client.configuration import default_home
     from doorward.server.up import UpOptions
     from doorward.server.up import up as run_up
@@ -50,10 +51,10 @@ def up(
     run(run_up(options), as_json=as_json)
 
 
-def serve(
-    config: Path = typer.Option(..., "--config", help="Path of doorward.toml."),
-) -> None:
-    """Run one server node: identity, relay and edge, as the configuration says."""
+@click.command("serve")
+@click.option("--config", type=click.Path(path_type=Path), required=True, help="Path of doorward.toml.")
+def serve(config: Path) -> None:
+    """Run one server node from doorward.toml."""
     from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration
     from doorward.server.serve import serve as run_serve
 

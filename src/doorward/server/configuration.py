@@ -20,6 +20,7 @@
     [listen]
     control = "127.0.0.1:8080"                 # identity and relay, behind TLS of yours or with [tls]
     edge = "0.0.0.0:443"
+    trusted_proxies = ["127.0.0.1"]            # fronts whose X-Forwarded-For and -Proto are believed; default none
 
     [tls]
     certificate = "/etc/doorward/fullchain.pem"
@@ -37,6 +38,7 @@ Unknown keys are errors: a misspelt setting must not be a silent default.
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -77,6 +79,7 @@ class ListenSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     control: str = "127.0.0.1:8080"
     edge: str = "127.0.0.1:8081"
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +141,8 @@ def load_serve_configuration(path: Path) -> ServeConfiguration:
     ):
         require_origin(path, key, origin)
     _require_apart(path, configuration)
+    for proxy in configuration.listen.trusted_proxies:
+        _require_network(path, proxy)
     return configuration
 
 
@@ -156,6 +161,15 @@ def require_origin(path: Path, key: str, origin: str) -> None:
         raise ConfigurationInvalid(
             f"{path}: {key} must look like https://host, without a path; it is {origin!r}."
         )
+
+
+def _require_network(path: Path, text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ConfigurationInvalid(
+            f"{path}: listen.trusted_proxies takes addresses and networks, such as 10.0.0.0/8; {error}."
+        ) from error
 
 
 def _require_apart(path: Path, configuration: ServeConfiguration) -> None:

@@ -8,11 +8,15 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+
+
+#: For a unix socket that only our own edge can open.
+ANYONE = ("*",)
 
 
 class CannotListen(Exception):
@@ -73,9 +77,16 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, *, trusts_forwarded: bool, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    trusted_proxies: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
-    """Serve an ASGI application on a bound socket until the block ends; in-flight requests get 5 s."""
+    """Serve an ASGI application on a bound socket until the block ends; in-flight requests get 5 s.
+
+    `trusted_proxies` are addresses and networks whose `X-Forwarded-For` and `-Proto` say who the client is.
+    """
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -83,8 +94,8 @@ async def serving(
         access_log=False,
         server_header=False,
         date_header=True,
-        proxy_headers=trusts_forwarded,
-        forwarded_allow_ips="*" if trusts_forwarded else None,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=5,
         ws="websockets-sansio",
     )

@@ -60,6 +60,7 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
         ),
         mailer=mailer,
         ca_file=configuration.ca_file,
+        trusted_proxies=configuration.listen.trusted_proxies,
     )
 
 
@@ -80,7 +81,9 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
         node = await stack.enter_async_context(running_node(plan_of(configuration)))
         if control is not None and node.control is not None:
             await stack.enter_async_context(
-                serving(node.control, control, trusts_forwarded=True, tls=context)
+                serving(
+                    node.control, control, trusted_proxies=configuration.listen.trusted_proxies, tls=context
+                )
             )
         if edge is not None and node.edge is not None:
             await node.edge.serve([edge], ssl=context)

@@ -26,7 +26,7 @@ from doorward.identity.settings import IdentitySettings
 from doorward.relay import RelaySettings
 from doorward.server.banner import Banner, secret_key_of, variables_for
 from doorward.server.demo import create_demo
-from doorward.server.listening import bind, bind_unix, serving
+from doorward.server.listening import ANYONE, bind, bind_unix, serving
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.server.serve import until_stopped
 from doorward.store import Clock, system_clock
@@ -130,9 +130,9 @@ async def running_up(options: UpOptions, *, clock: Clock = system_clock) -> Asyn
         assert node.identity is not None
         assert node.edge is not None
         assert node.control is not None
-        await stack.enter_async_context(serving(node.control, control, trusts_forwarded=True))
+        await stack.enter_async_context(serving(node.control, control, trusted_proxies=ANYONE))
         await node.edge.serve(public, ssl=tls)
-        await stack.enter_async_context(serving(create_demo(), demo, trusts_forwarded=False))
+        await stack.enter_async_context(serving(create_demo(), demo))
         agent = await stack.enter_async_context(
             running_agent(_environment(options, places, demo), listener=machine, ca_file=ca_file, clock=clock)
         )
