@@ -299,6 +299,7 @@ async def running_machine(
         try:
             yield Machine(environment, gate, proxy, port, local, clock, client, zone, scheme)
         finally:
+            environment.is_stopping.set()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await proxy.close(grace=0)

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from doorward.environment.serving import bind_unix, serving
 from playwright.async_api import Page
 
 from doorward.environment.agent import Agent, running_agent
 from doorward.environment.environment import Environment
-from doorward.environment.serving import bind_unix, serving
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import DevelopmentInbox
 from doorward.identity.settings import IdentitySettings

@@ -275,3 +275,21 @@ async def test_an_administrator_loses_its_rights_with_its_role(administered_mach
     body = {"decision": "approve", "thumbprint": waiting}
     assert (await act(machine, key, issued.token, "/connections/decisions", body)).status_code == 401
     assert await machine.environment.approvals.status(waiting) == "pending"
+
+
+async def test_a_machine_that_stops_lets_go_of_who_waits_and_who_watches(
+    administered_machine: Machine,
+) -> None:
+    machine = administered_machine
+    key, issued = await administrator(machine)
+    waiting = asyncio.create_task(wait(machine, await knock(machine)))
+    headers = proved(machine, key, issued.token, "/connections/events", method="GET") | {"host": api(machine)}
+    url = f"http://127.0.0.1:{machine.port}/connections/events"
+    async with machine.client.stream("GET", url, headers=headers) as stream:
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "event: state"
+        machine.environment.is_stopping.set()
+        async with asyncio.timeout(1):
+            assert (await waiting).json() == {"status": "pending"}
+            async for _ in lines:
+                pass

@@ -120,6 +120,7 @@ async def running_agent(
         await stack.enter_async_context(_task(environment.reconciler.run(local), "reconcile"))
         await stack.enter_async_context(_task(_resume_tunnel(environment), "resume"))
         log.info("the agent of %s is running on port %d", environment.label, environment.port)
+        stack.callback(environment.is_stopping.set)
         yield Agent(environment)
 
 

@@ -106,6 +106,8 @@ class Environment:
             descriptor=self.descriptor,
         )
         self.port = settings.port
+        #: Set before the listeners close: whoever holds a request open ends it now instead of being cut off.
+        self.is_stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

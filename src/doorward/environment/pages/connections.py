@@ -82,6 +82,7 @@ class ConnectionsRoutes:
 
     async def _changes(self, asker: Asker, first: bytes) -> AsyncIterator[bytes]:
         async with self._environment.database.subscribe(CHANNEL) as payloads:
+            stopping = self._environment.is_stopping
             sent = b""
             latest: bytes | None = first
             changed = asyncio.Event()
@@ -91,9 +92,13 @@ class ConnectionsRoutes:
                 async for _ in payloads:
                     changed.set()
 
-            listening = asyncio.create_task(listen())
+            async def listen_for_the_end() -> None:
+                await stopping.wait()
+                changed.set()
+
+            listening = [asyncio.create_task(listen()), asyncio.create_task(listen_for_the_end())]
             try:
-                while True:
+                while not stopping.is_set():
                     if latest is None:
                         yield b"event: ended\ndata: {}\n\n"
                         return
@@ -104,7 +109,8 @@ class ConnectionsRoutes:
                     changed.clear()
                     latest = await self._state_now(asker)
             finally:
-                listening.cancel()
+                for task in listening:
+                    task.cancel()
 
     async def _state_now(self, asker: Asker) -> bytes | None:
         """None once the session has ended, or may not look any more."""

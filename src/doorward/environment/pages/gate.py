@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,6 +22,7 @@ from doorward.environment.pages.wire import (
     CodeRequest,
     GateConfiguration,
     GateService,
+    Status,
     WaitAnswer,
     WaitRequest,
 )
@@ -134,10 +137,20 @@ class GatePages:
         ):
             if not (has_key and has_address):
                 raise Refused(Problem.TOO_MANY, retry_after=5000)
-            status = await approvals.wait_for_change(
-                thumbprint, seen=asked.seen, timeout_seconds=LONGEST_WAIT
-            )
+            changed = approvals.wait_for_change(thumbprint, seen=asked.seen, timeout_seconds=LONGEST_WAIT)
+            status = await self._unless_stopping(changed, otherwise=status)
         return answer(WaitAnswer(status=status))
+
+    async def _unless_stopping(self, work: Coroutine[object, object, Status], *, otherwise: Status) -> Status:
+        """What `work` answers, or `otherwise` when the machine is about to stop."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._environment.is_stopping.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else otherwise
+        finally:
+            working.cancel()
+            stopping.cancel()
 
     def _count(self, limit: RateLimit, key: str) -> None:
         retry_after = limit.retry_after(key, self._environment.clock())

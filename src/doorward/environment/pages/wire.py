@@ -50,8 +50,11 @@ class WaitRequest(Message, frozen=True, kw_only=True):
     seen: Literal["pending", "rejected"] = "pending"
 
 
+Status = Literal["pending", "approved", "rejected", "unknown"]
+
+
 class WaitAnswer(Message, frozen=True, kw_only=True):
-    status: Literal["pending", "approved", "rejected", "unknown"]
+    status: Status
 
 
 class OpenRequest(Message, frozen=True, kw_only=True):
