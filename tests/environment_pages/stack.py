@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.environment.serving import bind_unix, serving
 from playwright.async_api import Page
 
 from doorward.environment.agent import Agent, running_agent
@@ -18,6 +17,7 @@ from doorward.environment.environment import Environment
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import DevelopmentInbox
 from doorward.identity.settings import IdentitySettings
+from doorward.listening import bind_unix, serving
 from doorward.relay import RelaySettings
 from doorward.server.node import NodePlan, running_node
 from doorward.store import system_clock

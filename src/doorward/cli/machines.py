@@ -88,8 +88,8 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
     from doorward.client.connection import MachineConnection
     from doorward.client.device_key import load_device_key
     from doorward.client.forward import Forwarder
+    from doorward.listening import bind
     from doorward.outbound import tls_context
-    from doorward.server.listening import bind
     from doorward.server.serve import until_stopped
 
     async with signed_in(home) as session:

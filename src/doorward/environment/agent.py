@@ -24,9 +24,9 @@ from doorward.environment.keys.runtime_file import remove_runtime_file, write_ru
 from doorward.environment.link.cli_token import CliToken
 from doorward.environment.link.supervisor import RunningConnector
 from doorward.environment.services import PublishedService
-from doorward.environment.serving import AgentCannotStart, bind_loopback, bind_unix, serving
 from doorward.environment.settings import EnvironmentSettings
 from doorward.http1 import UnixUpstream
+from doorward.listening import bind, bind_unix, serving
 from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
 from doorward.t3_connect.messages import Origin
@@ -38,6 +38,15 @@ __all__ = ["Agent", "AgentCannotStart", "run_agent", "running_agent"]
 RESUME_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
+
+#: A stream that waits for events would hold a stopping agent up.
+GRACE_SECONDS = 1
+
+
+class AgentCannotStart(Exception):
+    """Something outside keeps the agent from starting; the message says what and what to do."""
+
+    code = "agent_cannot_start"
 
 
 class Agent:
@@ -75,7 +84,7 @@ class Agent:
 
 
 async def run_agent(settings: EnvironmentSettings, *, ca_file: Path | None = None) -> None:
-    """Run until cancelled. Raises AgentCannotStart, StoreError, SecretStoreFailed."""
+    """Run until cancelled. Raises AgentCannotStart, CannotListen, StoreError, SecretStoreFailed."""
     async with running_agent(settings, ca_file=ca_file):
         await asyncio.Event().wait()
 
@@ -90,12 +99,14 @@ async def running_agent(
 ) -> AsyncIterator[Agent]:
     """Start everything; the block runs while it does. `listener` is a bound loopback socket, else one is made.
 
-    `ca_file`: authorities to trust besides the system's. Raises AgentCannotStart, StoreError, SecretStoreFailed.
+    `ca_file`: authorities to trust besides the system's. Raises AgentCannotStart, CannotListen, StoreError, SecretStoreFailed.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_agent(settings.run_dir))
         if listener is None:
-            listener = stack.enter_context(contextlib.closing(bind_loopback(settings.host, settings.port)))
+            listener = stack.enter_context(
+                contextlib.closing(bind(settings.host, settings.port, option="--environment-port"))
+            )
         api_path = settings.run_dir / "api.sock"
         api_listener = stack.enter_context(contextlib.closing(bind_unix(api_path)))
         control_listener = stack.enter_context(contextlib.closing(bind_unix(settings.run_dir / SOCKET_NAME)))
@@ -110,8 +121,8 @@ async def running_agent(
         await _gate_and_tunnel(stack, environment, api_path, ca_file)
         await environment.start()
 
-        await stack.enter_async_context(serving(environment.tunnel_app, api_listener))
-        await stack.enter_async_context(serving(environment.loopback_app, listener))
+        await stack.enter_async_context(serving(environment.tunnel_app, api_listener, grace=GRACE_SECONDS))
+        await stack.enter_async_context(serving(environment.loopback_app, listener, grace=GRACE_SECONDS))
         await stack.enter_async_context(control_socket(environment, control_listener))
         write_runtime_file(settings.state_dir, host=settings.host, port=environment.port, now=clock())
         stack.callback(remove_runtime_file, settings.state_dir)

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
+from doorward.listening import bind, serving
 from doorward.relay import RelaySettings
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
-from doorward.server.listening import bind, serving
 from doorward.server.node import Node, NodePlan, running_node
 
 Say = Callable[[str], None]

@@ -23,10 +23,10 @@ from doorward.environment.agent import Agent, running_agent
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import ConsoleMailer, DevelopmentInbox
 from doorward.identity.settings import IdentitySettings
+from doorward.listening import ANYONE, bind, bind_unix, serving
 from doorward.relay import RelaySettings
 from doorward.server.banner import Banner, secret_key_of, variables_for
 from doorward.server.demo import create_demo
-from doorward.server.listening import ANYONE, bind, bind_unix, serving
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.server.serve import until_stopped
 from doorward.store import Clock, system_clock

@@ -65,7 +65,9 @@ function say(text) {
 function confirmed({ title, text, phrase = null, action, kind = "danger" }, act) {
   dialog.querySelector("[data-dialog-title]").textContent = title;
   dialog.querySelector("[data-dialog-text]").textContent = text;
-  dialog.querySelector("[data-dialog-phrase]").replaceChildren(...(phrase ? [phrase] : []));
+  const shown = dialog.querySelector("[data-dialog-phrase]");
+  shown.replaceChildren(...(phrase ? [phrase] : []));
+  shown.hidden = !phrase;
   const yes = dialog.querySelector("[data-dialog-yes]");
   yes.textContent = action;
   yes.className = `button ${kind}`;

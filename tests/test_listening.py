@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from doorward.server.listening import CannotListen, bind, bind_unix
+from doorward.listening import CannotListen, bind, bind_unix
 
 
 def test_a_taken_port_is_told_in_one_sentence_with_the_way_out():

@@ -14,7 +14,6 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-
 #: For a unix socket that only our own edge can open.
 ANYONE = ("*",)
 
@@ -82,8 +81,9 @@ async def serving(
     *,
     trusted_proxies: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
+    grace: int = 5,
 ) -> AsyncIterator[None]:
-    """Serve an ASGI application on a bound socket until the block ends; in-flight requests get 5 s.
+    """Serve an ASGI application on a bound socket until the block ends; then open requests get `grace` seconds.
 
     `trusted_proxies` are addresses and networks whose `X-Forwarded-For` and `-Proto` say who the client is.
     """
@@ -96,8 +96,9 @@ async def serving(
         date_header=True,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=grace,
         ws="websockets-sansio",
+        ws_max_size=1024 * 1024,
     )
     if tls is not None:
         config.load()
