@@ -4,7 +4,6 @@ configuration   doorward.toml and what follows from it
 node            one server process: identity, relay and edge on their sockets, by role
 up              everything on this machine, with a demo service exposed
 hosts           which ASGI application answers which host name
-listening       sockets and uvicorn servers inside one event loop; ports taken are told in one sentence
 tls             the local certificate authority of `up --tls`
 demo/           the small service that `up` exposes
 """
