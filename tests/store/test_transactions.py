@@ -293,3 +293,9 @@ async def test_closing_finishes_what_was_asked_and_refuses_what_comes_after(
         await ledger.read(count)
     await ledger.close()
     assert await (await open_again()).read(count) == 11
+
+
+@pytest.mark.anyio
+async def test_running_past_the_end_of_the_rows_fails_instead_of_waiting_for_ever(ledger: Database) -> None:
+    with pytest.raises(TransactionMisused, match="past the end"):
+        await ledger.write(lambda tx: next(iter(tx.fetch_all("SELECT 1 WHERE 1 = 0"))))

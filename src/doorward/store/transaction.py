@@ -73,6 +73,9 @@ class Transaction(ABC):
         """The function's answer, if every statement of it succeeded; the transaction is over for it afterwards."""
         try:
             answer = fn(self)
+        except StopIteration as error:
+            # A future cannot carry it (PEP 479): whoever waits would wait for ever.
+            raise TransactionMisused("the function ran `next` past the end of its rows") from error
         finally:
             self._open = False
         if self.failure is not None:
