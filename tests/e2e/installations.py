@@ -17,6 +17,7 @@ from doorward.client.configuration import publishable_key_of
 from tests.e2e.processes import Program, command, free_ports
 
 Host = Literal["server", "machine", "device"]
+Part = Literal["identity", "relay", "agent", "demo"]
 
 
 class Installation(ABC):
@@ -119,6 +120,9 @@ class ThreeProcesses(Installation):
         self.start_identity()
         self.administrator = self.programs["identity"].wait_for(r"^\s+(http\S+)").group(1)
         self.start_relay()
+        self.start_demo()
+
+    def start_demo(self) -> None:
         self.programs["demo"] = Program(
             [str(self.service_port)],
             home=self.folder / "nobody",
@@ -181,6 +185,10 @@ edge = "{self.server_address}:{self.edge_port}"
     def expose(self) -> tuple[str, str]:
         self.programs["login"].wait_for(r"Signed in to T3 Connect\.")
         assert self.programs.pop("login").finish() == 0
+        return self.expose_signed_in()
+
+    def expose_signed_in(self) -> tuple[str, str]:
+        """`expose`, for a machine whose sign-in is stored already."""
         self.start_agent()
         agent = self.programs["agent"]
         connections = agent.wait_for(r"(http://machine\.localhost:\S+)").group(1)
@@ -201,6 +209,24 @@ edge = "{self.server_address}:{self.edge_port}"
             environ=self.client_environ(),
             prefix=self.prefix("machine"),
         )
+
+    def cut(self, name: Part) -> None:
+        """Kill a part of it in the middle of whatever it does."""
+        program = self.programs[name]
+        program.kill()
+        print(f"--- {name}, killed\n{program.output}")
+
+    def restart(self, name: Part) -> None:
+        """Start a part again on what it left behind."""
+        match name:
+            case "identity":
+                self.start_identity()
+            case "relay":
+                self.start_relay()
+            case "agent":
+                self.expose_signed_in()
+            case "demo":
+                self.start_demo()
 
     def mailed_code(self) -> str:
         return self.programs["identity"].wait_for(r"code is (\d{6})").group(1)
