@@ -79,7 +79,8 @@ async def sign_in(page: Page, address: str = ADDRESS) -> None:
 async def allow(page: Page) -> None:
     """Consent is asked for once per account and machine, and remembered."""
     button = page.get_by_role("button", name="Allow")
-    await button.or_(page.locator("[data-gate]")).first.wait_for()
+    back = page.locator('[data-gate][data-state]:not([data-state="signing-in"])')
+    await button.or_(back).first.wait_for()
     if await button.count():
         await button.click()
 
