@@ -26,11 +26,12 @@ def split_compact(token: str) -> Compact:
         raw = token.encode("ascii")
     except UnicodeEncodeError:
         raise MalformedToken("not base64url") from None
-    parts = raw.split(b".")
-    if len(parts) != 3:
+    # A dot too many ends up in the payload, where base64url has no place for it.
+    signing_input, _, signature = raw.rpartition(b".")
+    protected, dot, payload = signing_input.partition(b".")
+    if not dot:
         raise MalformedToken("a token has three parts")
-    protected, payload, signature = parts
-    return parse_header(protected), payload, raw[: -len(signature) - 1], b64url_decode(signature)
+    return parse_header(protected), payload, signing_input, b64url_decode(signature)
 
 
 # An issuer's tokens share one header for as long as the key lives, so reading it once is most of the work

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from hashlib import sha256
 from typing import Any, Literal, cast
 
 import msgspec
 from cryptography.exceptions import InvalidSignature as _BadSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from doorward.jose.base64url import b64url_decode, b64url_encode
@@ -27,7 +30,9 @@ from doorward.jose.roca import is_roca
 
 Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519", "HS256"]
 
-_PKCS1, _SHA256, _ECDSA = padding.PKCS1v15(), SHA256(), ec.ECDSA(SHA256())
+# The digest is made by hashlib: `cryptography` sets up a hash anew for each call, 0.3 µs and more of an RSA check's 20.
+_PKCS1, _DIGEST = padding.PKCS1v15(), Prehashed(SHA256())
+_ECDSA = ec.ECDSA(_DIGEST)
 _P256 = ec.SECP256R1()
 _KTY: dict[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
@@ -42,20 +47,27 @@ _RawPublic = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Publi
 _RawPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def _verify_p256(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> None:
-    r, s = signature[:32], signature[32:]
-    # r = s = 0 was CVE-2022-21449: never leave this to the library alone.
-    if len(signature) != 64 or r == _ZERO or s == _ZERO:
-        raise _BadSignature
-    key.verify(encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big")), data, _ECDSA)
-
-
 def _check_function(key: _RawPublic) -> Callable[[bytes, bytes], None]:
     """What raises when a signature is not the key's over some data; made once, as it runs per request."""
     if isinstance(key, rsa.RSAPublicKey):
-        return partial(key.verify, padding=_PKCS1, algorithm=_SHA256)
+        verify_rsa = key.verify
+
+        def check_rsa(signature: bytes, data: bytes) -> None:
+            verify_rsa(signature, sha256(data).digest(), _PKCS1, _DIGEST)
+
+        return check_rsa
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return partial(_verify_p256, key)
+        verify_ecdsa = key.verify
+
+        def check_p256(signature: bytes, data: bytes) -> None:
+            r, s = signature[:32], signature[32:]
+            # r = s = 0 was CVE-2022-21449: never leave this to the library alone.
+            if len(signature) != 64 or r == _ZERO or s == _ZERO:
+                raise _BadSignature
+            der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+            verify_ecdsa(der, sha256(data).digest(), _ECDSA)
+
+        return check_p256
     return key.verify
 
 
@@ -200,9 +212,9 @@ class PrivateKey:
         """The JWS signature over `data`."""
         key = self._key
         if isinstance(key, rsa.RSAPrivateKey):
-            return key.sign(data, _PKCS1, _SHA256)
+            return key.sign(sha256(data).digest(), _PKCS1, _DIGEST)
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            r, s = decode_dss_signature(key.sign(data, _ECDSA))
+            r, s = decode_dss_signature(key.sign(sha256(data).digest(), _ECDSA))
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
         return key.sign(data)
 
