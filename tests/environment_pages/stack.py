@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from playwright.async_api import Page
 
 from doorward.environment.agent import Agent, running_agent
 from doorward.environment.environment import Environment
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import DevelopmentInbox
-from doorward.identity.settings import IdentitySettings
+from doorward.identity.settings import IdentitySettings, RateLimit
 from doorward.listening import bind_unix, serving
 from doorward.relay import RelaySettings
 from doorward.server.node import NodePlan, running_node
@@ -111,7 +112,8 @@ async def running_stack(folder: Path, *, remote_admin: bool = False) -> AsyncIte
             sign_up="open",
             relay_origin=relay,
             gate_zone=f"env.localhost:{port}",
-            limits=AMPLE_LIMITS,
+            # One account signs in on more browsers here than a person would in five minutes.
+            limits=msgspec.structs.replace(AMPLE_LIMITS, password_per_account=RateLimit(10_000, 1_000)),
         ),
         relay=RelaySettings(
             origin=relay,

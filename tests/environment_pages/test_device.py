@@ -273,6 +273,7 @@ async def test_an_administrator_device_decides_from_outside(
     await device.wait_for_url(stack.service)
     other: BrowserContext = await browser.new_context()
     knocking = await other.new_page()
+    knocking.set_default_timeout(8000)
     asking = await waiting(knocking, stack)
     await device.goto(f"{stack.environment.link.api_origin()}/connections")
     card = device.locator('[data-part="pending"] > li').filter(has_text="Chrome on Linux").first
