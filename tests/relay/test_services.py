@@ -46,6 +46,18 @@ async def test_a_machine_claims_lists_and_frees_its_names(world: World) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("spelling", ["notes.env.localhost.", "notes.env.localhost...", " notes.env.localhost"])
+async def test_a_name_has_one_spelling_because_the_edge_keeps_what_it_is_told(
+    world: World, spelling: str
+) -> None:
+    linked = await world.link()
+    await world.http.put(path("notes"), headers=credential(linked))
+    api_host = (await world.relay.hostnames(linked["endpointRuntime"]["tunnelId"]))[0]
+    assert await world.relay.resolve_host(spelling) is None
+    assert await world.relay.resolve_host(spelling.replace("notes.env.localhost", api_host)) is None
+
+
+@pytest.mark.anyio
 async def test_a_claim_tells_the_edge_at_once(world: World) -> None:
     linked = await world.link()
     tunnel_id = linked["endpointRuntime"]["tunnelId"]

@@ -82,8 +82,12 @@ class Tunnels:
         )
 
     async def resolve_host(self, host: str) -> EndpointOwner | None:
-        """The tunnel behind a host name (port ignored), connected or not; `None` for names nobody holds."""
-        hostname = host.rsplit(":", 1)[0].strip().lower().rstrip(".")
+        """The tunnel behind a host name (port ignored), connected or not; `None` for names nobody holds.
+
+        One spelling for each name: the edge keeps what it was told, and `name.zone.` with any number of dots would
+        let a stranger fill its memory. A machine's gate answers none of those spellings anyway.
+        """
+        hostname = host.rsplit(":", 1)[0].lower()
         if not hostname.endswith(f".{self._zone}"):
             return None
         label = hostname.removesuffix(f".{self._zone}")
