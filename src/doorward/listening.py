@@ -82,10 +82,12 @@ async def serving(
     trusted_proxies: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
     grace: int = 5,
+    with_websockets: bool = True,
 ) -> AsyncIterator[None]:
     """Serve an ASGI application on a bound socket until the block ends; then open requests get `grace` seconds.
 
     `trusted_proxies` are addresses and networks whose `X-Forwarded-For` and `-Proto` say who the client is.
+    An application without WebSockets saves their library's import, a tenth of a node's start.
     """
     config = uvicorn.Config(
         app,
@@ -97,7 +99,7 @@ async def serving(
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=grace,
-        ws="websockets-sansio",
+        ws="websockets-sansio" if with_websockets else "none",
         ws_max_size=1024 * 1024,
     )
     if tls is not None:

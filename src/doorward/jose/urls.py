@@ -9,8 +9,9 @@ _DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):[/\\]{2}([^/\\?#]*)([^?#]*)")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=\-]+)(?::([0-9]*))?")
 _ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
-# WHATWG URL's path percent-encode set, as node has it (a later edition adds the caret).
-_ENCODED_IN_PATH = re.compile(r'[\x00-\x20"<>`{}\x7f-\U0010ffff]')
+# WHATWG URL's path percent-encode set, as node has it (a later edition adds the caret): controls, space, "<>`{}, all
+# beyond ASCII. Written as its complement, which compiles a hundred times faster.
+_ENCODED_IN_PATH = re.compile(r"[^!#-;=?-_a-z|~]")
 
 
 def normalize_url(url: str) -> str:

@@ -82,7 +82,11 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
         if control is not None and node.control is not None:
             await stack.enter_async_context(
                 serving(
-                    node.control, control, trusted_proxies=configuration.listen.trusted_proxies, tls=context
+                    node.control,
+                    control,
+                    trusted_proxies=configuration.listen.trusted_proxies,
+                    tls=context,
+                    with_websockets=False,
                 )
             )
         if edge is not None and node.edge is not None:

@@ -130,7 +130,9 @@ async def running_up(options: UpOptions, *, clock: Clock = system_clock) -> Asyn
         assert node.identity is not None
         assert node.edge is not None
         assert node.control is not None
-        await stack.enter_async_context(serving(node.control, control, trusted_proxies=ANYONE))
+        await stack.enter_async_context(
+            serving(node.control, control, trusted_proxies=ANYONE, with_websockets=False)
+        )
         await node.edge.serve(public, ssl=tls)
         await stack.enter_async_context(serving(create_demo(), demo))
         agent = await stack.enter_async_context(

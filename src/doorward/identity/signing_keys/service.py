@@ -162,7 +162,7 @@ class SigningKeys:
 
     def _open(self, kid: str, sealed: bytes) -> PrivateKey:
         pem = self._sealer.open(sealed, context=_context(kid)).decode()
-        return PrivateKey.from_pem(pem, alg="RS256", kid=kid)
+        return PrivateKey.from_pem(pem, alg="RS256", kid=kid, generated_by_us=True)
 
 
 def _context(kid: str) -> str:
