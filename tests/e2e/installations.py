@@ -129,6 +129,7 @@ class ThreeProcesses(Installation):
             module="tests.e2e.demo_program",
             prefix=self.prefix("machine"),
         )
+        self.programs["demo"].wait_for("listening")
 
     def start_identity(self) -> None:
         self.programs["identity"] = self._serve("identity", ["identity"], self.accounts_port)

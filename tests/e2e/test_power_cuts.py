@@ -10,6 +10,7 @@ import json
 import os
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -56,7 +57,7 @@ async def test_killed_while_linking_and_unlinking_the_machine_ends_up_linked_onc
                     storm.succeeded()
 
     for part in world.chance.sample(PARTS, len(PARTS)):
-        await world.cut(part, 3.0, toggle)
+        await world.cut(part, 2.0, toggle)
         # What the cut left can be read, whatever is missing of it.
         left = json.loads(await world.told("connect", "status", "--json"))
         assert left["connectSecurityMode"] == "client-approval", left
@@ -83,17 +84,15 @@ async def test_killed_while_linking_and_unlinking_the_machine_ends_up_linked_onc
 
 async def is_linked(world: World) -> None:
     """By the machine's own word and by the relay's."""
-
-    async def status() -> dict[str, object]:
-        return json.loads(await world.told("connect", "status", "--json"))
-
-    linked = await until(
-        "the machine is linked",
-        status,
-        lambda seen: bool(seen["linked"]) and seen["tunnel"] == "connected" and seen["linkFailure"] is None,
-    )
-    assert (linked["desired"], linked["authenticated"]) == (True, True)
-    assert [service["url"] for service in linked["services"]] == [world.service], linked
+    async with open_machine(world.installation.machine_home) as machine:
+        await until(
+            "the machine is linked",
+            machine.status,
+            lambda seen: seen.linked and seen.tunnel == "connected" and seen.link_failure is None,
+        )
+    told = json.loads(await world.told("connect", "status", "--json"))
+    assert (told["desired"], told["authenticated"], told["linked"]) == (True, True, True)
+    assert [service["url"].rstrip("/") for service in told["services"]] == [world.service], told
     await world.connected_machine()
 
 
@@ -101,14 +100,14 @@ async def is_reachable_through_forward(world: World) -> None:
     """A new laptop forwards, waits, is approved and gets in."""
     laptop = world.installation.folder / "laptop"
     keep(await world.account.grant(), laptop, world.outbound, world.account)
-    forward, local = await approved_forward(world, laptop)
+    local = await approved_forward(world, laptop)
     async with httpx.AsyncClient(base_url=local) as client:
         answer = await client.get("/")
         assert "through the door" in answer.text, (answer.status_code, answer.text)
-    forward.kill()
 
 
-async def approved_forward(world: World, laptop) -> tuple[Program, str]:
+async def approved_forward(world: World, laptop: Path) -> str:
+    """Start forwarding on a laptop and approve it on the machine; the local address."""
     forward = Program(["forward", "demo", "--json"], home=laptop, environ=world.installation.client_environ())
     world.installation.programs["forward"] = forward
 
@@ -119,7 +118,7 @@ async def approved_forward(world: World, laptop) -> tuple[Program, str]:
     (asking,) = await until("the laptop asks", pending, lambda clients: len(clients) == 1)
     await world.told("connect", "security", "approve", str(asking["clientProofKeyThumbprint"]))
     local = await asyncio.to_thread(forward.wait_for, r"(http://127\.0\.0\.1:\d+)")
-    return forward, local.group(1)
+    return local.group(1)
 
 
 async def test_killed_while_devices_connect_no_credential_or_proof_counts_twice(world: World):
@@ -294,7 +293,7 @@ async def test_a_download_that_is_cut_fails_clearly_and_a_fresh_one_succeeds(wor
     installation = world.installation
     laptop = installation.folder / "laptop"
     keep(await world.account.grant(), laptop, world.outbound, world.account)
-    _, local = await approved_forward(world, laptop)
+    local = await approved_forward(world, laptop)
     device = await world.new_device()
     assert isinstance(await device.knock(), ConnectPending)
     await world.told("connect", "security", "approve", device.thumbprint)
@@ -346,7 +345,6 @@ async def test_a_download_that_is_cut_fails_clearly_and_a_fresh_one_succeeds(wor
         arrived[name] = 0
         await fetch()
         assert arrived[name] == DOWNLOAD
-    installation.programs.pop("forward").kill()
     installation.stop()
 
 
