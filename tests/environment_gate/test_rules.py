@@ -100,11 +100,37 @@ def test_two_origins_are_no_origin() -> None:
         (b"POST", [(b"origin", OWN.encode())], False),
         (b"POST", [(b"sec-fetch-site", b"same-origin")], False),
         (b"POST", [], False),
-        (b"GET", [(b"origin", b"https://other.example.test")], False),
-        (b"HEAD", [(b"sec-fetch-site", b"cross-site")], False),
     ],
 )
 def test_a_sibling_service_cannot_post_with_the_visitors_cookie(
+    method: bytes, headers: list[tuple[bytes, bytes]], foreign: bool
+) -> None:
+    assert is_foreign_to_cookie(method, headers, is_upgrade=False, own_origin=OWN) is foreign
+
+
+SIBLING = (b"sec-fetch-site", b"same-site")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "foreign"),
+    [
+        (b"GET", [SIBLING, (b"sec-fetch-mode", b"no-cors"), (b"sec-fetch-dest", b"script")], True),
+        (b"GET", [SIBLING, (b"sec-fetch-mode", b"no-cors"), (b"sec-fetch-dest", b"image")], True),
+        (b"GET", [SIBLING, (b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"iframe")], True),
+        (b"GET", [SIBLING, (b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"object")], True),
+        (b"HEAD", [SIBLING, *NAVIGATE], True),
+        (b"GET", [(b"sec-fetch-site", b"same-origin"), SIBLING], True),
+        (b"GET", [(b"origin", b"https://other.example.test")], True),
+        (b"GET", [SIBLING, *NAVIGATE], False),
+        (b"GET", [(b"sec-fetch-site", b"cross-site"), *NAVIGATE], False),
+        (b"GET", [(b"sec-fetch-site", b"none"), *NAVIGATE], False),
+        (b"GET", [(b"sec-fetch-site", b"same-origin"), (b"sec-fetch-dest", b"script")], False),
+        (b"GET", [(b"sec-fetch-site", b"same-origin"), (b"sec-fetch-dest", b"iframe")], False),
+        (b"GET", [(b"origin", OWN.encode())], False),
+        (b"GET", [], False),
+    ],
+)
+def test_a_sibling_service_may_link_to_a_page_but_not_load_or_frame_it_as_the_visitor(
     method: bytes, headers: list[tuple[bytes, bytes]], foreign: bool
 ) -> None:
     assert is_foreign_to_cookie(method, headers, is_upgrade=False, own_origin=OWN) is foreign

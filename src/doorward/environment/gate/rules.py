@@ -57,22 +57,24 @@ def approach_of(method: bytes, headers: Sequence[Header], *, is_upgrade: bool) -
 def is_foreign_to_cookie(
     method: bytes, headers: Sequence[Header], *, is_upgrade: bool, own_origin: str
 ) -> bool:
-    """Would honouring the session cookie let another origin act as this visitor?
+    """Would honouring the session cookie let another origin act, or read, as this visitor?
 
-    SameSite=Lax keeps other *sites* out, but every service in the zone is the same site, and WebSockets carry cookies
-    without CORS (RFC 6455 §10.2). So an upgrade must name the service's own origin, and an unsafe method must not
-    name another one.
+    SameSite=Lax keeps other *sites* out, but every service in the zone is the same site, a stranger's too, and
+    WebSockets carry cookies without CORS (RFC 6455 §10.2). So an upgrade must name the service's own origin, and an
+    unsafe method must not name another one. Of the safe ones another origin may do what a link does, open a page: a
+    `<script src>` of a sibling would read what it loads, and a frame would dress it up.
     """
     origin = only_header(headers, b"origin")
     own = own_origin.encode()
     if is_upgrade:
         return origin != own
-    if method in _SAFE_METHODS:
-        return False
     if has_header(headers, b"origin"):
         return origin != own
     fetch_site = only_header(headers, b"sec-fetch-site")
-    return has_header(headers, b"sec-fetch-site") and fetch_site not in (b"same-origin", b"none")
+    is_own_page = not has_header(headers, b"sec-fetch-site") or fetch_site in (b"same-origin", b"none")
+    if method in _SAFE_METHODS:
+        return not is_own_page and approach_of(method, headers, is_upgrade=False) != "navigation"
+    return not is_own_page
 
 
 def is_own_form(headers: Sequence[Header], *, own_origin: str) -> bool:
