@@ -78,7 +78,7 @@ class Visits:
         return await self._visit(request, None)
 
     async def _visit(self, request: HTTPConnection, origin: str | None) -> Visit:
-        client = await self._client_of(request.cookies.get(CLIENT_COOKIE))
+        client = await self._client_of(_only_cookie(request, CLIENT_COOKIE))
         return Visit(
             ip=self.ip_of(request),
             user_agent=request.headers.get("user-agent", "")[:MAX_USER_AGENT],
@@ -188,6 +188,21 @@ class Visits:
             httponly=not is_readable,
             samesite="lax",
         )
+
+
+def _only_cookie(request: HTTPConnection, name: str) -> str | None:
+    """The cookie's value, or None when it is absent or there are two.
+
+    Clerk's name cannot take the `__Host-` prefix, so another host of our registrable domain can plant one beside ours
+    (`Domain=example.com`). Which of the two is ours nobody can tell, and the planted one signs its victim in as its owner.
+    """
+    found = [
+        value.strip()
+        for header in request.headers.getlist("cookie")
+        for key, _, value in (pair.partition("=") for pair in header.split(";"))
+        if key.strip() == name
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _address(text: str) -> str:
