@@ -7,7 +7,9 @@ import json
 import jwt as pyjwt
 import pytest
 
+from doorward.identity import RateLimit, RateLimits
 from doorward.identity.errors import Refused
+from doorward.identity.settings import DAY
 from doorward.identity.templates.service import Templates
 from tests.identity.conftest import ORIGIN, PASSWORD, MakeWorld, World, claims_of, error_codes, header_of
 
@@ -43,6 +45,44 @@ async def test_a_garbage_cookie_is_no_client_and_no_error(world: World, cookie: 
     browser = world.browser()
     browser.http.cookies.set("__client", cookie)
     assert (await browser.get("/v1/client"))["response"] is None
+
+
+async def test_a_client_cookie_planted_beside_our_own_signs_nobody_in_as_somebody_else(world: World):
+    ada = await world.signed_up(ADA)
+    mallory = await world.signed_up("mallory@example.com")
+    own, planted = ada.http.cookies["__client"], mallory.http.cookies["__client"]
+    for cookies in (f"__client={own}; __client={planted}", f"__client={planted}; a=b;__client={own}"):
+        answer = await world.browser().http.get("/v1/client", headers={"cookie": cookies})
+        assert answer.json()["response"] is None
+
+
+async def test_browsers_nobody_signed_in_with_are_forgotten_after_a_day(world: World):
+    ada = await world.signed_up(ADA)
+    strangers = [world.browser() for _ in range(3)]
+    for stranger in strangers:
+        assert (await stranger.http.put("/v1/client")).json()["response"] is not None
+
+    async def count() -> int:
+        return (await world.database.read(lambda tx: tx.fetch_one("SELECT count(*) FROM identity_clients")))[
+            0
+        ]
+
+    assert await count() == 4
+    world.clock.advance(DAY - 1)
+    await world.identity.forget_expired()
+    assert await count() == 4
+    world.clock.advance(2)
+    await world.identity.forget_expired()
+    assert await count() == 1
+    assert (await ada.get("/v1/client"))["response"]["sessions"]
+    assert (await strangers[0].http.get("/v1/client")).json()["response"] is None
+
+
+async def test_an_address_makes_so_many_browsers_and_no_more(make_world: MakeWorld):
+    world = await make_world(limits=RateLimits(client_per_ip=RateLimit(2, 60_000)))
+    answers = [(await world.browser().http.put("/v1/client")).status_code for _ in range(3)]
+    assert answers == [200, 200, 429]
+    assert (await world.browser(ip="198.51.100.9").http.put("/v1/client")).status_code == 200
 
 
 @pytest.mark.conformance("clerk-frontend", 35, 36)

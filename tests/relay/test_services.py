@@ -46,7 +46,9 @@ async def test_a_machine_claims_lists_and_frees_its_names(world: World) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("spelling", ["notes.env.localhost.", "notes.env.localhost...", " notes.env.localhost"])
+@pytest.mark.parametrize(
+    "spelling", ["notes.env.localhost.", "notes.env.localhost...", " notes.env.localhost"]
+)
 async def test_a_name_has_one_spelling_because_the_edge_keeps_what_it_is_told(
     world: World, spelling: str
 ) -> None:

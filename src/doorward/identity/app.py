@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from doorward.identity import pages
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
+from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
 from doorward.identity.frontend_api import (
     client,
@@ -222,6 +223,7 @@ class Identity:
             sign_in_rows.delete_abandoned(tx, now)
             grants.delete_expired(tx, now)
             device_rows.delete_expired(tx, now)
+            client_rows.delete_unused_before(tx, now - DAY)
 
         await self.database.write(work)
 

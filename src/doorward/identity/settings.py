@@ -31,6 +31,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     device_per_ip: RateLimit = RateLimit(10, MINUTE)
     user_code_per_account: RateLimit = RateLimit(5, MINUTE)
     token_per_ip: RateLimit = RateLimit(120, MINUTE)
+    client_per_ip: RateLimit = RateLimit(60, MINUTE)
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,3 +70,16 @@ def set_changed(tx: Tx, client_id: str, session_id: str | None, now: int) -> Non
 
 def delete(tx: Tx, client_id: str) -> None:
     tx.execute("DELETE FROM identity_clients WHERE id = ?", (client_id,))
+
+
+def delete_unused_before(tx: Tx, instant: int) -> int:
+    """Forget browsers that nothing hangs on any more: anybody can make one without saying who they are."""
+    return tx.execute(
+        """
+        DELETE FROM identity_clients WHERE updated_at < ?
+            AND NOT EXISTS (SELECT 1 FROM identity_sessions WHERE client_id = identity_clients.id)
+            AND NOT EXISTS (SELECT 1 FROM identity_sign_ins WHERE client_id = identity_clients.id)
+            AND NOT EXISTS (SELECT 1 FROM identity_sign_ups WHERE client_id = identity_clients.id)
+        """,
+        (instant,),
+    )

@@ -51,6 +51,8 @@ async def create(call: Call) -> Response:
     if call.visit.client_id is not None:
         change = await call.identity.sessions.client_change(call.visit.client_id)
     else:
+        limit = call.identity.settings.limits.client_per_ip
+        await call.identity.restrictions.spend("client", call.visit.ip, limit)
         fresh = call.identity.clients.fresh(call.now)
         await call.identity.database.write(lambda tx: store.insert(tx, fresh.record))
         change = ClientChange(fresh.record.id, token=fresh.token)
