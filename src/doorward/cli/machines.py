@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorward.cli.options import home_option, json_option
-from doorward.cli.output import answer_json, run
+from doorward.cli.output import answer_json, plain, run
 
 if TYPE_CHECKING:
     from doorward.client.relay import RelayClient
@@ -27,8 +27,6 @@ def list_machines(home: Path | None, as_json: bool) -> None:
         async with signed_in(home) as session:
             return await session.relay.machines()
 
-    from doorward.client.relay import services_of
-
     machines = run(command(), as_json=as_json)
     if as_json:
         answer_json({"machines": machines})
@@ -37,10 +35,15 @@ def list_machines(home: Path | None, as_json: bool) -> None:
             "No machine is linked to this account yet.\nOn a machine of yours: doorward connect login, then doorward expose PORT."
         )
     else:
-        for machine in machines:
-            print(f"{machine.label}  {_state(machine)}  {machine.environment_id}")
-            for service in services_of(machine):
-                print(f"  {service.name:<20} {service.url}")
+        print("\n".join(line for machine in machines for line in listed(machine)))
+
+
+def listed(machine: EnvironmentEntry) -> list[str]:
+    """A machine's line and those of its services. Its names are its own word."""
+    from doorward.client.relay import services_of
+
+    services = [f"  {plain(service.name):<20} {plain(service.url)}" for service in services_of(machine)]
+    return [f"{plain(machine.label)}  {_state(machine)}  {plain(machine.environment_id)}", *services]
 
 
 @click.command("open")
@@ -122,7 +125,7 @@ def _say_waiting(label: str, phrase: str, as_json: bool) -> None:
     if as_json:
         answer_json({"waiting": {"machine": label, "keyPhrase": phrase}})
         return
-    print(f"Waiting for approval on {label}. This device's key phrase:\n\n    {phrase}\n")
+    print(f"Waiting for approval on {plain(label)}. This device's key phrase:\n\n    {phrase}\n")
     print(
         "The same six words stand on the machine's Connections page. This command goes on by itself.",
         flush=True,

@@ -51,8 +51,14 @@ def fail(message: str, *, code: str = "failed", as_json: bool = False, status: i
     if as_json:
         print(msgspec.json.encode(_FailureAnswer(_Failure(code, message))).decode(), file=sys.stderr)
     else:
-        print(f"{_red('Error:')} {message}", file=sys.stderr)
+        # Messages quote machines and servers.
+        print(f"{_red('Error:')} " + "\n".join(map(plain, message.splitlines())), file=sys.stderr)
     raise SystemExit(status)
+
+
+def plain(text: str) -> str:
+    """Another party's word, without what a terminal would act upon: escape sequences, line breaks, turned writing."""
+    return "".join(character for character in text if character.isprintable())
 
 
 def answer_json(value: object) -> None:

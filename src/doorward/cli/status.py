@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from doorward.cli.output import plain
 from doorward.jose import key_phrase
 
 if TYPE_CHECKING:
@@ -87,13 +88,13 @@ def status_text(status: Status) -> str:
     ]
     if status.tunnel:
         lines.append(
-            f"  Tunnel: {status.tunnel}{f' ({status.tunnel_message})' if status.tunnel_message else ''}"
+            f"  Tunnel: {status.tunnel}{f' ({plain(status.tunnel_message)})' if status.tunnel_message else ''}"
         )
     lines += [
         f"  Service: {service.name}  {service.origin or 'no address yet'}" for service in status.services
     ]
     if status.link_failure:
-        lines.append(f"  Last failure: {status.link_failure}")
+        lines.append(f"  Last failure: {plain(status.link_failure)}")
     if next_step := _next_step(status):
         lines += ["", f"Next: {next_step}"]
     return "\n".join(lines)
@@ -139,8 +140,8 @@ def _details(client: ConnectClient) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """A device's own word, without what a terminal would act upon."""
-    return "".join(c for c in value if c.isprintable()) if isinstance(value, str) else ""
+    """A device's own word, fit for a terminal."""
+    return plain(value) if isinstance(value, str) else ""
 
 
 def unlink_texts(report: UnlinkReport, *, forget_sign_in: bool) -> tuple[list[str], list[str]]:
