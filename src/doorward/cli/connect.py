@@ -167,7 +167,7 @@ def page(home: Path | None, as_json: bool) -> None:
     if as_json:
         answer_json({"url": url})
     else:
-        print(f"Open this link in a browser on this machine. It works once, for 5 minutes:\n{url}")
+        print(f"Open this link in a browser on this machine. It works once, within half an hour:\n{url}")
 
 
 @connect.command("unlink")

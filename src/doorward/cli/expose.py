@@ -147,7 +147,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
                 )
             )
             return
-        print(f"This machine's page (once, within 5 minutes): {link}")
+        print(f"This machine's page (once, within half an hour): {link}")
         for service in published:
             where = (
                 (f"{service.origin}/" if service.origin else "")

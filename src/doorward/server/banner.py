@@ -36,7 +36,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"{first}"
             f"  The demo service           {self.service}\n"
             f"  This machine's page        {self.connections}\n"
-            "                             (once, within 5 minutes; approve devices there)\n"
+            "                             (once, within half an hour; approve devices there)\n"
             f"  E-mails, while developing  {self.inbox}\n"
             f"  Data                       {self.data}\n\n"
             "For Clerk's SDKs:\n"
