@@ -93,8 +93,6 @@ class Reconciler:
         self._is_link_due = True
         #: Why the last attempt failed; None after a success or before the first attempt.
         self.last_failure: str | None = None
-        #: Set once the first attempt is over, whatever came of it.
-        self.has_tried = asyncio.Event()
         #: Set once the first attempt has ended, whatever came of it.
         self.has_tried = asyncio.Event()
 
@@ -114,7 +112,6 @@ class Reconciler:
             self._wake.clear()
             await asyncio.sleep(FIRST_WAIT_SECONDS)
             outcome = await self.attempt(local_origin)
-            self.has_tried.set()
             self.has_tried.set()
             attempts = attempts + 1 if outcome == "failed" else 0
             wait = None if outcome != "failed" else random.uniform(0, backoff_ceiling(attempts))  # noqa: S311
