@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,11 +16,19 @@ _REF = "#/components/schemas/{name}"
 
 
 class DocumentationApi:
-    """Built once: the table does not change while the relay runs."""
+    """Built once, when first asked for: the table does not change while the relay runs, and few ask."""
 
     def __init__(self, routes: Sequence[Route[Any, Any]], *, issuer: str) -> None:
-        self._document = json_response(describe(routes, issuer))
-        self._page = Response(200, render(routes).encode(), b"text/html; charset=utf-8")
+        self._routes = tuple(routes)
+        self._issuer = issuer
+
+    @cached_property
+    def _document(self) -> Response:
+        return json_response(describe(self._routes, self._issuer))
+
+    @cached_property
+    def _page(self) -> Response:
+        return Response(200, render(self._routes).encode(), b"text/html; charset=utf-8")
 
     def routes(self) -> list[Route[Any, Any]]:
         return [
