@@ -111,6 +111,26 @@ async def test_a_session_says_its_category_or_none() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_id_token_that_a_client_replays_is_no_session() -> None:
+    id_token = {
+        "aud": "doorward-gate",
+        "at_hash": "AAAAAAAAAAAAAAAAAAAAAA",
+        "auth_time": NOW,
+        "exp": NOW + 86_400,
+    }
+    for options in ({}, {"authorized_parties": ["https://app"]}, {"audience": "doorward-gate"}):
+        with pytest.raises(ClaimRefused):
+            await session(id_token, **options)
+
+
+@pytest.mark.anyio
+async def test_a_session_that_names_an_audience_is_for_that_audience_alone() -> None:
+    assert await session({"aud": "api"}, audience="api")
+    with pytest.raises(ClaimRefused):
+        await session({"aud": "api"})
+
+
+@pytest.mark.anyio
 async def test_a_template_token_is_for_its_audience_and_may_lack_the_session() -> None:
     made = sign_jwt(
         {n: v for n, v in SESSION.items() if n != "sid"} | {"aud": "t3-code-relay"}, KEY, typ="JWT"

@@ -89,6 +89,11 @@ async def verify_session_token(
     accepted = _SESSION_CATEGORIES if audience is None else _SESSION_CATEGORIES | {_TEMPLATE_CATEGORY}
     if verified.header.get("cat", _PLAIN_SESSION) not in accepted:
         raise ClaimRefused("a token of another category", code="typ_mismatch", claim="cat")
+    # So are ID tokens, with the same typ and for a day: every client a person ever signed in to holds one.
+    if "at_hash" in verified.claims:
+        raise ClaimRefused("an ID token, not a session", code="typ_mismatch", claim="at_hash")
+    if audience is None and "aud" in verified.claims:  # RFC 7519 §4.1.3
+        raise ClaimRefused("a token for another audience", code="audience_mismatch", claim="aud")
     claims = _as(verified.claims, _SessionClaims)
     if authorized_parties is not None and claims.azp and claims.azp not in authorized_parties:
         raise ClaimRefused("a token for another application", code="invalid_claim", claim="azp")
