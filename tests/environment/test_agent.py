@@ -17,7 +17,9 @@ from doorward.environment.access import MACHINE
 from doorward.environment.agent import Agent, AgentCannotStart, running_agent
 from doorward.environment.keys import names
 from doorward.environment.keys.runtime_file import read_runtime_file
+from doorward.environment.link.cli_token import CliToken
 from doorward.environment.local import VerbFailed, open_machine
+from doorward.jose import generate_key, sign_jwt
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
 from tests.environment.scripted_relay import ScriptedRelay, scripted_relay
 
@@ -278,6 +280,23 @@ async def test_two_processes_never_use_one_refresh_token_twice(tmp_path: Path, r
         tokens = await asyncio.gather(environment.tokens.existing(), beside.existing())
         assert tokens == ["access-refreshed", "access-refreshed"]
         assert relay.refreshes == ["refresh-1"]
+
+
+async def test_a_token_too_old_to_connect_with_is_refreshed_long_before_it_ends(
+    tmp_path: Path, relay: ScriptedRelay
+) -> None:
+    key = generate_key("EdDSA")
+    async with agent_at(tmp_path, relay, accounts_origin=relay.url) as agent:
+        tokens, now = agent.environment.tokens, agent.environment.clock()
+        young = sign_jwt({"iat": (now - 60_000) / 1000}, key, typ="at+jwt")
+        old = sign_jwt({"iat": (now - 660_000) / 1000}, key, typ="at+jwt")
+        for access, expected in ((young, young), (old, "access-refreshed"), ("opaque", "access-refreshed")):
+            stored = CliToken(
+                access_token=access, refresh_token="refresh-1", expires_at_epoch_ms=now + 80_000_000
+            )
+            tokens.store(stored)
+            assert await tokens.existing() == access
+            assert await tokens.existing(max_age_ms=600_000) == expected
 
 
 async def test_a_service_name_is_a_label_and_nothing_else() -> None:

@@ -182,6 +182,18 @@ async def test_the_command_line_exchanges_its_own_access_token(wire: World) -> N
         assert (answer.status_code, answer.json()["reason"]) == (401, "invalid_bearer")
 
 
+async def test_a_device_connects_with_an_access_token_of_the_last_quarter_of_an_hour(wire: World) -> None:
+    """It lives a day, and the accounts server cannot call it back when the person is signed out or banned."""
+    form = {"client_id": "doorward-cli", "subject_token_type": ACCESS_TOKEN}
+    now = wire.clock() // 1000
+    for issued_at in (now - 901, None, "yesterday"):
+        old = wire.accounts.access_token(iat=issued_at, exp=now + 86_400)
+        answer = await wire.exchange(subject_token=old, **form)
+        assert (answer.status_code, answer.json()["reason"]) == (401, "invalid_bearer"), issued_at
+    fresh = wire.accounts.access_token(iat=now - 899, exp=now + 86_400)
+    assert (await wire.exchange(subject_token=fresh, **form)).status_code == 200
+
+
 async def test_a_bound_subject_token_needs_a_proof_of_its_own_key(wire: World) -> None:
     form = {"client_id": "doorward-cli", "subject_token_type": ACCESS_TOKEN}
     theirs = wire.accounts.access_token(cnf={"jkt": generate_key("ES256").public.thumbprint})

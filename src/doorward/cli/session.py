@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
@@ -17,6 +18,9 @@ from doorward.environment.link.cli_token import CliToken, CliTokenRefused, CliTo
 from doorward.environment.local import LocalMachine, open_machine
 from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
+
+#: The relay lets devices connect with access tokens of the last quarter of an hour.
+RECENT_MS = 10 * 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +64,9 @@ async def signed_in(home: Path | None) -> AsyncIterator[Session]:
         client_id=configuration.cli_client_id,
     )
 
-    async def account_token() -> str:
+    async def account_token(max_age_ms: int | None = None) -> str:
         try:
-            token = await tokens.existing()
+            token = await tokens.existing(max_age_ms=max_age_ms)
         except CliTokenRefused as error:
             raise SignInRequired(f"{error} Run `doorward connect login` again.") from error
         if token is None:
@@ -80,6 +84,7 @@ async def signed_in(home: Path | None) -> AsyncIterator[Session]:
                 relay_url=configuration.relay_url,
                 client_id=configuration.cli_client_id,
                 account_token=account_token,
+                recent_account_token=partial(account_token, RECENT_MS),
                 clock=system_clock,
             ),
             account=account_token,

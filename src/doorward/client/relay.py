@@ -42,15 +42,26 @@ class _Problem(msgspec.Struct):
 
 
 class RelayClient:
-    """One account at one relay. `account_token` gives a fresh OAuth access token or raises SignInRequired."""
+    """One account at one relay. `account_token` gives a usable OAuth access token or raises SignInRequired.
+
+    `recent_account_token` gives one made in the last minutes, as connecting needs it; by default the same.
+    """
 
     def __init__(
-        self, outbound: Outbound, *, relay_url: str, client_id: str, account_token: AccountToken, clock: Clock
+        self,
+        outbound: Outbound,
+        *,
+        relay_url: str,
+        client_id: str,
+        account_token: AccountToken,
+        recent_account_token: AccountToken | None = None,
+        clock: Clock,
     ) -> None:
         self._outbound = outbound
         self._relay = relay_url
         self._client_id = client_id
         self._account_token = account_token
+        self._recent_account_token = recent_account_token or account_token
         self._clock = clock
         self._tokens: dict[str, tuple[str, int]] = {}
 
@@ -128,7 +139,7 @@ class RelayClient:
         url = f"{self._relay}/v1/client/dpop-token"
         form = {
             "grant_type": GRANT_TYPE_TOKEN_EXCHANGE,
-            "subject_token": await self._account_token(),
+            "subject_token": await self._recent_account_token(),
             "subject_token_type": TOKEN_TYPE_ACCESS_TOKEN,
             "requested_token_type": TOKEN_TYPE_ACCESS_TOKEN,
             "resource": self._relay,

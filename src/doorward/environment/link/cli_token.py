@@ -6,6 +6,7 @@ import logging
 import msgspec
 
 from doorward.environment.keys import SecretStore, SecretStoreFailed, names
+from doorward.jose import JoseError, peek_claims
 from doorward.outbound import Outbound, OutboundError
 from doorward.store import Clock
 
@@ -40,6 +41,12 @@ class _Refreshed(msgspec.Struct):
     refresh_token: str | None = None
 
 
+class _Issued(msgspec.Struct):
+    """Of an access token's claims (RFC 9068); seconds."""
+
+    iat: float
+
+
 class CliTokens:
     def __init__(
         self,
@@ -69,20 +76,20 @@ class CliTokens:
         """Raises SecretStoreFailed."""
         self._secrets.remove(names.CLI_TOKEN)
 
-    async def existing(self) -> str | None:
-        """A usable access token, refreshed where due; None when nobody signed in here.
+    async def existing(self, *, max_age_ms: int | None = None) -> str | None:
+        """A usable access token, refreshed where due or older than `max_age_ms`; None when nobody signed in here.
 
         Raises CliTokenRefused, SecretStoreFailed.
         """
         async with self._one_at_a_time:
             token = self._read()
-            if token is None or not self._is_due(token):
+            if token is None or not self._is_due(token, max_age_ms):
                 return None if token is None else token.access_token
             # A refresh token is good for one use; a second use looks like theft and ends the sign-in. So the
             # agent and every CLI beside it take turns, and whoever comes second finds the fresh token.
             async with self._secrets.exclusively(names.CLI_TOKEN):
                 token = self._read()
-                if token is not None and self._is_due(token):
+                if token is not None and self._is_due(token, max_age_ms):
                     token = await self._refresh(token)
                     self.store(token)
             return None if token is None else token.access_token
@@ -96,8 +103,11 @@ class CliTokens:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise CliTokenRefused(REFRESH_FAILED) from error
 
-    def _is_due(self, token: CliToken) -> bool:
-        return token.expires_at_epoch_ms - self._clock() <= REFRESH_EARLY_MS
+    def _is_due(self, token: CliToken, max_age_ms: int | None) -> bool:
+        now = self._clock()
+        if token.expires_at_epoch_ms - now <= REFRESH_EARLY_MS:
+            return True
+        return max_age_ms is not None and now - _issued_at_ms(token) > max_age_ms
 
     async def _refresh(self, token: CliToken) -> CliToken:
         if self._accounts_origin is None:
@@ -122,6 +132,14 @@ class CliTokens:
             refresh_token=answer.refresh_token or token.refresh_token,
             expires_at_epoch_ms=self._clock() + int(answer.expires_in * 1000),
         )
+
+
+def _issued_at_ms(token: CliToken) -> int:
+    """When the accounts server made it; long ago where the token does not say. Nothing is decided on it but a refresh."""
+    try:
+        return int(peek_claims(token.access_token, _Issued).iat * 1000)
+    except JoseError:
+        return 0
 
 
 __all__ = ["CliToken", "CliTokenRefused", "CliTokens", "SecretStoreFailed"]

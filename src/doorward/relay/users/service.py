@@ -10,7 +10,7 @@ from doorward.outbound import Outbound, OutboundError
 from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.embedded import urls_of
 from doorward.relay.settings import RelaySettings
-from doorward.relay.users.rules import audiences, is_for_relay
+from doorward.relay.users.rules import audiences, is_for_relay, is_recent
 from doorward.store import Clock, Database
 from doorward.verify import AccessToken, JwksCache, verify_oauth_access_token, verify_session_token
 
@@ -92,6 +92,8 @@ class Users:
         if client_id not in self._settings.oauth_client_ids:
             raise NotAuthenticated("client_not_listed")
         access = await self._access_token(token, {client_id})
+        if not is_recent(access, now=self._clock() // 1000):
+            raise NotAuthenticated("too_old")
         if client_id != self._settings.gate_client_id:
             if not is_for_relay(access, self._settings.issuer):
                 raise NotAuthenticated("audience_mismatch")
