@@ -17,7 +17,7 @@ up: $(RUN) ## set everything up and run Doorward on this machine (Ctrl-C stops i
 
 .PHONY: test
 test: $(DEV) ## run every test, against SQLite and PostgreSQL, in a real browser
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadgroup)
 
 .PHONY: check
 check: $(DEV) ## lint, types, import contract, spelling

@@ -27,6 +27,7 @@ def run(installation, home, *arguments, status=0):
     return done.stdout if status == 0 else done.stderr
 
 
+@pytest.mark.xdist_group("the one callback port")
 async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
     installation: Installation, tmp_path
 ):
