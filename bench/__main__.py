@@ -12,17 +12,32 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
 SUITES = ("jose", "server", "tunnel")
+PROCESSOR = Path("/proc/cpuinfo")
 VERSIONS = ("cryptography", "msgspec", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt")
 
 
 def machine() -> str:
     """The machine and versions a figure belongs to, in one line."""
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}"
+    named = (
+        re.search(r"^model name\s*: (.*)$", PROCESSOR.read_text(), re.MULTILINE)
+        if PROCESSOR.exists()
+        else None
+    )
+    return (
+        f"{os.cpu_count()} cores ({named[1] if named else platform.machine()}), {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, {packages}"
+    )
+
+
+def load() -> str:
+    """How busy the machine was in the last minute: with much else running, no figure is worth keeping."""
+    return f"load average {os.getloadavg()[0]:.1f}"
 
 
 def main() -> int:
@@ -33,7 +48,7 @@ def main() -> int:
     chosen = parser.parse_args().suites or list(SUITES)
     if unknown := [name for name in chosen if name not in SUITES]:
         parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join(SUITES)}")
-    print(machine(), flush=True)
+    print(f"{machine()}\n{load()}", flush=True)
     results = []
     for name in chosen:
         print(f"\n{name}", flush=True)
@@ -45,7 +60,7 @@ def main() -> int:
     target.write_text(json.dumps(results, indent=2) + "\n")
     missed = [row["name"] for row in results if row["met"] is False]
     print(
-        f"\n{len(results)} figures in {target}"
+        f"\n{load()}; {len(results)} figures in {target}"
         + (f"; goals missed: {', '.join(missed)}" if missed else "; every goal met")
     )
     return 0

@@ -9,7 +9,6 @@ virtual machine. CPU time of this process, one core. A ratio of 0.8 to
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +53,8 @@ URL = "https://relay.example.com/v1/environments/0965d8c5-7546-4ef4-86ab-cb24e4b
 def measure(rounds: int = 300, calls: int = 25) -> list[Measurement]:
     """All measurements. `rounds` * `calls` is how often each side is called."""
     found = []
-    for alg, goal in (("RS256", 0.75), ("ES256", None), ("EdDSA", None)):
+    goals: dict[Algorithm, float | None] = {"RS256": 0.75, "ES256": None, "EdDSA": None}
+    for alg, goal in goals.items():
         ours, raw, other = _jwt_sides(alg)
         rates = _rates((ours, raw, other), rounds, calls)
         found.append(
@@ -77,7 +77,7 @@ def _jwt_sides(alg: Algorithm) -> tuple[Callable[[], object], Callable[[], objec
     public = key.public
     pem_key = pyjwt.get_algorithm_by_name(alg).prepare_key(public.to_pem())
     # PyJWT reads the clock itself; its claim checks are left on as far as the fixed times allow.
-    options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["exp", "sub"]}
+    options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["exp", "sub"]}
 
     def ours() -> object:
         return verify_jwt(
@@ -144,23 +144,6 @@ def _measurement(name: str, value: float, against: str, other: float, goal: floa
         "unit": "1/s",
         "against": against,
         "ratio": round(ratio, 3),
-        "goal": goal,
+        "goal": None if goal is None else f">= {goal}x",
         "met": None if goal is None else ratio >= goal,
     }
-
-
-def main() -> None:
-    missed = False
-    for found in measure():
-        goal = (
-            "" if found["goal"] is None else f"  goal {found['goal']}: {'met' if found['met'] else 'MISSED'}"
-        )
-        missed |= found["met"] is False
-        print(
-            f"{found['name']:<26} {found['value']:>7} {found['unit']}  {found['ratio']:>6} x {found['against']}{goal}"
-        )
-    sys.exit(missed)
-
-
-if __name__ == "__main__":
-    main()
