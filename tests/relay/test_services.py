@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.relay.services.rules import HOLD_MS, RESERVED_NAMES, ServiceNameRow, check_name, may_claim
+from doorward.relay.services.rules import (
+    HOLD_MS,
+    MOST_NAMES,
+    RESERVED_NAMES,
+    ServiceNameRow,
+    check_name,
+    may_claim,
+)
 from tests.relay.foreign import Environment
 from tests.relay.world import World
 
@@ -121,6 +128,25 @@ async def test_a_freed_name_stays_with_its_account_for_ninety_days(world: World)
     world.clock.advance(HOLD_MS)
     assert await strangers_claim() == 200
     assert (await world.http.put(path("notes"), headers=first)).status_code == 409
+
+
+@pytest.mark.anyio
+async def test_an_account_holds_a_hundred_names_and_no_more_whatever_it_frees(world: World) -> None:
+    mine = credential(await world.link())
+    for number in range(MOST_NAMES):
+        assert (await world.http.put(path(f"n{number}"), headers=mine)).status_code == 200
+    await world.http.delete(path("n0"), headers=mine)
+    answer = await world.http.put(path("one-more"), headers=mine)
+    assert (answer.status_code, answer.json()["_tag"]) == (409, "RelayServiceNameLimitError")
+    assert answer.json()["code"] == "too_many_names"
+    assert (await world.http.put(path("n0"), headers=mine)).status_code == 200
+    assert (await world.http.put(path("n1"), headers=mine)).status_code == 200
+    assert (
+        await world.http.put(path("one-more", "env-2"), headers=await second_machine(world))
+    ).status_code == 200
+    await world.http.delete(path("n0"), headers=mine)
+    world.clock.advance(HOLD_MS)
+    assert (await world.http.put(path("one-more-still"), headers=mine)).status_code == 200
 
 
 @pytest.mark.anyio

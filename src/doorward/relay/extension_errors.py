@@ -20,6 +20,12 @@ class ServiceNameTaken(ErrorBody, frozen=True, kw_only=True, tag="RelayServiceNa
     trace_id: str = NO_TRACE
 
 
+class ServiceNameLimit(ErrorBody, frozen=True, kw_only=True, tag="RelayServiceNameLimitError"):
+    status = 409
+    code: Literal["too_many_names"] = "too_many_names"
+    trace_id: str = NO_TRACE
+
+
 class ServiceNameRefused(ErrorBody, frozen=True, kw_only=True, tag="RelayServiceNameRefusedError"):
     status = 422
     code: Literal["name_reserved", "name_invalid"]

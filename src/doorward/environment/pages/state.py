@@ -43,6 +43,7 @@ _ACTIONS: dict[Right, Action] = {
 _REFUSALS = {
     "name_taken": "This name belongs to somebody else. Expose it under another one.",
     "name_reserved": "This name is reserved. Expose it under another one.",
+    "too_many_names": "Your account has as many names as it may. Free one, or expose the service under a name you had.",
     "name_invalid": "This is not a name for an address. Use letters, digits and hyphens.",
 }
 

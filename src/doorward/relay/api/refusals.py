@@ -1,7 +1,12 @@
 """The rooms' exceptions as the protocol's errors: one place says which is which."""
 
 from doorward.relay.connect import errors as connect_errors
-from doorward.relay.extension_errors import RateLimited, ServiceNameRefused, ServiceNameTaken
+from doorward.relay.extension_errors import (
+    RateLimited,
+    ServiceNameLimit,
+    ServiceNameRefused,
+    ServiceNameTaken,
+)
 from doorward.relay.limits.service import TooManyRequests
 from doorward.relay.links import errors as link_errors
 from doorward.relay.replay.service import ProofRefused
@@ -39,6 +44,8 @@ def _answer(error: Exception) -> wire.ErrorBody | None:
             return RateLimited(retry_after_seconds=seconds)
         case NameRefused(reason="name_taken"):
             return ServiceNameTaken()
+        case NameRefused(reason="too_many_names"):
+            return ServiceNameLimit()
         case NameRefused(reason="name_reserved" | "name_invalid" as code):
             return ServiceNameRefused(code=code)
         case link_errors.LinkProofExpired():

@@ -8,6 +8,9 @@ import msgspec
 HOLD_MS = 90 * 24 * 3600 * 1000
 """A freed name stays with its account this long, so that nobody inherits another's bookmarks and cookies."""
 
+MOST_NAMES = 100
+"""How many names one account may hold, freed ones that are still kept for it included: the zone is everybody's."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # The shape of API hosts (`<stage>-<16 hex>`): a service there could pass itself off as another machine's gate.
 _API_HOST_LABEL = re.compile(r"(?:.*-)?[0-9a-f]{16}")

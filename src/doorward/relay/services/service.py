@@ -10,9 +10,11 @@ from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.embedded import urls_of
 from doorward.relay.endpoints.rules import normalize_zone
 from doorward.relay.services import store
-from doorward.relay.services.rules import check_name, may_claim
+from doorward.relay.services.rules import HOLD_MS, MOST_NAMES, check_name, may_claim
 from doorward.relay.settings import RelaySettings
 from doorward.store import Clock, Database, Tx
+
+Refusal = Literal["name_taken", "name_reserved", "name_invalid", "too_many_names"]
 
 
 class NamedService(msgspec.Struct, frozen=True):
@@ -26,9 +28,9 @@ class NamedService(msgspec.Struct, frozen=True):
 class NameRefused(Exception):
     """`reason` says why the name cannot be claimed."""
 
-    def __init__(self, reason: Literal["name_taken", "name_reserved", "name_invalid"]) -> None:
+    def __init__(self, reason: Refusal) -> None:
         super().__init__(reason)
-        self.reason: Literal["name_taken", "name_reserved", "name_invalid"] = reason
+        self.reason: Refusal = reason
 
 
 class ServiceNames:
@@ -51,17 +53,21 @@ class ServiceNames:
             raise NameRefused(wrong)
         now = self._clock()
 
-        def write(tx: Tx) -> bool:
+        def write(tx: Tx) -> Refusal | None:
             row = store.find(tx, name)
             if not may_claim(row, user_id=owner.user_id, environment_id=owner.environment_id, now=now):
-                return False
+                return "name_taken"
+            is_own = row is not None and row.user_id == owner.user_id
+            if not is_own and store.count_held(tx, owner.user_id, released_after=now - HOLD_MS) >= MOST_NAMES:
+                return "too_many_names"
             if row is None or row.released_at is not None:
                 store.claim(tx, name, user_id=owner.user_id, environment_id=owner.environment_id, now=now)
                 self._changed(tx, owner, "service_name.claimed", name, origin, now)
-            return True
+            return None
 
-        if not await self._database.write(write):
-            raise NameRefused("name_taken")
+        refusal = await self._database.write(write)
+        if refusal is not None:
+            raise NameRefused(refusal)
         return self.describe(name)
 
     async def release(self, owner: CredentialOwner, name: str, origin: Origin) -> bool:

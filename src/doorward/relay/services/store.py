@@ -36,6 +36,15 @@ def list_active_of_user(tx: Tx, user_id: str) -> list[ServiceNameRow]:
     return [_row(row) for row in rows]
 
 
+def count_held(tx: Tx, user_id: str, *, released_after: int) -> int:
+    """How many names nobody but this account may claim."""
+    row = tx.fetch_one(
+        "SELECT COUNT(*) FROM relay_service_names WHERE user_id = ? AND (released_at IS NULL OR released_at > ?)",
+        (user_id, released_after),
+    )
+    return 0 if row is None else int(row[0])
+
+
 def claim(tx: Tx, name: str, *, user_id: str, environment_id: str, now: int) -> None:
     """Write the claim that the rules allowed.
 
