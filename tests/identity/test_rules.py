@@ -183,3 +183,20 @@ async def test_hashes_use_the_parameters_owasp_asks_for_and_a_full_queue_is_told
     assert (await hasher.check(None, "anything")).is_correct is False
     assert (await hasher.check("not a hash", "anything")).is_correct is False
     hasher.close()
+
+
+@pytest.mark.parametrize(
+    ("who", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:0DB8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("user_1", "user_1"),
+        ("ada@example.com", "ada@example.com"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_subscribers_whole_ipv6_network_counts_as_one_address(who: str, counted: str) -> None:
+    assert restrictions.counted_as(who) == counted

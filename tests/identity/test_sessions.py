@@ -83,6 +83,8 @@ async def test_an_address_makes_so_many_browsers_and_no_more(make_world: MakeWor
     answers = [(await world.browser().http.put("/v1/client")).status_code for _ in range(3)]
     assert answers == [200, 200, 429]
     assert (await world.browser(ip="198.51.100.9").http.put("/v1/client")).status_code == 200
+    network = [world.browser(ip=f"2001:db8::{number}") for number in range(3)]
+    assert [(await one.http.put("/v1/client")).status_code for one in network] == [200, 200, 429]
 
 
 @pytest.mark.conformance("clerk-frontend", 35, 36)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from doorward.identity.errors import INVITATION_ALREADY_ACCEPTED, TICKET_EXPIRED, TICKET_INVALID, Problem
 from doorward.identity.restrictions.store import Invitation
 from doorward.identity.settings import HOUR, RateLimit
@@ -12,6 +14,18 @@ MAX_FAILURES = 100
 LOCK_MS = HOUR
 _FREE_FAILURES = 5
 _MAX_PAUSE_MS = 60_000
+
+
+def counted_as(who: str) -> str:
+    """Whom a limit counts: an IPv6 address as its network of 64 bits, for one subscriber has all the addresses in it."""
+    try:
+        address = ipaddress.ip_address(who)
+    except ValueError:
+        return who  # an account, or an address of another kind
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 def spacing_ms(limit: RateLimit) -> int:

@@ -26,7 +26,7 @@ class Restrictions:
 
     async def spend(self, what: str, who: str, limit: RateLimit) -> None:
         """Take one request off the limit of `who` (an address or an account). Raises Refused (429) when none is left."""
-        key = f"{what}:{self._hash.of('rate-limit', who)}"
+        key = f"{what}:{self._hash.of('rate-limit', rules.counted_as(who))}"
         now = self._clock()
 
         def take(tx: Tx) -> int:
