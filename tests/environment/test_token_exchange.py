@@ -1,6 +1,7 @@
 """Token exchange and proofs of possession (checklist 57-75)."""
 
 import asyncio
+from urllib.parse import urlencode
 
 import pytest
 
@@ -234,3 +235,33 @@ async def test_an_unbound_session_never_comes_with_the_dpop_scheme(machine: Mach
     empty = {"cookie": "t3_session=", "authorization": f"Bearer {token}"}
     answer = await machine.local.post("/api/auth/websocket-ticket", headers=empty)
     assert answer.json()["reason"] == "missing_credential"
+
+
+async def test_a_stranger_with_keys_of_its_own_is_slowed_down_before_it_costs_a_row(machine: Machine) -> None:
+    async def guess(address: str) -> int:
+        device = machine.device()
+        answer = await machine.public.post(
+            "/oauth/token",
+            content=urlencode(
+                {
+                    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                    "subject_token": "ABCDEFGHJKLM",
+                    "subject_token_type": "urn:t3:params:oauth:token-type:environment-bootstrap",
+                    "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                }
+            ),
+            headers={
+                "content-type": "application/x-www-form-urlencoded",
+                "dpop": device.proof("POST", TOKEN_URL),
+                "x-forwarded-for": address,
+            },
+        )
+        if answer.status_code == 429:
+            assert answer.headers["retry-after"] == "1"
+        return answer.status_code
+
+    answers = [await guess(f"2001:db8::{number:x}") for number in range(32)]
+    assert answers == [401] * 30 + [429] * 2
+    assert await guess("203.0.113.9") == 401
+    machine.clock.advance(1000)
+    assert await guess("2001:db8::1") == 401

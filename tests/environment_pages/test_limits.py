@@ -1,9 +1,10 @@
 """How often one may ask."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.environment.pages.limits import RateLimit, Waiting
+from doorward.environment.pages.limits import RateLimit, Waiting, network_of
 
 NOW = 1_800_000_000_000
 
@@ -54,3 +55,16 @@ def test_places_to_wait_are_counted_and_given_back() -> None:
         assert (first, second, third, fourth) == (True, False, True, False)
     with waiting.place("c") as later:
         assert later
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_subscribers_whole_ipv6_network_is_one_visitor(address: str, counted: str) -> None:
+    assert network_of(address) == counted

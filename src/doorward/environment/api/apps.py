@@ -16,9 +16,11 @@ from starlette.websockets import WebSocket
 
 from doorward.environment.access import Door
 from doorward.environment.api import auth, connect, discovery, tokens, websocket
+from doorward.environment.api.doors import address_of
 from doorward.environment.api.framing import Endpoint, run
 from doorward.environment.environment import Environment
 from doorward.environment.pages import loopback_routes, tunnel_routes
+from doorward.environment.pages.limits import RateLimit, network_of
 
 SHARED = (
     discovery.DESCRIPTOR,
@@ -65,6 +67,8 @@ class WireApp:
         self._endpoints: dict[tuple[str, str], Endpoint] = {
             (endpoint.method, endpoint.path): endpoint for endpoint in endpoints
         }
+        # Anybody can make a key, and each proof costs a signature check and a durable row before the credential is looked at.
+        self._exchanges = RateLimit(burst=30, interval=1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -84,6 +88,11 @@ class WireApp:
         endpoint = self._endpoints.get((request.method, request.url.path))
         if endpoint is None:
             return Response(status_code=404)
+        if endpoint is tokens.TOKEN and self._door == "tunnel":
+            visitor = network_of(address_of(request, self._door) or "")
+            retry_after = self._exchanges.retry_after(visitor, self._environment.clock())
+            if retry_after is not None:
+                return Response(status_code=429, headers={"retry-after": str(-(-retry_after // 1000))})
         return await run(endpoint, request, self._environment, self._door)
 
     def _with_cors(self, request: Request, send: Send) -> Send:

@@ -15,7 +15,7 @@ from doorward.environment.children.service import SessionEnded
 from doorward.environment.gate.own_paths import CALLBACK
 from doorward.environment.gate.rules import is_nonce_hash, safe_return_path
 from doorward.environment.pages.errors import Problem, Refused
-from doorward.environment.pages.limits import RateLimit, Waiting
+from doorward.environment.pages.limits import RateLimit, Waiting, network_of
 from doorward.environment.pages.requests import address_of, answer, read_body, refusals_as_json
 from doorward.environment.pages.wire import (
     CodeAnswer,
@@ -87,7 +87,7 @@ class GatePages:
 
     async def code(self, request: Request) -> Response:
         """A code for (the session proved by DPoP, a service host of this machine, that host's nonce)."""
-        self._count(self._per_address, address_of(request))
+        self._count(self._per_address, network_of(address_of(request)))
         authorization = request.headers.get("authorization", "")
         if not authorization.startswith(_SCHEME):
             raise Refused(Problem.PROOF_REFUSED)
@@ -117,7 +117,7 @@ class GatePages:
 
     async def wait(self, request: Request) -> Response:
         """What the machine decided about the key that signed this request, as soon as it changes."""
-        address = address_of(request)
+        address = network_of(address_of(request))
         self._count(self._per_address, address)
         try:
             thumbprint = await self._environment.authentication.verify_proof(
