@@ -15,6 +15,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Protocol, TextIO
 
+import msgspec
+
 from doorward.store import Clock
 
 _log = logging.getLogger("doorward.identity.mail")
@@ -48,8 +50,7 @@ class ConsoleMailer:
         stream.flush()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMail:
+class ReceivedMail(msgspec.Struct, frozen=True):
     received_at: int
     mail: Mail
 

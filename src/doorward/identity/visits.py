@@ -11,7 +11,6 @@ plain loopback, and programs refuse to send them.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
@@ -38,8 +37,7 @@ COOKIE_MAX_AGE = 315_360_000  # seconds; browsers cap it at 400 days
 MAX_USER_AGENT = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """One request's author. `origin` is the Origin header, checked; `client` the authenticated browser."""
 
     ip: str

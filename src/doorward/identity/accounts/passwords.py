@@ -11,10 +11,10 @@ import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 import argon2
+import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from doorward.identity.errors import OVERLOADED, Refused
@@ -27,8 +27,7 @@ PARALLELISM = 1
 RETRY_AFTER_SECONDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordCheck:
+class PasswordCheck(msgspec.Struct, frozen=True):
     """`rehash` is a new encoded hash to store when the stored one used weaker parameters than today's."""
 
     is_correct: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.identity import mail
 from doorward.identity.accounts import rules, store
@@ -40,8 +40,7 @@ from doorward.store import Clock, ConstraintViolated, Database, Tx
 MAX_EMAIL_ADDRESSES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class EmailAddress:
+class EmailAddress(msgspec.Struct, frozen=True):
     record: EmailAddressRecord
     verification: VerificationRecord | None
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class UserRecord:
+class UserRecord(msgspec.Struct, frozen=True):
     id: str
     primary_email_address_id: str
     password_hash: str | None
@@ -33,8 +32,7 @@ class UserRecord:
         return self.locked_until is not None and now < self.locked_until
 
 
-@dataclass(frozen=True, slots=True)
-class EmailAddressRecord:
+class EmailAddressRecord(msgspec.Struct, frozen=True):
     id: str
     user_id: str
     address: str
@@ -43,8 +41,7 @@ class EmailAddressRecord:
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """A user with their addresses, oldest first."""
 
     user: UserRecord

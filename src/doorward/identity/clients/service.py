@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 from doorward.identity.clients import store
 from doorward.identity.clients.store import ClientRecord
 from doorward.identity.identifiers import new_id, new_secret
@@ -16,8 +18,7 @@ T = TypeVar("T")
 _PURPOSE = "client-token"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientChange:
+class ClientChange(msgspec.Struct, frozen=True):
     """What a response must tell the browser about its client.
 
     `token` is the new rotating token when the cookie has to be set; `is_gone` when the client was deleted;
@@ -41,8 +42,7 @@ class Changed(Generic[T]):
     client: ClientChange
 
 
-@dataclass(frozen=True, slots=True)
-class FreshClient:
+class FreshClient(msgspec.Struct, frozen=True):
     """A client ready to be inserted; made outside the transaction because randomness is."""
 
     record: ClientRecord

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRecord:
+class ClientRecord(msgspec.Struct, frozen=True):
     id: str
     token_hash: str
     last_active_session_id: str | None

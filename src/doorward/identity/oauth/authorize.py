@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import Problem, Refused
@@ -55,34 +56,29 @@ PARAMETER_REPEATED = Problem(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(msgspec.Struct, frozen=True):
     """Answer with 303 to this URL: a code, or an error the client has to hear."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsSignIn:
+class NeedsSignIn(msgspec.Struct, frozen=True):
     """Nobody is signed in, or (`is_fresh_proof_needed`) the person must prove themselves once more."""
 
     is_fresh_proof_needed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsConsent:
+class NeedsConsent(msgspec.Struct, frozen=True):
     """The person has to say yes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeLine:
+class ScopeLine(msgspec.Struct, frozen=True):
     scope: str
     description: str
     requires_consent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentRequest:
+class ConsentRequest(msgspec.Struct, frozen=True):
     """What the consent page shows. `resource` is the machine's origin for the gate's client, else None.
 
     `parameters` are the hidden inputs of the form that posts the decision.
@@ -97,8 +93,7 @@ class ConsentRequest:
     parameters: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizeRequest:
+class AuthorizeRequest(msgspec.Struct, frozen=True):
     client: OAuthClient
     redirect_uri: str
     scope: tuple[str, ...]

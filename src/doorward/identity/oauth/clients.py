@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -23,8 +22,7 @@ CLI_REDIRECT_URI = "http://127.0.0.1:34338/callback"
 ResourcePolicy = Literal["none", "gate"]
 
 
-@dataclass(frozen=True, slots=True)
-class OAuthClient:
+class OAuthClient(msgspec.Struct, frozen=True):
     """A public client has no `secret_hash`. `access_token_lifetime` is in seconds."""
 
     client_id: str

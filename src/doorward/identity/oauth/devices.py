@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import Problem, Refused
 from doorward.identity.identifiers import new_secret
@@ -39,8 +41,7 @@ USER_CODE_UNKNOWN = Problem(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRecord:
+class DeviceRecord(msgspec.Struct, frozen=True):
     device_code_hash: str
     user_code_hash: str
     client_id: str
@@ -153,8 +154,7 @@ class DeviceAuthorization:
     interval: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
+class DeviceRequest(msgspec.Struct, frozen=True):
     """What the approving person must see."""
 
     client_name: str

@@ -8,13 +8,12 @@ them all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     id: str
     client_id: str
     user_id: str
@@ -26,8 +25,7 @@ class Grant:
     revoked_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """An authorization code. `grant_id` is set by its redemption."""
 
     code_hash: str
@@ -48,8 +46,7 @@ class Code:
         return f"Code({self.client_id}, {self.user_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
+class RefreshToken(msgspec.Struct, frozen=True):
     token_hash: str
     grant_id: str
     created_at: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
@@ -19,14 +19,12 @@ from doorward.jose import JoseError, verify_jwt
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class UserInfo:
+class UserInfo(msgspec.Struct, frozen=True):
     account: Account
     scopes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
+class TokenInfo(msgspec.Struct, frozen=True):
     """A living token. Times in seconds."""
 
     client_id: str

@@ -10,10 +10,11 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 import msgspec
+from msgspec.structs import replace
 
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account

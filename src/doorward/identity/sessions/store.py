@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from doorward.store import Tx
 
 REVOKED_CHANNEL = "identity.sessions_revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(msgspec.Struct, frozen=True):
     """`expire_at` is the idle deadline, `abandon_at` the absolute one."""
 
     id: str

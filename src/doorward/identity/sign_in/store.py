@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class SignInRecord:
+class SignInRecord(msgspec.Struct, frozen=True):
     """`user_id` is None for an identifier without an account; nobody outside can see which it is."""
 
     id: str

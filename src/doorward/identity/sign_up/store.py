@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class SignUpRecord:
+class SignUpRecord(msgspec.Struct, frozen=True):
     id: str
     client_id: str
     email_address: str | None

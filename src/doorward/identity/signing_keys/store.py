@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from doorward.store import Tx
 
@@ -14,8 +15,7 @@ CHANNEL = "identity.signing_keys"
 KeyState = Literal["next", "active", "retired"]
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKeyRecord:
+class SigningKeyRecord(msgspec.Struct, frozen=True):
     kid: str
     state: KeyState
     sealed_private_key: bytes | None

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateRecord:
+class TemplateRecord(msgspec.Struct, frozen=True):
     """`claims` is JSON text; `lifetime` and `allowed_clock_skew` are seconds."""
 
     id: str

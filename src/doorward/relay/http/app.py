@@ -1,10 +1,11 @@
 """The ASGI application: one request from match to response."""
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from msgspec.structs import replace
 
 from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.body import MAX_BODY_BYTES, BodyRefused, check_media_type, decode_body, read_body
@@ -102,7 +103,7 @@ class RelayApp:
                 return SCHEMA_MISMATCH
             body = await _read(route, arrival, receive)
             started = True
-            arrival = dataclasses.replace(arrival, params=params)
+            arrival = replace(arrival, params=params)
             answer = await route.handler(Call(arrival, principal, body))
             response = answer if isinstance(answer, Response) else json_response(answer)
         except BodyRefused as refused:

@@ -30,8 +30,7 @@ class Headers:
         return self._values.get(name)
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """A matched request whose body was not read yet: what a guard may look at.
 
     `url` is the public URL without query, for DPoP's `htu`: the relay's own origin plus the path as sent, never
