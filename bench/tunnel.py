@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import getpass
 import os
 import re
-import secrets
 import shutil
 import socket
 import ssl
@@ -24,6 +22,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.tunnel.certificate import write_certificate
 
 PASSES = 2
 BULK_STREAMS = 8
@@ -249,7 +249,7 @@ PidFile none
 @contextlib.contextmanager
 def _doorward(folder: Path, origin: int) -> Iterator[int]:
     visitors, tunnel = _free_port(), _free_port()
-    _certificate(folder)
+    write_certificate(folder / "edge.pem")
     this = [sys.executable, "-m", "bench.tunnel"]
     edge = [*this, "edge", str(folder), str(visitors), str(tunnel)]
     connector = [*this, "connector", str(folder), str(origin), str(tunnel)]
@@ -324,31 +324,6 @@ def _run(main: Any) -> None:
     import uvloop
 
     uvloop.run(main())
-
-
-def _certificate(folder: Path) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edge.localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(secrets.randbits(64))
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("edge.localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "edge.pem").write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 # Processes.

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from doorward.http1 import LENGTH_UNKNOWN, serialising
 from doorward.http1.errors import BadRequest, BadResponse
-from doorward.http1.parsing import parse_request_head, parse_response_head
+from doorward.http1.parsing import RequestHeads, ResponseHeads, parse_request_head, parse_response_head
 
 
 def request(
@@ -163,3 +163,77 @@ def test_any_bytes_are_either_a_head_or_a_clear_refusal(noise: bytes) -> None:
             written = serialising.request_head(head)
             assert written.index(b"\r\n\r\n") == len(written) - 4
             assert written.count(b"\n") == written.count(b"\r\n")
+
+
+STARTS = [
+    b"GET / HTTP/1.1",
+    b"POST /b?c=d HTTP/1.1",
+    b"GET /\xff HTTP/1.1",
+    b"GET /a#b HTTP/1.1",
+    b"GET http://app.example/ HTTP/1.1",
+    b"GET http://evil.example/ HTTP/1.1",
+    b"GET / HTTP/1.0",
+    b"GET  / HTTP/1.1",
+    b"get / HTTP/1.1",
+    b"CONNECT app.example:443 HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+]
+LINES = [
+    b"Content-Length: 3",
+    b"Transfer-Encoding: chunked",
+    b"Connection: close",
+    b"Connection: upgrade, x-a",
+    b"Upgrade: websocket",
+    b"X-A: b",
+    b"X_A: b",
+    b"Host: other.example",
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(STARTS), st.lists(st.sampled_from(LINES), max_size=2)), max_size=12)
+)
+def test_a_connection_that_repeats_itself_is_judged_as_strictly_every_time(
+    messages: list[tuple[bytes, list[bytes]]],
+) -> None:
+    heads = RequestHeads()
+    for start, lines in messages:
+        block = request(*lines, start=start)
+        try:
+            expected = parse_request_head(block)
+        except BadRequest as refusal:
+            with pytest.raises(BadRequest) as again:
+                heads.parse(block)
+            assert again.value.code == refusal.code
+        else:
+            assert heads.parse(block) == expected
+            # Whoever changes a head does not change the next one.
+            heads.parse(block).head.headers.clear()
+            assert heads.parse(block) == expected
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"200 OK", b"101 Switching Protocols", b"304 Not Modified"]),
+            st.sampled_from([b"GET", b"HEAD"]),
+            st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+def test_an_origin_that_repeats_itself_is_read_for_each_request_anew(
+    answers: list[tuple[bytes, bytes, bool]],
+) -> None:
+    heads = ResponseHeads()
+    for status, method, wanted in answers:
+        block = b"HTTP/1.1 %b\r\nContent-Length: 5\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" % status
+        try:
+            expected = parse_response_head(block, method=method, wanted_upgrade=wanted)
+        except BadResponse:
+            with pytest.raises(BadResponse):
+                heads.parse(block, method=method, wanted_upgrade=wanted)
+        else:
+            parsed = heads.parse(block, method=method, wanted_upgrade=wanted)
+            assert parsed == expected
+            parsed.head.headers.clear()

@@ -51,7 +51,7 @@ class LengthReader:
         self.remaining = length
         self.trailers: Headers = []
 
-    def feed(self, data: bytes) -> Piece:
+    def feed(self, data: bytes | memoryview) -> Piece:
         size = len(data)
         if size < self.remaining:
             self.remaining -= size
@@ -59,7 +59,7 @@ class LengthReader:
         end, self.remaining = self.remaining, 0
         if size == end:
             return Piece([data] if size else [], True, b"")
-        return Piece([memoryview(data)[:end]] if end else [], True, data[end:])
+        return Piece([memoryview(data)[:end]] if end else [], True, bytes(data[end:]))
 
 
 class UntilCloseReader:

@@ -24,6 +24,8 @@ from doorward.http1.exchange import (
 from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
 from doorward.http1.pool import Pool
+from doorward.http1.receive_buffers import ReceiveBuffers
+from doorward.http1.turn_writer import Turn
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,9 @@ class Engine:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.expiring: set[Expiring] = set()
-        self.pool = Pool(limits, self.expiring)
+        self.buffers = ReceiveBuffers()
+        self.turn = Turn(self.loop)
+        self.pool = Pool(limits, self.expiring, self.buffers, self.turn)
         self.is_draining = False
         self._tags: dict[str, set[Tagged]] = {}
         # A sweep costs one comparison a connection; a timer for each request would cost more than the request.
@@ -91,7 +95,11 @@ class Engine:
         return upstream.open(forward.head, forward.peer or peer, inbound)
 
     def tag(self, tag: str, exchange: Tagged) -> None:
-        self._tags.setdefault(tag, set()).add(exchange)
+        exchanges = self._tags.get(tag)
+        if exchanges is None:
+            self._tags[tag] = {exchange}
+        else:
+            exchanges.add(exchange)
 
     def untag(self, tag: str, exchange: Tagged) -> None:
         exchanges = self._tags.get(tag)

@@ -121,7 +121,7 @@ class Takeover(msgspec.Struct):
     """
 
     upgrade: bytes
-    protocol: Callable[[], asyncio.Protocol]
+    protocol: Callable[[], asyncio.Protocol | asyncio.BufferedProtocol]
     headers: Headers = []
 
 

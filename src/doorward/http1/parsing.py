@@ -36,6 +36,9 @@ _CONNECTION_OPTIONS = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9._])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _TARGET = re.compile(rb"/[^\x00-\x20\x7f#]*")
+# Narrower than what llhttp takes: anything else goes to llhttp.
+_PLAIN_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*) HTTP/1\.1\r\n")
+_REMEMBERED_BYTES = 4096
 
 
 class ParsedRequest(NamedTuple):
@@ -173,6 +176,69 @@ def parse_request_head(block: bytes) -> ParsedRequest:
     head = RequestHead(method, target, framing.end_to_end, upgrade, length)
     keep_alive = (b"close" not in options) if is_http11 else (b"keep-alive" in options)
     return ParsedRequest(head, keep_alive, is_http11)
+
+
+class RequestHeads:
+    """Parses the heads of one connection, whose client mostly repeats its header block under another target.
+
+    A block that is the last one to the byte means the same: it is not parsed again.
+    """
+
+    __slots__ = ("_block", "_parsed")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._parsed: ParsedRequest | None = None
+
+    def parse(self, block: bytes) -> ParsedRequest:
+        """Raises BadRequest (400, 501, 505)."""
+        line = _PLAIN_REQUEST_LINE.match(block)
+        if line is None:
+            return parse_request_head(block)
+        last, headers = self._parsed, block[line.end() :]
+        if last is None or headers != self._block:
+            last = parse_request_head(block)
+            if len(headers) > _REMEMBERED_BYTES:
+                return last
+            self._block, self._parsed = headers, last
+        head, keep_alive, is_http11 = last
+        method, target = line.groups()
+        # A head of its own each time: whoever changes it must not change the next one.
+        own = RequestHead(method, target, head.headers.copy(), head.upgrade, head.length)
+        return ParsedRequest(own, keep_alive, is_http11)
+
+
+class ResponseHeads:
+    """The same for an origin's connection, whose heads repeat within a second if at all."""
+
+    __slots__ = ("_block", "_parsed", "_was_head", "_was_upgrade")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._was_head = self._was_upgrade = False
+        self._parsed: ParsedResponse | None = None
+
+    def parse(self, block: bytes, *, method: bytes, wanted_upgrade: bool) -> ParsedResponse:
+        """Raises BadResponse."""
+        last, is_head = self._parsed, method == b"HEAD"
+        if (
+            last is None
+            or block != self._block
+            or is_head is not self._was_head
+            or wanted_upgrade is not self._was_upgrade
+        ):
+            last = parse_response_head(block, method=method, wanted_upgrade=wanted_upgrade)
+            if len(block) > _REMEMBERED_BYTES:
+                return last
+            self._block, self._was_head, self._was_upgrade, self._parsed = (
+                block,
+                is_head,
+                wanted_upgrade,
+                last,
+            )
+        head, keep_alive, is_chunked = last
+        own = ResponseHead(head.status, head.reason, head.headers.copy(), head.upgrade, head.length)
+        return ParsedResponse(own, keep_alive, is_chunked)
 
 
 def _the_host(hosts: list[bytes]) -> bytes:

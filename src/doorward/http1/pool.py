@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from doorward.http1.exchange import Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
+from doorward.http1.receive_buffers import ReceiveBuffers
+from doorward.http1.turn_writer import Turn
 from doorward.http1.upstream_connection import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ _FRESH_SECONDS = 2.0
 class Pool:
     """Opens answering ends towards TCP and unix addresses, on an idle connection when there is one."""
 
-    def __init__(self, limits: Limits, expiring: set[Expiring]) -> None:
+    def __init__(self, limits: Limits, expiring: set[Expiring], buffers: ReceiveBuffers, turn: Turn) -> None:
         self.limits = limits
+        self.buffers = buffers
+        self.turn = turn
         self.loop = asyncio.get_running_loop()
         self.expiring = expiring
         self._idle: dict[TcpUpstream | UnixUpstream, list[UpstreamConnection]] = {}

@@ -12,7 +12,7 @@ from doorward.http1.answers import problem, reason_phrase
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader
 from doorward.http1.exchange import Answer, Data, Decision, Failure, Forward, Outbound, Takeover
 from doorward.http1.heads import LENGTH_UNKNOWN, NO_BODY_STATUSES, Headers, RequestHead, ResponseHead
-from doorward.http1.parsing import parse_request_head
+from doorward.http1.parsing import RequestHeads
 from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ServerConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_head",
+        "_heads",
         "_is_chunked",
         "_is_head_timed",
         "_is_http11",
@@ -59,6 +60,7 @@ class ServerConnection(asyncio.Protocol):
         self._loop = state.engine.loop
         self._buffer = b""
         self._head: RequestHead | None = None
+        self._heads = RequestHeads()
         self._reader: BodyReader | None = None
         self._outbound: Outbound | None = None
         self._routing: asyncio.Task[None] | None = None
@@ -81,7 +83,7 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._state.engine.limits.write_buffer_bytes)
-        self._writer = TurnWriter(self._loop, self._transport)
+        self._writer = TurnWriter(self._state.engine.turn, self._transport)
         self._peer = self._state.peer_of(self._transport)
         self.deadline = self._loop.time() + self._state.engine.limits.head_seconds
         if not self._state.admit(self, self._peer):
@@ -175,7 +177,7 @@ class ServerConnection(asyncio.Protocol):
                     self._is_head_timed = True
                     self.deadline = self._loop.time() + limits.head_seconds
                 return
-            head, keep_alive, is_http11 = parse_request_head(data[: end + 4])
+            head, keep_alive, is_http11 = self._heads.parse(data[: end + 4])
         except errors.BadRequest as refusal:
             self._refuse(refusal)
             return
@@ -395,8 +397,7 @@ class ServerConnection(asyncio.Protocol):
         self._writer.flush()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
-        if waiting:
-            protocol.data_received(waiting)
+        _feed(protocol, waiting)
 
     # Inside.
 
@@ -445,3 +446,17 @@ class ServerConnection(asyncio.Protocol):
             self._is_reading_paused = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+
+def _feed(protocol: asyncio.Protocol | asyncio.BufferedProtocol, data: bytes) -> None:
+    """What arrived before the protocol took over."""
+    if isinstance(protocol, asyncio.Protocol):
+        if data:
+            protocol.data_received(data)
+        return
+    while data:
+        buffer = memoryview(protocol.get_buffer(len(data)))
+        size = min(len(data), len(buffer))
+        buffer[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]

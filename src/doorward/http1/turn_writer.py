@@ -10,17 +10,43 @@ from collections.abc import Iterable
 
 from doorward.http1.exchange import Data
 
-_JOIN_BYTES = 64 * 1024
+_JOIN_BYTES = 8 * 1024
 _FLUSH_BYTES = 256 * 1024
+
+
+class Turn:
+    """One callback at the end of a loop's turn for all its writers."""
+
+    __slots__ = ("_due", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: list[TurnWriter] = []
+
+    def add(self, writer: TurnWriter) -> None:
+        if not self._due:
+            self._loop.call_soon(self._flush)
+        self._due.append(writer)
+
+    def _flush(self) -> None:
+        due, self._due = self._due, []
+        for writer in due:
+            try:
+                writer.flush_due()
+            except Exception as error:
+                # One connection's trouble is not its neighbours'.
+                self._loop.call_exception_handler(
+                    {"message": "a turn could not be written", "exception": error}
+                )
 
 
 class TurnWriter:
     """Holds at most `_FLUSH_BYTES` and only until the loop's next turn; back-pressure is the transport's own."""
 
-    __slots__ = ("_is_due", "_loop", "_pieces", "_size", "_transport")
+    __slots__ = ("_is_due", "_pieces", "_size", "_transport", "_turn")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.WriteTransport) -> None:
-        self._loop = loop
+    def __init__(self, turn: Turn, transport: asyncio.WriteTransport) -> None:
+        self._turn = turn
         self._transport = transport
         self._pieces: list[Data] = []
         self._size = 0
@@ -33,7 +59,7 @@ class TurnWriter:
             self.flush()
         elif not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._flush_now)
+            self._turn.add(self)
 
     def writelines(self, pieces: Iterable[Data]) -> None:
         for piece in pieces:
@@ -48,7 +74,8 @@ class TurnWriter:
             return
         if len(pieces) == 1:
             self._transport.write(pieces[0])
-        elif size <= _JOIN_BYTES:
+        elif size <= _JOIN_BYTES or self._transport.get_write_buffer_size():
+            # What the socket does not take at once must not keep the buffers it was received in.
             self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(pieces)
@@ -58,6 +85,6 @@ class TurnWriter:
         self.flush()
         self._transport.close()
 
-    def _flush_now(self) -> None:
+    def flush_due(self) -> None:
         self._is_due = False
         self.flush()

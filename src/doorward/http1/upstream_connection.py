@@ -10,14 +10,17 @@ from doorward.http1 import errors, serialising
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
-from doorward.http1.parsing import parse_response_head
+from doorward.http1.parsing import ResponseHeads
 from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
     from doorward.http1.pool import Pool
 
+# A read of more is passed on as a view of its buffer; less is copied, or it would keep the whole buffer.
+_VIEW_BYTES = 64 * 1024
 
-class UpstreamConnection(asyncio.Protocol):
+
+class UpstreamConnection(asyncio.BufferedProtocol):
     """`start` begins an exchange; the pool gets the connection back when both directions ended cleanly."""
 
     __slots__ = (
@@ -37,6 +40,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_may_repeat",
         "_pool",
         "_reader",
+        "_received",
+        "_response_heads",
         "_transport",
         "_writer",
         "address",
@@ -52,6 +57,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._inbound: Inbound | None = None
+        self._received: memoryview | None = None
+        self._response_heads = ResponseHeads()
         self._is_sending_paused = False
         self._is_reading_paused = False
 
@@ -168,7 +175,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._writer = TurnWriter(self._pool.loop, self._transport)
+        self._writer = TurnWriter(self._pool.turn, self._transport)
         self._connecting = None
         if self._inbound is None:
             self._transport.abort()
@@ -186,7 +193,18 @@ class UpstreamConnection(asyncio.Protocol):
         ):
             self.resume_writing()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._received = buffer = self._pool.buffers.take()
+        return buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        buffer, self._received = self._received, None
+        if buffer is not None:
+            data = buffer[:nbytes]
+            is_bulk = nbytes > _VIEW_BYTES and (self._is_raw or isinstance(self._reader, LengthReader))
+            self._take(data if is_bulk else bytes(data))
+
+    def _take(self, data: bytes | memoryview) -> None:
         inbound = self._inbound
         if inbound is None:
             # An origin that speaks unasked, on an idle connection or after its answer, cannot be trusted with another.
@@ -196,7 +214,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._reader is not None:
             self._body(self._reader, data)
         else:
-            self._heads(self._buffer + data if self._buffer else data)
+            self._heads(self._buffer + bytes(data))
 
     def pause_writing(self) -> None:
         self._is_sending_paused = True
@@ -248,7 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             block, data = data[: end + 4], data[end + 4 :]
             try:
-                head, keep_alive, is_chunked = parse_response_head(
+                head, keep_alive, is_chunked = self._response_heads.parse(
                     block, method=self._head.method, wanted_upgrade=self._head.is_upgrade
                 )
             except errors.BadResponse:
@@ -280,9 +298,10 @@ class UpstreamConnection(asyncio.Protocol):
         if data:
             self._body(self._reader, data)
 
-    def _body(self, reader: BodyReader, data: bytes) -> None:
+    def _body(self, reader: BodyReader, data: bytes | memoryview) -> None:
         try:
-            piece = reader.feed(data)
+            # Only a body of known length can be cut without looking into it.
+            piece = reader.feed(data) if isinstance(reader, LengthReader) else reader.feed(bytes(data))
         except BodyError:
             self._fail(errors.BROKEN_RESPONSE)
             return
@@ -294,7 +313,7 @@ class UpstreamConnection(asyncio.Protocol):
         if piece.is_end:
             self._complete(reader.trailers, piece.rest)
 
-    def _complete(self, trailers: Headers, rest: bytes) -> None:
+    def _complete(self, trailers: Headers, rest: bytes | memoryview) -> None:
         inbound, self._inbound = self._inbound, None
         if inbound is None:
             return

@@ -43,8 +43,8 @@ class ConnectorState(msgspec.Struct, frozen=True):
 class Connector:
     """Create it inside a running loop. It never gives up: `run` ends only by `close` or cancellation.
 
-    After `superseded` (another process runs with the same token) or a final refusal it asks again only every few
-    minutes. Raises InvalidEdgeUrl at construction.
+    After a final refusal it asks again only every few minutes; after `superseded` (another process runs with the same
+    token) it waits longer each time. `retry_now` ends any wait. Raises InvalidEdgeUrl at construction.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Connector:
         self._listeners: list[Callable[[ConnectorState], None]] = []
         self._link: ConnectorLink | None = None
         self._over: asyncio.Future[messages.GoAwayMessage] | None = None
+        self._connected_at = 0.0
         self._stopping = asyncio.Event()
         self._wake = asyncio.Event()
         self.state = ConnectorState("connecting", since=time.time())
@@ -140,6 +141,10 @@ class Connector:
         log.info("tunnel ended: %s %s", farewell.reason, farewell.message)
         if farewell.reason == "superseded":
             self._set_state("superseded", farewell.reason, farewell.message)
+            await self._sleep(
+                self._backoff.next_superseded(lived=self._engine.loop.time() - self._connected_at)
+            )
+            return
         elif farewell.is_final:
             self._set_state("refused", farewell.reason, farewell.message)
         else:
@@ -150,6 +155,9 @@ class Connector:
             spread=0.0 if is_retry_after else farewell.spread_ms / 1000,
             is_final=farewell.is_final,
         )
+        await self._sleep(delay)
+
+    async def _sleep(self, delay: float) -> None:
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), delay)
@@ -180,6 +188,7 @@ class Connector:
         return proof.sign(self._token, audience=self._address.origin, nonce=nonce.nonce, now=now)
 
     def _configured(self, config: messages.ConfigMessage) -> None:
+        self._connected_at = self._engine.loop.time()
         self._backoff.reset()
         self._set_state("connected", hostnames=tuple(config.hostnames))
 

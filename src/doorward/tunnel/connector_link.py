@@ -260,7 +260,8 @@ class ConnectorLink(Link):
         heartbeat: Heartbeat,
     ) -> None:
         now = asyncio.get_running_loop().time()
-        super().__init__(Endpoint(is_edge=False, now=now, windows=windows, heartbeat=heartbeat), heartbeat)
+        endpoint = Endpoint(is_edge=False, now=now, windows=windows, heartbeat=heartbeat)
+        super().__init__(endpoint, heartbeat, engine.buffers)
         self._engine = engine
         self._upgrade_request = upgrade_request
         self._answer_nonce = answer_nonce
@@ -278,7 +279,7 @@ class ConnectorLink(Link):
         super().connection_made(transport)
         cast("asyncio.Transport", transport).write(self._upgrade_request)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._is_upgraded:
             super().data_received(data)
             return

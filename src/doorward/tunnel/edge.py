@@ -28,6 +28,7 @@ from doorward.http1 import (
     Upstream,
     problem,
 )
+from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import Authorize, ResolveHost, TunnelGrant
 from doorward.tunnel.edge_link import EdgeLink
 from doorward.tunnel.endpoint import Windows
@@ -83,6 +84,7 @@ class Edge:
         self.heartbeat = heartbeat or Heartbeat()
         self.log = log
         self.links: set[EdgeLink] = set()
+        self.buffers = ReceiveBuffers()
         self._control = {host.lower(): upstream for host, upstream in (control or {}).items()}
         self._hold_seconds = hold_seconds
         self._trusts_unix = "unix" in trusted_proxies

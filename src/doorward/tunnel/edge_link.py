@@ -164,7 +164,7 @@ class EdgeLink(Link):
     def __init__(self, edge: Edge, peer: Peer) -> None:
         now = asyncio.get_running_loop().time()
         endpoint = Endpoint(is_edge=True, now=now, windows=edge.windows, heartbeat=edge.heartbeat)
-        super().__init__(endpoint, edge.heartbeat)
+        super().__init__(endpoint, edge.heartbeat, edge.buffers)
         self.edge = edge
         self.peer = peer
         self.grant: TunnelGrant | None = None

@@ -233,7 +233,7 @@ class Endpoint:
 
     # Bytes in.
 
-    def receive_data(self, data: bytes, now: float) -> list[Event]:
+    def receive_data(self, data: bytes | memoryview, now: float) -> list[Event]:
         """Raises ProtocolError."""
         self.liveness.heard(now)
         events: list[Event] = []

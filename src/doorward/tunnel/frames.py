@@ -33,6 +33,7 @@ FIN = 0x02
 """On OPEN, REPLY and DATA: nothing more follows in this direction."""
 
 DATA_BYTES = 64 * 1024
+_COPY_BYTES = 8 * 1024
 MESSAGE_BYTES = 128 * 1024
 """Cap of every other payload: a head of 64 KiB, encoded, with the fields the edge adds."""
 
@@ -43,6 +44,12 @@ class ProtocolError(Exception):
 
 Frame: TypeAlias = tuple[int, int, int, Data]
 """Type, flags, stream, payload: one frame, or one part of a DATA frame; FIN stands on the last part only."""
+
+
+def _part(data: bytes | memoryview, large: memoryview | None, start: int, size: int) -> Data:
+    if large is not None and size > _COPY_BYTES:
+        return large[start : start + size]
+    return bytes(data[start : start + size])
 
 
 def pack(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -58,12 +65,13 @@ class FrameReader:
         self._kept = b""
         self._type = self._flags = self._stream = self._left = 0
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes | memoryview) -> list[Frame]:
         """Raises ProtocolError."""
         if self._kept:
-            data, self._kept = self._kept + data, b""
+            data, self._kept = self._kept + bytes(data), b""
         frames: list[Frame] = []
-        view = memoryview(data)
+        # A part of DATA from a large read is a view of it; short ones are copied, which costs less than a view.
+        large = memoryview(data) if len(data) > _COPY_BYTES else None
         position, size = 0, len(data)
         while True:
             if self._left:
@@ -74,11 +82,11 @@ class FrameReader:
                 self._left -= take
                 if self._type == DATA:
                     flags = 0 if self._left else self._flags
-                    frames.append((DATA, flags, self._stream, view[position : position + take]))
+                    frames.append((DATA, flags, self._stream, _part(data, large, position, take)))
                 position += take
                 continue
             if size - position < HEADER_BYTES:
-                self._kept = data[position:]
+                self._kept = bytes(data[position:])
                 return frames
             kind, flags, stream, length = HEADER.unpack_from(data, position)
             if kind == DATA:
@@ -100,7 +108,7 @@ class FrameReader:
                 continue
             end = position + HEADER_BYTES + length
             if end > size:
-                self._kept = data[position:]
+                self._kept = bytes(data[position:])
                 return frames
-            frames.append((kind, flags, stream, data[position + HEADER_BYTES : end]))
+            frames.append((kind, flags, stream, bytes(data[position + HEADER_BYTES : end])))
             position = end

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from doorward.http1 import Data, Headers, ResponseHead
+from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
 from doorward.tunnel.endpoint import Endpoint
@@ -23,6 +24,10 @@ from doorward.tunnel.streams import Stream
 _WRITE_BUFFER_BYTES = 256 * 1024
 _NOT_SENT_BYTES = 128 * 1024
 _USER_TIMEOUT_MS = 30_000
+# What is written as it is; less is joined with its neighbours, since each piece is a TLS record of its own.
+_LARGE_BYTES = 16 * 1024
+# A read of more is passed on as views of its buffer; less is copied, or it would keep the whole buffer.
+_VIEW_BYTES = 64 * 1024
 
 
 class LinkStream:
@@ -84,11 +89,13 @@ class LinkStream:
     def lost(self) -> None: ...
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """Subclasses handle the handshake's events and `closed`."""
 
-    def __init__(self, endpoint: Endpoint, heartbeat: Heartbeat) -> None:
+    def __init__(self, endpoint: Endpoint, heartbeat: Heartbeat, buffers: ReceiveBuffers) -> None:
         self.endpoint = endpoint
+        self._buffers = buffers
+        self._buffer: memoryview | None = None
         self.loop = asyncio.get_running_loop()
         self._heartbeat = heartbeat
         self._transport: asyncio.Transport | None = None
@@ -116,7 +123,17 @@ class Link(asyncio.Protocol):
         tune(self._transport.get_extra_info("socket"))
         self._schedule_poll()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._buffer = buffer = self._buffers.take()
+        return buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        buffer, self._buffer = self._buffer, None
+        if buffer is not None:
+            data = buffer[:nbytes]
+            self.data_received(data if nbytes > _VIEW_BYTES else bytes(data))
+
+    def data_received(self, data: bytes | memoryview) -> None:
         try:
             for event in self.endpoint.receive_data(data, self.loop.time()):
                 if isinstance(event, core.DataReceived):
@@ -158,7 +175,7 @@ class Link(asyncio.Protocol):
             out = endpoint.data_to_send(self.loop.time())
             if not out:
                 break
-            transport.write(b"".join(out))
+            _write(transport, out)
         if endpoint.unchoked:
             streams, endpoint.unchoked = endpoint.unchoked, []
             for stream in streams:
@@ -169,7 +186,7 @@ class Link(asyncio.Protocol):
         notice = messages.GoAwayMessage(reason, message, spread_ms, is_final)
         if self._transport is not None and not self._transport.is_closing():
             self.endpoint.notify(frames.GOAWAY, messages.encode(notice))
-            self._transport.write(b"".join(self.endpoint.data_to_send(self.loop.time(), 0)))
+            _write(self._transport, self.endpoint.data_to_send(self.loop.time(), 0))
             self._transport.close()
         self._finish(reason)
 
@@ -212,6 +229,26 @@ class Link(asyncio.Protocol):
             if stream.context is not None:
                 stream.context.lost()
         self.closed(reason)
+
+
+def _write(transport: asyncio.WriteTransport, pieces: list[Data]) -> None:
+    """Small pieces together, large ones as they are: not a byte of bulk is copied on its way to the cipher."""
+    out: list[Data] = []
+    small: list[Data] = []
+    for piece in pieces:
+        if len(piece) < _LARGE_BYTES:
+            small.append(piece)
+            continue
+        if small:
+            out.append(small[0] if len(small) == 1 else b"".join(small))
+            small = []
+        out.append(piece)
+    if small:
+        out.append(small[0] if len(small) == 1 else b"".join(small))
+    if len(out) == 1:
+        transport.write(out[0])
+    else:
+        transport.writelines(out)
 
 
 def tune(sock: Any) -> None:
