@@ -132,3 +132,22 @@ async def test_the_visitors_address_is_believed_from_trusted_proxies_only(make_w
         query = f"?_clerk_session_id={(await browser.session())['id']}"
         listed = await browser.get(f"/v1/me/sessions/active{query}")
         assert listed[0]["latest_activity"]["ip_address"] == seen
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("POST", "/v1/client/sign_ins", {"identifier": "a\x00@example.com", "password": "x"}),
+        ("GET", "/v1/client/sign_ins/sia_%00", None),
+        ("GET", "/v1/client?_clerk_session_id=%00", None),
+        ("GET", "/oauth/authorize?client_id=%00", None),
+        ("POST", "/oauth/token", {"client_id": "\x00", "grant_type": "refresh_token"}),
+        ("POST", "/sign-in", {"email": "a\x00@example.com", "password": "x"}),
+        ("GET", "/sign-in/code?attempt=%00", None),
+    ],
+)
+async def test_a_nul_is_the_askers_mistake_on_either_database(
+    world: World, method: str, path: str, form: dict[str, str] | None
+):
+    response = await world.browser().http.request(method, path, data=form)
+    assert response.status_code == 400, response.text[:300]

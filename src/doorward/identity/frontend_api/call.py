@@ -134,7 +134,7 @@ async def read_form(request: Request) -> list[tuple[str, str]]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise Refused(UNSUPPORTED_CONTENT_TYPE)
     try:
-        return parse_qsl(
+        pairs = parse_qsl(
             body.decode("utf-8"),
             keep_blank_values=True,
             encoding="utf-8",
@@ -143,6 +143,9 @@ async def read_form(request: Request) -> list[tuple[str, str]]:
         )
     except ValueError as error:
         raise Refused(REQUEST_BODY_INVALID) from error
+    if any("\x00" in text for pair in pairs for text in pair):
+        raise Refused(REQUEST_BODY_INVALID)  # PostgreSQL has no place for it
+    return pairs
 
 
 def trace_id() -> str:

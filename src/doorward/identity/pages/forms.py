@@ -20,7 +20,7 @@ MAX_FIELDS = 64
 
 
 async def fields_of(request: Request) -> dict[str, str]:
-    """The fields of a form. Raises Refused (413, 415; 400 when a field is there twice or not UTF-8)."""
+    """The fields of a form. Raises Refused (413, 415; 400 when a field is there twice, not UTF-8, or holds a NUL)."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise Refused(UNSUPPORTED_CONTENT_TYPE)
@@ -36,7 +36,7 @@ async def fields_of(request: Request) -> dict[str, str]:
     except ValueError:
         raise Refused(REQUEST_BODY_INVALID) from None
     fields = dict(pairs)
-    if len(fields) != len(pairs):
+    if len(fields) != len(pairs) or any("\x00" in text for pair in pairs for text in pair):
         raise Refused(REQUEST_BODY_INVALID)
     return fields
 
