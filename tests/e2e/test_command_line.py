@@ -47,6 +47,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
         login = Program(
             ["connect", "login"], home=laptop, environ={**installation.client_environ(), "BROWSER": "true"}
         )
+        installation.programs["laptop login"] = login
         url = login.wait_for(r"^(http\S+/oauth/authorize\S+)$").group(1)
         await owner.goto(url)
         allow = owner.locator("button", has_text=re.compile("^(Allow|Continue)"))
@@ -54,7 +55,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
             await allow.first.click()
         await owner.get_by_role("heading", name="T3 Connect authorization complete").wait_for()
         login.wait_for(r"Signed in to T3 Connect\.")
-        assert login.finish() == 0
+        assert installation.programs.pop("laptop login").finish() == 0
 
     linked = await eventually(lambda: "demo" in run(installation, laptop, "list"))
     assert linked
@@ -65,6 +66,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
 
     # Forwarding waits for the owner, showing the same six words the machine's terminal shows.
     forward = Program(["forward", "demo"], home=laptop, environ=installation.client_environ())
+    installation.programs["forward"] = forward
     phrase = forward.wait_for(r"^\s+((?:[a-z]+ ){5}[a-z]+)$").group(1)
     clients = json.loads(run(installation, machine, "connect", "security", "clients", "--json"))["clients"]
     thumbprint = clients[0]["clientProofKeyThumbprint"]
@@ -96,7 +98,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
             await asyncio.wait_for(clock.wait_closed(), 5)
             assert time.monotonic() - began < 2.0
         assert (await client.get("/visitor")).status_code in (401, 502)
-    forward.kill()
+    installation.programs.pop("forward").kill()
 
     # A thumbprint that starts with a dash is no option, and an unknown one is no failure.
     assert "No active T3 Connect client found for -abc." in run(
