@@ -354,6 +354,19 @@ async def test_requiring_approval_ends_what_was_let_in_without(make_machine: Mak
     assert (await machine.as_device(friend, "GET", "/api/auth/session")).json()["authenticated"] is True
 
 
+async def test_the_next_start_ends_what_a_power_cut_left_alive_while_approval_was_turned_on(
+    make_machine: MakeMachine,
+) -> None:
+    machine = await make_machine(mode="account")
+    stranger, friend = machine.device(), machine.device()
+    await machine.admit(stranger)
+    machine.environment.modes.write("client-approval")  # and there the power went
+    await machine.admit(friend)
+    await machine.environment.approvals.finish_interrupted()
+    assert (await machine.as_device(stranger, "GET", "/api/auth/session")).json()["authenticated"] is False
+    assert (await machine.as_device(friend, "GET", "/api/auth/session")).json()["authenticated"] is True
+
+
 async def test_a_waiting_device_hears_of_the_decision_at_once(machine: Machine) -> None:
     approvals = machine.environment.approvals
     device = machine.device()

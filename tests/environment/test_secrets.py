@@ -177,3 +177,13 @@ def test_a_guard_has_bounded_length_and_names_no_path_whatever_the_proof_says() 
 def test_the_guard_of_a_dpop_proof_is_the_published_vector() -> None:
     name = dpop_guard("Nrqg3-M_Xwtx-1tbtc1J7Xul2DyeC0bUSy9u_5NSG6g", "jti-1")
     assert name == "dpop-proof-ud_SWRRG-iyo-ipsGRCjVA4jGsXRbYoE_eUGt5JnAVs"
+
+
+def test_drafts_a_power_cut_left_are_swept_but_not_one_under_way(store: SecretStore, tmp_path: Path) -> None:
+    store.set("kept", b"x")
+    old, new = tmp_path / "secrets" / "kept.bin.1.tmp", tmp_path / "secrets" / "kept.bin.2.tmp"
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.sweep()
+    assert (old.exists(), new.exists(), store.get("kept")) == (False, True, b"x")

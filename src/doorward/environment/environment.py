@@ -121,6 +121,8 @@ class Environment:
 
     async def start(self) -> None:
         """Load what is kept in memory and start the background work."""
+        self.secrets.sweep()
+        await self.approvals.finish_interrupted()
         self.link.load()
         await self.services.load()
         for service in self.settings.services:

@@ -9,7 +9,7 @@ import msgspec
 from doorward.environment.access import Action, Actor, Role, require
 from doorward.environment.access.rules import granted_scopes
 from doorward.environment.approvals import rules, store
-from doorward.environment.approvals.mode import SecurityMode, SecurityModes
+from doorward.environment.approvals.mode import SecurityMode, SecurityModes, SecurityModeUnreadable
 from doorward.environment.approvals.rules import Client, ClientStatus, Knock
 from doorward.environment.audit import record
 from doorward.environment.pairing import store as pairing_store
@@ -95,6 +95,17 @@ class Approvals:
         async with self._mode_lock:
             self._modes.write(mode)
             await self._database.write(tell)
+
+    async def finish_interrupted(self) -> None:
+        """At start: take away what a `set_mode` that a power cut interrupted had still to take away."""
+        try:
+            if self._modes.read() != "client-approval":
+                return
+        except SecurityModeUnreadable:
+            return
+        now = self._clock()
+        async with self._mode_lock:
+            await self._database.write(lambda tx: self._end_unapproved(tx, now))
 
     async def list(self, actor: Actor) -> list[Client]:
         """Every key that is not revoked: pending, approved, rejected; the latest change first."""

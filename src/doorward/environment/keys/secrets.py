@@ -10,12 +10,14 @@ import fcntl
 import os
 import re
 import secrets
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 _LOCK_SECONDS = 15.0
+_DRAFT_SECONDS = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -101,6 +103,13 @@ class SecretStore:
             self._path(name).unlink(missing_ok=True)
         except OSError as error:
             raise self._failed("remove", name, error) from error
+
+    def sweep(self) -> None:
+        """Remove the drafts a power cut left; one of the last minute may be another process's, under way."""
+        for draft in self._folder.glob("*.tmp"):
+            with suppress(OSError):
+                if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
+                    draft.unlink()
 
     def get_or_create_random(self, name: str, size: int) -> bytes:
         """`size` random bytes made once; whoever loses the race to make them uses the winner's."""
