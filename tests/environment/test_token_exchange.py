@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from doorward.environment.access import MACHINE
+from doorward.environment.sessions.authentication import AuthenticationFailed
 from doorward.jose import sign_jwt
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES, STANDARD_SCOPES
 from tests.environment.conftest import LOCAL, PUBLIC, Device, Machine
@@ -235,6 +236,26 @@ async def test_an_unbound_session_never_comes_with_the_dpop_scheme(machine: Mach
     empty = {"cookie": "t3_session=", "authorization": f"Bearer {token}"}
     answer = await machine.local.post("/api/auth/websocket-ticket", headers=empty)
     assert answer.json()["reason"] == "missing_credential"
+
+
+async def test_a_session_made_on_the_machine_does_not_count_from_outside(machine: Machine) -> None:
+    """Bound to a key or not: no account signed in for it, and no owner approved the key."""
+    device = machine.device()
+    answer = await machine.exchange(await credential(machine), device, client=machine.local)
+    assert answer.json()["token_type"] == "DPoP"
+    device.token = answer.json()["access_token"]
+    here = await machine.local.get(
+        "/api/auth/session", headers=device.headers("GET", f"{LOCAL}/api/auth/session")
+    )
+    assert here.json()["authenticated"] is True
+    assert (await machine.as_device(device, "GET", "/api/auth/session")).json()["authenticated"] is False
+    ticket = await machine.as_device(device, "POST", "/api/auth/websocket-ticket")
+    assert ticket.status_code == 401
+    at_a_service = "https://notes.env.example/"
+    with pytest.raises(AuthenticationFailed, match="no mint"):
+        await machine.environment.authentication.verify_dpop(
+            device.token, device.headers("GET", at_a_service)["dpop"], method="GET", url=at_a_service
+        )
 
 
 async def test_a_stranger_with_keys_of_its_own_is_slowed_down_before_it_costs_a_row(machine: Machine) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from doorward.environment.access import Action, Actor, Door, require
@@ -96,7 +96,7 @@ async def run(endpoint: Endpoint, request: Request, environment: Environment, do
 
 
 async def authenticate(request: Request, environment: Environment, door: Door) -> Session:
-    """The live session of a request. Through the tunnel only sessions bound to a device's key count.
+    """The live session of a request. Through the tunnel only sessions count that a mint made for a device's key.
 
     Raises AuthenticationFailed; any other failure is ours and answers `internal_error`.
     """
@@ -106,8 +106,8 @@ async def authenticate(request: Request, environment: Environment, door: Door) -
         raise
     except Exception as error:
         raise environment_error(error, failure="internal_error") from error
-    if door == "tunnel" and session.thumbprint is None:
-        raise AuthenticationFailed("invalid_credential", "an unbound session came through the tunnel")
+    if door == "tunnel" and not session.is_minted:
+        raise AuthenticationFailed("invalid_credential", "a session made here came through the tunnel")
     return session
 
 
@@ -134,10 +134,14 @@ async def _decode(endpoint: Endpoint, request: Request) -> object:
     if received.partition(";")[0].strip().lower() != expected:
         return Response(f"Unsupported content-type: {received}", 415, media_type="text/plain")
     chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > MAX_BODY_BYTES:
-            return Response(status_code=413)
+    try:
+        async for chunk in request.stream():
+            chunks += chunk
+            if len(chunks) > MAX_BODY_BYTES:
+                return Response(status_code=413)
+    except ClientDisconnect:
+        # Nobody is left to read an answer, and it is no failure of ours to log.
+        return Response(status_code=400)
     try:
         if endpoint.is_form:
             return decode_form(endpoint.body, parse_qsl(chunks.decode(), keep_blank_values=True))

@@ -100,8 +100,8 @@ async def _authenticate(websocket: WebSocket, environment: Environment, door: Do
         if by_cookie and not is_own_page(websocket, environment, must_have_origin=True):
             # Browsers let any page open a socket with our cookie; only the Origin tells whose page it is.
             raise LinkRefused("forbidden", ONLY_HERE)
-    if door == "tunnel" and session.thumbprint is None:
-        raise AuthenticationFailed("invalid_credential", "an unbound session came through the tunnel")
+    if door == "tunnel" and not session.is_minted:
+        raise AuthenticationFailed("invalid_credential", "a session made here came through the tunnel")
     return session
 
 

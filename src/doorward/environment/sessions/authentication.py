@@ -92,10 +92,10 @@ class Authentication:
         return session
 
     async def verify_dpop(self, token: str, proof: str | None, *, method: str, url: str) -> Session:
-        """The live key-bound session of `token`, proven by `proof` for this method and URL. The proof is used up."""
+        """The live session of a device, proven by `proof` for this method and URL. The proof is used up."""
         session = await self._session(token)
-        if session.thumbprint is None:
-            raise AuthenticationFailed("invalid_credential", "the session is bound to no key", is_dpop=True)
+        if session.thumbprint is None or not session.is_minted:
+            raise AuthenticationFailed("invalid_credential", "no mint made the session", is_dpop=True)
         try:
             await self._verify_proof(
                 proof, method=method, url=url, access_token=token, thumbprint=session.thumbprint

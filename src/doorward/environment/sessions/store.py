@@ -26,6 +26,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
     last_connected_at: int | None = None
 
+    @property
+    def is_minted(self) -> bool:
+        """Whether the linked relay asked for it, for an account and a device's key: through the tunnel no other counts.
+
+        A pairing code redeemed on this machine makes a session bound to a key too, which no owner ever approved.
+        """
+        return self.thumbprint is not None and self.cloud_user_id is not None
+
 
 _COLUMNS = (
     "session_id, subject, scopes, method, jkt, role, cloud_user_id, client_label, client_ip_address,"
