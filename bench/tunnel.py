@@ -321,9 +321,11 @@ def _run_connector(folder: Path, origin: int, tunnel: int) -> None:
 
 
 def _run(main: Any) -> None:
-    import uvloop
+    """As the product's processes start."""
+    from doorward.cli.serving import use_fast_loop
 
-    uvloop.run(main())
+    use_fast_loop()
+    asyncio.run(main())
 
 
 # Processes.

@@ -96,11 +96,7 @@ def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
     _check(message.headers, message.upgrade, message.length, is_bodiless=False)
     if _METHOD.fullmatch(message.method) is None or _TARGET.fullmatch(message.target) is None:
         raise ProtocolError("an OPEN has no valid method and target")
-    hosts = 0
-    for name, _ in message.headers:
-        if name == b"host":
-            hosts += 1
-    if hosts != 1:
+    if [name for name, _ in message.headers].count(b"host") != 1:
         raise ProtocolError("an OPEN has not exactly one host")
     head = RequestHead(message.method, message.target, message.headers, message.upgrade, message.length)
     return head, Peer(message.peer_ip, message.is_tls)
@@ -150,15 +146,16 @@ def _check(headers: Headers, upgrade: bytes, length: int, *, is_bodiless: bool) 
     A response without a body may still tell a length (HEAD, 304).
     """
     if headers:
-        lengths: list[bytes] = []
-        for name, value in headers:
-            if name not in _accepted_names:
+        names = [name for name, _ in headers]
+        if not _accepted_names.issuperset(names):
+            for name in names:
                 _accept_name(name)
-            if name == b"content-length":
-                lengths.append(value)
         if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
             raise ProtocolError("a header value has control characters")
-        if lengths and (len(lengths) > 1 or not (is_bodiless or lengths[0] == b"%d" % length)):
+        lengths = names.count(b"content-length")
+        if lengths > 1 or (
+            lengths and not is_bodiless and headers[names.index(b"content-length")][1] != b"%d" % length
+        ):
             raise ProtocolError("content-length contradicts the length")
     elif length > 0:
         raise ProtocolError("a length without content-length")
