@@ -1,5 +1,6 @@
 """SQLite files and connections: where they live, how they are opened, what their errors mean."""
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -40,11 +41,19 @@ def path_of(url: str) -> Path:
 def create(path: Path) -> None:
     """Make the folder and an empty file readable by this user alone, where they do not exist.
 
-    SQLite gives its -wal and -shm files the permissions of the database file.
+    SQLite gives its -wal and -shm files the permissions of the database file. A file that is there is never opened:
+    closing it again would drop the locks that other connections of this process hold on it (POSIX forgets them all),
+    and another process could then throw away the journal they write to.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
     except OSError as error:
         raise DatabaseUnreachable(
             f"Cannot write the database file {path} ({error.strerror}). "
