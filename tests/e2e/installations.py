@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from doorward.client.configuration import publishable_key_of
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.processes import Program, command, free_ports, three_free_ports
 
 Host = Literal["server", "machine", "device"]
 Part = Literal["identity", "relay", "agent", "demo"]
@@ -66,13 +66,22 @@ class Installation(ABC):
 class OneProcess(Installation):
     """`doorward up`."""
 
+    options: tuple[str, ...] = ()
+
     def start(self) -> None:
         self.machine_home = self.folder / "home"
         self.port, self.environment_port = free_ports(2)
         self.start_up()
 
     def start_up(self) -> None:
-        arguments = ["up", "--port", str(self.port), "--environment-port", str(self.environment_port)]
+        arguments = [
+            "up",
+            "--port",
+            str(self.port),
+            "--environment-port",
+            str(self.environment_port),
+            *self.options,
+        ]
         if self.database_url:
             arguments += ["--database", self.database_url]
         self.programs["up"] = Program(arguments, home=self.machine_home)
@@ -93,6 +102,20 @@ class OneProcess(Installation):
 
     def mailed_code(self) -> str:
         return self.programs["up"].wait_for(r"code is (\d{6})").group(1)
+
+
+class OneProcessOverTls(OneProcess):
+    """`doorward up --tls`: three origins on three ports, the accounts' and the relay's on bare loopback."""
+
+    options = ("--tls",)
+
+    def start(self) -> None:
+        self.machine_home = self.folder / "home"
+        (self.environment_port,) = free_ports(1)
+        self.port = three_free_ports()
+        self.start_up()
+        self.accounts = f"https://127.0.0.1:{self.port}"
+        self.relay = f"https://127.0.0.1:{self.port + 1}"
 
 
 class ThreeProcesses(Installation):

@@ -144,3 +144,16 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def three_free_ports() -> int:
+    """The first of three ports in a row that nobody listens on."""
+    for port in free_ports(50):
+        try:
+            for offset in range(3):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port + offset))
+        except (OSError, OverflowError):
+            continue
+        return port
+    raise AssertionError("there are no three free ports in a row")

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from doorward.outbound import CertificateRefused, Outbound
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.conftest import end
+from tests.e2e.installations import OneProcessOverTls
+from tests.e2e.people import person
+from tests.e2e.processes import Program, command, free_ports, three_free_ports
+from tests.e2e.story import knock_be_let_in_and_shown_out
+from tests.web.browser import chromium
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +87,7 @@ def test_a_second_agent_on_the_same_folder_is_refused(tmp_path):
 
 
 async def test_over_tls_every_origin_is_https_under_one_constrained_authority(tmp_path):
-    base = free_run_of_three()
+    base = three_free_ports()
     program, banner = start(tmp_path / "home", base, free_ports(1)[0], "--tls")
     authority = Path(banner["t3"]["NODE_EXTRA_CA_CERTS"])
     trusting, doubting = Outbound(ca_file=authority), Outbound()
@@ -99,17 +104,20 @@ async def test_over_tls_every_origin_is_https_under_one_constrained_authority(tm
     assert program.stop() == 0
 
 
-def free_run_of_three() -> int:
-    """The first of three ports in a row that nobody listens on."""
-    for port in free_ports(50):
-        try:
-            for offset in range(3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except (OSError, OverflowError):
-            continue
-        return port
-    pytest.fail("no three free ports in a row")
+@pytest.mark.browser
+async def test_over_tls_a_second_browser_gets_in_all_the_same(tmp_path_factory):
+    installation = OneProcessOverTls(tmp_path_factory.mktemp("e", numbered=True), None)
+    try:
+        installation.start()
+        async with (
+            chromium() as browser,
+            person(browser, ignore_https_errors=True) as owner,
+            person(browser, ignore_https_errors=True) as device,
+        ):
+            await knock_be_let_in_and_shown_out(owner, device, installation)
+        installation.stop()
+    finally:
+        end(installation)
 
 
 def _answers(path: Path) -> bool:
