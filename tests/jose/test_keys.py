@@ -291,7 +291,7 @@ def test_a_shared_secret_comes_from_a_jwk_of_its_own_kind_only() -> None:
             SecretKey.from_jwk(wrong)
 
 
-def test_a_key_set_skips_what_it_cannot_use_and_takes_no_secret() -> None:
+def test_a_key_set_skips_what_it_cannot_use_and_publishes_no_secret() -> None:
     named = PublicKey.from_jwk({**RSA.public.to_jwk(), "kid": "k1"})
     jwks = {
         "keys": [
@@ -306,6 +306,8 @@ def test_a_key_set_skips_what_it_cannot_use_and_takes_no_secret() -> None:
     keys = KeySet.from_jwks(jwks)
     assert [key.kid for key in keys] == ["k1"]
     assert len(keys) == 1
+    assert keys.to_jwks() == {"keys": [named.to_jwk()]}
+    assert KeySet([SECRET]).to_jwks() == {"keys": []}
     for wrong in ({}, {"keys": None}, {"keys": {}}, {"keys": "k"}):
         with pytest.raises(InvalidKey):
             KeySet.from_jwks(wrong)

@@ -315,6 +315,10 @@ class KeySet:
             raise UnknownKey("the token names no key, and not exactly one fits", claim="kid")
         return fitting[0]
 
+    def to_jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The public JWK Set. Shared secrets are never part of it."""
+        return {"keys": [key.to_jwk() for key in self._keys if isinstance(key, PublicKey)]}
+
     def __iter__(self) -> Iterator[VerifyingKey]:
         return iter(self._keys)
 
