@@ -127,12 +127,15 @@ def command(
 
 
 def program_environ(home: Path, environ: dict[str, str] | None) -> dict[str, str]:
-    """A person's environment with nothing of Doorward's, T3's or a display's in it but what the test says."""
+    """A person's environment with nothing of Doorward's, T3's or a display's in it but what the test says.
+
+    Byte code is kept as on any machine, or every command would compile the whole program again.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DOORWARD_", "T3CODE_", "CLERK_", "SSH_"))
-        and name not in ("DISPLAY", "BROWSER")
+        and name not in ("DISPLAY", "BROWSER", "PYTHONDONTWRITEBYTECODE")
     }
     return {**kept, "DOORWARD_HOME": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **(environ or {})}
 
