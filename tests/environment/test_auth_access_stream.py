@@ -180,7 +180,13 @@ async def test_the_owners_own_link_is_told_to_nobody(machine: Machine) -> None:
         {"door": "tunnel", "role": "administrator"},
         {"door": "tunnel", "is_remote_admin_on": True},
     ],
-    ids=["standard scopes", "elsewhere", "tunnel", "administrator without the switch", "switch without the role"],
+    ids=[
+        "standard scopes",
+        "elsewhere",
+        "tunnel",
+        "administrator without the switch",
+        "switch without the role",
+    ],
 )
 async def test_who_may_not_list_does_not_listen(machine: Machine, changes: dict[str, Any]) -> None:
     async with talking(machine, **changes) as me:

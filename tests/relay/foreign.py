@@ -95,6 +95,7 @@ class Environment:
         self.answer_mint: Callable[[dict[str, Any]], Answer] = self.mint
         self.answer_health: Callable[[dict[str, Any]], Answer] = self.health
         self.delay = 0.0
+        self.was_asked = asyncio.Event()
 
     @property
     def public_key_pem(self) -> str:
@@ -144,6 +145,7 @@ class Environment:
         body = await _body(receive)
         request = peek_claims(msgspec.json.decode(body)["proof"], dict)
         self.received.append((scope["path"], request, dict(scope["headers"])))
+        self.was_asked.set()
         if self.delay:
             await asyncio.sleep(self.delay)
         answer = (

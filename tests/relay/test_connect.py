@@ -328,8 +328,7 @@ async def test_an_unlink_during_a_mint_does_not_break_the_relay(linked: World) -
     linked.environment.delay = 1.0
     connecting = asyncio.create_task(linked.connect())
     async with asyncio.timeout(10):
-        while not linked.environment.received:
-            await asyncio.sleep(0.01)
+        await linked.environment.was_asked.wait()
     unlinked = await linked.http.delete("/v1/client/environment-links/env-1", headers=linked.bearer())
     assert unlinked.json() == {"ok": True}
     assert (await connecting).status_code == 200
