@@ -223,6 +223,9 @@ async def test_unsafe_metadata_given_as_json_text_ends_up_on_the_user(world: Wor
     assert done["client"]["sessions"][0]["user"]["unsafe_metadata"] == {"plan": {"size": 3}}
     body = await world.browser().post(SIGN_UPS, 422, unsafe_metadata="[1]")
     assert error_codes(body) == ["form_param_format_invalid"]
+    nested = '{"a":' * 3_000 + "1" + "}" * 3_000
+    body = await world.browser().post(SIGN_UPS, 422, unsafe_metadata=nested)
+    assert body["errors"][0]["meta"]["param_name"] == "unsafe_metadata"
 
 
 async def test_someone_signed_in_cannot_start_a_sign_up(world: World):

@@ -83,7 +83,7 @@ def _json_object(text: str | None, param: str) -> str | None:
         return None
     try:
         value = msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise Refused(
             FORM_PARAM_FORMAT_INVALID.at(param, long_message=f"{param} must be a JSON object.")
         ) from error
