@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from pathlib import Path
@@ -124,7 +125,7 @@ def _say(text: str, as_json: bool) -> None:
 async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:
     from doorward.environment.agent import Agent, running_agent
     from doorward.environment.settings import EnvironmentSettings
-    from doorward.server.serve import until_stopped
+    from doorward.server.serve import stop_signal
 
     settings = EnvironmentSettings(
         home=session.home,
@@ -157,6 +158,14 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
             print(f"{service.name} (port {service.port}): {where}")
         print("Ctrl-C stops exposing. Devices and settings are kept.", flush=True)
 
+    stopped = stop_signal()
     async with running_agent(settings, ca_file=session.ca_file) as agent:
-        await announce(agent)
-        await until_stopped()
+        # Ctrl-C does not wait for a relay that does not answer.
+        announcing = asyncio.create_task(announce(agent))
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait({announcing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if announcing.done():
+            announcing.result()
+        else:
+            announcing.cancel()
+        await stopping

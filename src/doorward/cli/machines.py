@@ -93,7 +93,7 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
     from doorward.client.forward import Forwarder
     from doorward.listening import bind
     from doorward.outbound import tls_context
-    from doorward.server.serve import until_stopped
+    from doorward.server.serve import stop_signal
 
     async with signed_in(home) as session:
         machine, service = await session.relay.find(name)
@@ -109,6 +109,7 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
         )
         await connection.token()
         forwarder = Forwarder(connection, url, tls=lambda: tls_context(session.ca_file))
+        stopped = stop_signal()
         await forwarder.serve(listener)
         local = f"http://127.0.0.1:{listener.getsockname()[1]}"
         if as_json:
@@ -116,7 +117,7 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
         else:
             print(f"{name} is at {local} until you press Ctrl-C.", flush=True)
         try:
-            await until_stopped()
+            await stopped.wait()
         finally:
             await forwarder.close()
 

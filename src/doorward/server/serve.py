@@ -96,21 +96,22 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
 
 async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
     """Run until SIGINT or SIGTERM."""
+    stopped = stop_signal()
     async with running_server(configuration) as node:
         say(f"Doorward serves {', '.join(configuration.roles)}. Ctrl-C stops it.")
         if node.identity is not None and (link := await node.identity.administrator_invitation()):
             say(f"No administrator yet. Create the first account with this link, once:\n  {link}")
-        await until_stopped()
+        await stopped.wait()
         say("Stopping.")
 
 
-async def until_stopped() -> None:
-    """Return at the first SIGINT or SIGTERM."""
+def stop_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set, from now on: ask for it before saying that anything runs."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped
 
 
 def _secret(path: Path | None) -> str | None:

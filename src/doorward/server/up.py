@@ -28,7 +28,7 @@ from doorward.relay import RelaySettings
 from doorward.server.banner import Banner, secret_key_of, variables_for
 from doorward.server.demo import create_demo
 from doorward.server.node import Node, NodePlan, running_node
-from doorward.server.serve import until_stopped
+from doorward.server.serve import stop_signal
 from doorward.store import Clock, system_clock
 
 ZONE = "env.localhost"
@@ -92,12 +92,13 @@ def places_of(options: UpOptions) -> Places:
 
 async def up(options: UpOptions) -> None:
     """Run until SIGINT or SIGTERM. Raises CannotListen, HomeUnusable or a StoreError with one clear sentence."""
+    stopped = stop_signal()
     async with running_up(options) as banner:
         if options.as_json:
             print(msgspec.json.encode(banner).decode(), flush=True)
         else:
             print(banner.text(), flush=True)
-        await until_stopped()
+        await stopped.wait()
         if not options.as_json:
             print("\nStopping. Run the same command again to find everything as it was.", flush=True)
 
