@@ -11,5 +11,4 @@ ours or not; it imports none of the servers.
     relay           the relay's API with its DPoP-bound tokens
     connection      relay connect -> approval -> environment session, kept fresh
     forward         a local HTTP/WebSocket port for a remote service
-    retry           when to try again, as pure functions
 """
