@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from doorward.environment.approvals.rules import Knock
 from doorward.jose import PrivateKey, generate_key
@@ -31,6 +31,12 @@ async def open_connections(page: Page, machine: Machine) -> None:
     """Open the owner's page with a one-time link."""
     await page.goto(await machine.environment.pairing.one_time_link())
     await page.locator('[data-connections][data-state="ready"]').wait_for()
+
+
+def row_of(page: Page, key: PrivateKey | str) -> Locator:
+    """What the page shows of one device, by its key: any text of one card, a word of its phrase too, may stand in another."""
+    thumbprint = key if isinstance(key, str) else key.public.thumbprint
+    return page.locator(f'[data-key="{thumbprint}"]')
 
 
 async def picture(page: Page, name: str) -> None:

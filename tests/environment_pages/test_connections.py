@@ -12,7 +12,7 @@ from doorward.environment.access import MACHINE
 from doorward.environment.keys import names
 from doorward.jose import key_phrase
 from tests.environment_gate.machine import Machine, bound_socket, serving
-from tests.environment_pages.devices import knock, open_connections, picture
+from tests.environment_pages.devices import knock, open_connections, picture, row_of
 from tests.web.browser import Complaints, accessibility_faults, focused_without_ring, horizontal_overflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
@@ -46,7 +46,7 @@ async def test_a_device_that_knocks_appears_with_its_key_phrase_and_without_a_re
     await owner.evaluate("window.notReloaded = true")
     key = await knock(machine, "Chrome on Android")
     card = owner.locator(f"{PENDING} > li")
-    await expect(card).to_contain_text("Chrome on Android", timeout=2000)
+    await expect(card).to_contain_text("Chrome on Android")
     words = await card.locator(".key-phrase li").all_inner_texts()
     assert " ".join(words) == key_phrase(key.public.thumbprint)
     for fact in ("Mobile, Android", "7f1c2f0e-11aa-4c1b-9a70-0a9f9b8b8f00", "linked this machine"):
@@ -54,7 +54,7 @@ async def test_a_device_that_knocks_appears_with_its_key_phrase_and_without_a_re
     assert re.match(r"\(1\) Connections", await owner.title())
     await check(owner, "connections-pending")
     await card.get_by_role("button", name="Approve").click()
-    await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("Approved", timeout=2000)
+    await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("Approved")
     await expect(owner.locator('[data-part="audit"] > li').first).to_contain_text(
         "Approved Chrome on Android"
     )
@@ -89,8 +89,7 @@ async def test_each_state_of_a_device_has_its_own_buttons(machine: Machine, owne
 
 @pytest.mark.conformance("connect-environment", 227)
 async def test_one_change_at_a_time_and_a_double_click_sends_one(machine: Machine, owner: Page) -> None:
-    for label in ("First", "Second"):
-        await knock(machine, label)
+    key, _ = [await knock(machine, label) for label in ("First", "Second")]
     await open_connections(owner, machine)
     sent: list[Request] = []
     release = asyncio.Event()
@@ -101,13 +100,12 @@ async def test_one_change_at_a_time_and_a_double_click_sends_one(machine: Machin
         await route.continue_()
 
     await owner.route("**/connections/decisions", hold)
-    first = owner.locator(f"{PENDING} > li", has_text="First")
-    await first.get_by_role("button", name="Approve").dblclick(no_wait_after=True)
+    await row_of(owner, key).get_by_role("button", name="Approve").dblclick(no_wait_after=True)
     await expect(owner.get_by_role("button", name="Approving…")).to_be_visible()
     for button in await owner.locator(f"{PENDING} button").all():
         await expect(button).to_be_disabled()
     release.set()
-    await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("First")
+    await expect(owner.locator(DEVICES).locator(row_of(owner, key))).to_contain_text("First")
     await expect(owner.locator(PENDING).get_by_role("button", name="Approve")).to_be_enabled()
     assert len(sent) == 1
 
@@ -233,17 +231,16 @@ async def test_a_machine_that_stops_answering_is_said_and_comes_back(
     await check(owner, "connections-offline")
     await knock(machine, "Came meanwhile")
     async with serving(machine.environment.loopback_app, bound=bound_socket(machine.environment.port)):
-        await expect(owner.locator(f"{PENDING} > li")).to_have_count(2, timeout=20_000)
+        await expect(owner.locator(f"{PENDING} > li")).to_have_count(2)
         await expect(owner.get_by_text("The machine does not answer", exact=True)).to_be_hidden()
         await context.close()
     assert complaints.heard == []
 
 
 async def test_the_keyboard_reaches_a_decision_and_keeps_its_place(machine: Machine, owner: Page) -> None:
-    await knock(machine, "First")
+    key = await knock(machine, "First")
     await open_connections(owner, machine)
-    button = owner.locator(PENDING).get_by_role("button", name="Reject")
-    await button.focus()
+    await row_of(owner, key).get_by_role("button", name="Reject").focus()
     await knock(machine, "Second")
     await expect(owner.locator(f"{PENDING} > li")).to_have_count(2)
     focused = await owner.evaluate("document.activeElement.textContent")

@@ -14,9 +14,9 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from doorward.environment.access import MACHINE
 from doorward.environment.approvals.rules import Client
 from doorward.jose import key_phrase
-from tests.environment_pages.devices import picture
+from tests.environment_pages.devices import picture, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
-from tests.web.browser import Complaints, accessibility_faults, horizontal_overflow
+from tests.web.browser import PATIENCE, Complaints, accessibility_faults, horizontal_overflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -41,7 +41,7 @@ async def device(browser: Browser) -> AsyncIterator[Page]:
     complaints = Complaints(context)
     complaints.allowed = ("Failed to load resource",)
     page = await context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(PATIENCE)
     yield page
     await context.close()
     assert complaints.heard == []
@@ -273,17 +273,16 @@ async def test_an_administrator_device_decides_from_outside(
     await device.wait_for_url(stack.service)
     other: BrowserContext = await browser.new_context()
     knocking = await other.new_page()
-    knocking.set_default_timeout(8000)
+    knocking.set_default_timeout(PATIENCE)
     asking = await waiting(knocking, stack)
     await device.goto(f"{stack.environment.link.api_origin()}/connections")
-    card = device.locator('[data-part="pending"] > li').filter(has_text="Chrome on Linux").first
-    await expect(card).to_be_visible()
+    card = row_of(device, asking.thumbprint)
+    await expect(card).to_contain_text("Chrome on Linux")
+    assert " ".join(await card.locator(".key-phrase li").all_inner_texts()) == key_phrase(asking.thumbprint)
     await check(device, "connections-from-outside")
     await expect(device.get_by_role("button", name="Approve as administrator")).to_have_count(0)
     await expect(device.locator('[data-part="mode-section"]')).to_be_hidden()
-    phrase = key_phrase(asking.thumbprint).split(" ")
-    mine = device.locator('[data-part="pending"] > li').filter(has_text=phrase[0]).filter(has_text=phrase[5])
-    await mine.get_by_role("button", name="Approve").click()
+    await card.get_by_role("button", name="Approve").click()
     await knocking.wait_for_url(stack.service)
     # A standard device finds the page, and nothing on it.
     await knocking.goto(f"{stack.environment.link.api_origin()}/connections")

@@ -87,7 +87,7 @@ async def test_the_list_follows_without_a_reload(accounts: World, page: Page, pe
         await expect(page.get_by_text("Offline")).to_be_visible()
         await page.get_by_role("link", name="Open files").focus()
         relay.environments = [WORKBENCH]
-        await expect(page.get_by_text("Online")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("Online")).to_be_visible()
         await expect(page.get_by_role("link", name="Open files")).to_be_focused()
         await expect(
             page.get_by_role("status").get_by_text("The list of machines has changed.")
@@ -113,7 +113,7 @@ async def test_a_list_that_went_stale_stays_and_says_so(accounts: World, page: P
         await page.reload()
         await expect(page.get_by_role("heading", name="workbench")).to_be_visible()
         relay.status = 503
-        await expect(page.get_by_text("It answered with status 503.")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("It answered with status 503.")).to_be_visible()
         await expect(page.get_by_text("may be out of date")).to_be_visible()
         await expect(page.get_by_role("heading", name="workbench")).to_be_visible()
 
@@ -121,9 +121,9 @@ async def test_a_list_that_went_stale_stays_and_says_so(accounts: World, page: P
 async def test_being_offline_is_not_blamed_on_the_relay(accounts: World, page: Page, person: str) -> None:
     await expect(page.get_by_role("heading", name="No machine is linked yet")).to_be_visible()
     await page.context.set_offline(True)
-    await expect(page.get_by_text("You are offline")).to_be_visible(timeout=10_000)
+    await expect(page.get_by_text("You are offline")).to_be_visible()
     await page.context.set_offline(False)
-    await expect(page.get_by_text("You are offline")).to_be_hidden(timeout=10_000)
+    await expect(page.get_by_text("You are offline")).to_be_hidden()
 
 
 async def test_a_session_that_ended_elsewhere_leads_to_signing_in(
@@ -134,7 +134,7 @@ async def test_a_session_that_ended_elsewhere_leads_to_signing_in(
         "async (id) => (await fetch(`/v1/client/sessions/${id}/end`, { method: 'POST' })).status", session_id
     )
     assert status == 200
-    await page.wait_for_url("**/sign-in?redirect_url=/machines", timeout=10_000)
+    await page.wait_for_url("**/sign-in?redirect_url=/machines")
 
 
 async def test_long_names_fit_a_small_window(accounts: World, page: Page, person: str) -> None:

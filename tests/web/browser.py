@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.system_parts import require_system_part
 
@@ -22,6 +22,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+#: Milliseconds. How long an expectation waits: what has to happen happens, but on a machine with much else to do.
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 
 
 @asynccontextmanager
