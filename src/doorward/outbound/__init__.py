@@ -1,7 +1,7 @@
 """How Doorward dials out: the one HTTP client of every room.
 
 Owns: resolving `localhost` names by itself, refusing plain http to anywhere else, trust (the system's, plus one
-file), time and size limits, proxies. Mounts no routes and imports no other room. No redirects are followed and no
+file), time and size limits, proxies, and where a stranger's URL may lead (`public_only`). Mounts no routes and imports no other room. No redirects are followed and no
 cookies are kept: what answers is what was asked.
 
     client.py      Outbound, Response
@@ -19,6 +19,7 @@ cookies are kept: what answers is what was asked.
 from doorward.outbound.addresses import dial_address, is_localhost
 from doorward.outbound.client import Headers, Outbound, Response
 from doorward.outbound.errors import (
+    AddressRefused,
     CertificateRefused,
     InsecureUrl,
     OutboundError,
@@ -30,6 +31,7 @@ from doorward.outbound.errors import (
 from doorward.outbound.trust import tls_context
 
 __all__ = [
+    "AddressRefused",
     "CertificateRefused",
     "Headers",
     "InsecureUrl",

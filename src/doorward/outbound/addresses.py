@@ -8,10 +8,12 @@ import ipaddress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from doorward.outbound.errors import InsecureUrl
+from doorward.outbound.errors import AddressRefused, InsecureUrl
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_IPV6 = "::1"
+# A translator (RFC 6052) turns these into the IPv4 address in their last 32 bits.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Target(NamedTuple):
@@ -42,6 +44,34 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_public(address: str) -> bool:
+    """Whether an address literal is one of the public Internet: not of this machine, its network, or reserved.
+
+    An IPv6 address that only carries an IPv4 one is as public as that: it leads there.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        carried = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            carried = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if carried is not None:
+            ip = carried
+    return ip.is_global and not ip.is_multicast and not ip.is_unspecified and not ip.is_reserved
+
+
+def require_public_name(target: "Target") -> None:
+    """Raise AddressRefused where the URL itself says that it leads to this machine or its network.
+
+    What a name resolves to is checked when it is dialled (`network.PublicBackend`).
+    """
+    try:
+        is_inside = not is_public(target.host.strip("[]"))
+    except ValueError:
+        is_inside = is_localhost(target.host)
+    if is_inside or target.scheme != "https":
+        raise AddressRefused("This URL does not lead to the public Internet by https; nothing was sent.")
 
 
 def dial_address(host: str, port: int) -> tuple[str, int]:

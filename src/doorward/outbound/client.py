@@ -1,4 +1,5 @@
-"""The client: one pool of connections per kind of road (plain to this machine, TLS, TLS through a proxy).
+"""The client: one pool of connections per kind of road (plain to this machine, TLS, TLS through a proxy; HTTP/2; to a
+stranger's URL).
 
 httpcore and the trust store are loaded by the first request that needs them, so that importing this room, and
 starting a process that dials nobody, costs nothing.
@@ -9,12 +10,12 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from doorward.outbound.addresses import Target, parse_target
+from doorward.outbound.addresses import Target, parse_target, require_public_name
 from doorward.outbound.errors import CertificateRefused, TimedOut, TooLarge, UnexpectedBody, Unreachable
 from doorward.outbound.proxies import Proxy, proxy_from_environment
 from doorward.outbound.trust import tls_context
@@ -74,16 +75,32 @@ class Response:
         return f"Response({self.status}, {len(self.body)} bytes)"
 
 
+class Road(NamedTuple):
+    """What connections may be shared by: `kind` is `http`, `https` or `proxy`."""
+
+    kind: str
+    is_http2: bool
+    is_public_only: bool
+
+
 class Outbound:
     """The client. Belongs to the event loop it is first used in; safe to share by its tasks."""
 
-    def __init__(self, *, ca_file: Path | None = None, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """`ca_file`: authorities trusted beside the system's. `timeout`: seconds for a whole exchange."""
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        private_hosts: Iterable[str] = (),
+    ) -> None:
+        """`ca_file`: authorities trusted beside the system's. `timeout`: seconds for a whole exchange.
+        `private_hosts`: host names inside our own network that a stranger's URL may name all the same."""
         self._ca_file = ca_file
         self._timeout = timeout
+        self._private_hosts = frozenset(host.lower() for host in private_hosts)
         self._proxy = proxy_from_environment()
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._pools: dict[Road, httpcore.AsyncConnectionPool] = {}
+        self._tls: dict[bool, ssl.SSLContext] = {}
 
     async def request(
         self,
@@ -94,16 +111,24 @@ class Outbound:
         body: bytes | None = None,
         timeout: float | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        http2: bool = False,
+        public_only: bool = False,
     ) -> Response:
         """One exchange, answer read whole. `timeout` in seconds, connecting and reading included.
 
-        Raises InsecureUrl, Unreachable, CertificateRefused, TimedOut, TooLarge.
+        `http2` offers HTTP/2 to the server besides HTTP/1.1. `public_only` is for a URL that a stranger gave us: it
+        must be https and lead to the public Internet, or to one of `private_hosts` (AddressRefused).
+
+        Raises InsecureUrl, AddressRefused, Unreachable, CertificateRefused, TimedOut, TooLarge.
         """
         target = parse_target(url)
+        if public_only and target.host not in self._private_hosts:
+            require_public_name(target)
+        road = Road(self._kind_of(target), http2, public_only)
         seconds = self._timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
-                return await self._exchange(method, target, headers or {}, body, max_bytes)
+                return await self._exchange(method, road, target, headers or {}, body, max_bytes)
         except TimeoutError:
             raise TimedOut(f"{target.origin} did not answer within {seconds:g} seconds.") from None
 
@@ -144,7 +169,13 @@ class Outbound:
             await pool.aclose()
 
     async def _exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+        self,
+        method: str,
+        road: Road,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
     ) -> Response:
         import httpcore
 
@@ -154,7 +185,7 @@ class Outbound:
             # Said even when empty: some servers answer 411 to a POST that does not (RFC 9110 §8.6).
             fields["content-length"] = str(len(body or b""))
         try:
-            async with self._pool(target).stream(
+            async with self._pool(road).stream(
                 method,
                 httpcore.URL(
                     scheme=target.scheme.encode(),
@@ -173,34 +204,44 @@ class Outbound:
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
             raise _unreachable(target, error) from error
 
-    def _pool(self, target: Target) -> "httpcore.AsyncConnectionPool":
-        road = target.scheme
-        if road == "https" and self._proxy is not None and self._proxy.serves(target.host):
-            road = "proxy"
+    def _kind_of(self, target: Target) -> str:
+        is_proxied = target.scheme == "https" and self._proxy is not None and self._proxy.serves(target.host)
+        return "proxy" if is_proxied else target.scheme
+
+    def _pool(self, road: Road) -> "httpcore.AsyncConnectionPool":
         if road not in self._pools:
             self._pools[road] = self._new_pool(road)
         return self._pools[road]
 
-    def _new_pool(self, road: str) -> "httpcore.AsyncConnectionPool":
+    def _new_pool(self, road: Road) -> "httpcore.AsyncConnectionPool":
         import httpcore
 
-        from doorward.outbound.network import LocalhostBackend
+        from doorward.outbound.network import LocalhostBackend, PublicBackend
 
         settings: dict[str, Any] = {
             "network_backend": LocalhostBackend(),
             "max_connections": MAX_CONNECTIONS,
             "keepalive_expiry": KEEP_ALIVE_SECONDS,
+            "http2": road.is_http2,
         }
-        if road != "http":
-            self._tls = self._tls or tls_context(self._ca_file)
-            settings["ssl_context"] = self._tls
-        if road == "proxy":
+        if road.kind != "http":
+            settings["ssl_context"] = self._context(road)
+        if road.kind == "proxy":
+            # The proxy resolves names, and where it lets them lead is its operator's to say.
             proxy: Proxy | None = self._proxy
             assert proxy is not None
             if proxy.url.startswith("https:"):
-                settings["proxy_ssl_context"] = self._tls
+                settings["proxy_ssl_context"] = self._context(road)
             return httpcore.AsyncHTTPProxy(proxy.url, proxy_auth=proxy.auth, **settings)
+        if road.is_public_only:
+            settings["network_backend"] = PublicBackend(self._private_hosts)
         return httpcore.AsyncConnectionPool(**settings)
+
+    def _context(self, road: Road) -> ssl.SSLContext:
+        """One per protocol: httpcore writes what it offers into the context."""
+        if road.is_http2 not in self._tls:
+            self._tls[road.is_http2] = tls_context(self._ca_file)
+        return self._tls[road.is_http2]
 
 
 async def _read(response: "httpcore.Response", target: Target, max_bytes: int) -> bytes:

@@ -2,6 +2,7 @@
 
 OutboundError             .code is stable; the text is one sentence and names the origin, never the whole URL
 ├── InsecureUrl           insecure_url         not https, and not this machine; or not a URL at all. Nothing was sent
+├── AddressRefused        address_refused      a stranger's URL that leads to this machine or its network. Nothing was sent
 ├── Unreachable           unreachable          no connection, or it broke before the answer was complete
 │   └── CertificateRefused certificate_refused the peer's certificate is not trusted. Nothing was sent
 ├── TimedOut              timed_out            the answer was not complete in time; the request may have been acted on
@@ -20,6 +21,10 @@ class OutboundError(Exception):
 
 class InsecureUrl(OutboundError):
     code = "insecure_url"
+
+
+class AddressRefused(OutboundError):
+    code = "address_refused"
 
 
 class Unreachable(OutboundError):
