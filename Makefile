@@ -39,7 +39,7 @@ bench: $(DEV) ## measure speed and memory; writes build/bench.json
 .PHONY: lock
 lock: $(DEV) ## renew the lock files in requirements/
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra server pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra server --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra server --extra otel --group dev pyproject.toml -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## remove the virtual environment and everything built

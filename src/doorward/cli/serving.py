@@ -56,12 +56,14 @@ def up(
 def serve(config: Path) -> None:
     """Run one server node from doorward.toml."""
     from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration
+    from doorward.server.logs import write_logs
     from doorward.server.serve import serve as run_serve
 
     try:
         configuration = load_serve_configuration(config)
     except ConfigurationInvalid as error:
         fail(str(error), code="configuration_invalid")
+    write_logs(shape=configuration.log.format, level=configuration.log.level)
     use_fast_loop()
     run(run_serve(configuration, say=lambda text: print(text, flush=True)))
 

@@ -139,6 +139,11 @@ class MailQueue:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not sent yet."""
+        return len(self._tasks)
+
     async def drain(self) -> None:
         """Wait until everything posted so far was sent or has failed."""
         while self._tasks:

@@ -2,6 +2,10 @@
 
 configuration   doorward.toml and what follows from it
 node            one server process: identity, relay and edge on their sockets, by role
+serve           that process in production, from doorward.toml
+admin           metrics and health on a listener of their own; metrics, metered behind it
+logs            JSON or plain lines, never a secret
+supervision     telling systemd
 up              everything on this machine, with a demo service exposed
 hosts           which ASGI application answers which host name
 tls             the local certificate authority of `up --tls`

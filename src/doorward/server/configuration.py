@@ -22,6 +22,13 @@
     edge = "0.0.0.0:443"
     trusted_proxies = ["127.0.0.1"]            # fronts whose X-Forwarded-For and -Proto are believed; default none
 
+    [admin]                                    # default: none
+    listen = "127.0.0.1:9090"                  # /metrics and /health for your own programs; loopback or private
+
+    [log]
+    format = "auto"                            # json, human, or auto: human on a terminal
+    level = "info"
+
     [tls]
     certificate = "/etc/doorward/fullchain.pem"
     key = "/etc/doorward/key.pem"
@@ -82,6 +89,17 @@ class ListenSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     trusted_proxies: tuple[str, ...] = ()
 
 
+class AdminSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where metrics and health are, for the operator's own programs."""
+
+    listen: str
+
+
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    format: Literal["auto", "json", "human"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     certificate: Path
     key: Path
@@ -106,6 +124,8 @@ class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     roles: tuple[Role, ...] = ("identity", "relay", "edge")
     database: DatabaseSection = DatabaseSection()
     listen: ListenSection = ListenSection()
+    admin: AdminSection | None = None
+    log: LogSection = LogSection()
     tls: TlsSection | None = None
     mail: MailSection | None = None
     ca_file: Path | None = None

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from starlette.types import ASGIApp
 
 from doorward.http1 import UnixUpstream
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
@@ -26,6 +27,7 @@ from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay import Relay, RelaySettings, TunnelRefused, create_relay
 from doorward.server.configuration import Role
 from doorward.server.hosts import HostDispatcher
+from doorward.server.metered import MeteredApp, MeteredDatabase
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
 from doorward.tunnel import (
     Authorize,
@@ -40,7 +42,8 @@ from doorward.tunnel import (
 
 @dataclass(frozen=True, kw_only=True)
 class NodePlan:
-    """What a node is made of. `control_upstreams` are the hosts an edge hands on (`host[:port]` to socket path)."""
+    """What a node is made of. `control_upstreams` are the hosts an edge hands on (`host[:port]` to socket path);
+    `is_measured` has requests and transactions counted, for whoever shows `doorward.metering`."""
 
     roles: tuple[Role, ...]
     database_url: str
@@ -51,6 +54,7 @@ class NodePlan:
     ca_file: Path | None = None
     control_upstreams: Mapping[str, Path] | None = None
     trusted_proxies: tuple[str, ...] = ()
+    is_measured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,25 +88,31 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
     sealer = Sealer.from_file(plan.key_file)
     async with contextlib.AsyncExitStack() as stack:
         database = await open_database(plan.database_url, schemas=schemas)
+        if plan.is_measured:
+            database = MeteredDatabase(database)
         stack.push_async_callback(database.close)
         outbound = Outbound(ca_file=plan.ca_file)
         stack.push_async_callback(outbound.close)
 
         identity = relay = edge = None
-        applications = {}
+        applications: dict[str, ASGIApp] = {}
+
+        def mount(role: Role, origin: str, app: ASGIApp) -> None:
+            applications[urlsplit(origin).netloc] = MeteredApp(app, role) if plan.is_measured else app
+
         if "identity" in plan.roles:
             identity = await create_identity(
                 plan.identity, database, sealer=sealer, mailer=plan.mailer, clock=clock
             )
             await identity.start()
             stack.push_async_callback(identity.stop)
-            applications[urlsplit(plan.identity.origin).netloc] = identity.app
+            mount("identity", plan.identity.origin, identity.app)
         if needs_relay:
             relay = await create_relay(plan.relay, database, sealer=sealer, outbound=outbound, clock=clock)
             if "relay" in plan.roles:
                 await relay.start()
                 stack.push_async_callback(relay.stop)
-                applications[urlsplit(plan.relay.origin).netloc] = relay.app
+                mount("relay", plan.relay.origin, relay.app)
         if "edge" in plan.roles and relay is not None:
             edge = Edge(
                 origin=plan.relay.edge_url,

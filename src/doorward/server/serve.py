@@ -8,6 +8,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
@@ -16,6 +17,10 @@ from doorward.listening import bind, serving
 from doorward.relay import RelaySettings
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
 from doorward.server.node import Node, NodePlan, running_node
+from doorward.server.supervision import tell_supervisor
+
+if TYPE_CHECKING:
+    from doorward.server.admin import Admin
 
 Say = Callable[[str], None]
 
@@ -60,13 +65,14 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
         ),
         mailer=mailer,
         ca_file=configuration.ca_file,
+        is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
     )
 
 
 @contextlib.asynccontextmanager
 async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Node]:
-    """The node and its listeners."""
+    """The node and its listeners. Health is told from before the node starts until after its last exchange ended."""
     context = _tls(configuration)
     configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -78,6 +84,7 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
         if "edge" in configuration.roles:
             edge = bind(*split_address(configuration.listen.edge), option="listen.edge")
             stack.callback(edge.close)
+        admin = await _admin(configuration, stack)
         node = await stack.enter_async_context(running_node(plan_of(configuration)))
         if control is not None and node.control is not None:
             await stack.enter_async_context(
@@ -91,17 +98,39 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
             )
         if edge is not None and node.edge is not None:
             await node.edge.serve([edge], ssl=context)
-        yield node
+        if admin is not None:
+            admin.node_runs(node)
+        try:
+            yield node
+        finally:
+            if admin is not None:
+                admin.is_stopping = True
+
+
+async def _admin(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> Admin | None:
+    """The admin listener, until the stack ends."""
+    if configuration.admin is None:
+        return None
+    # Prometheus's library is imported for who wants it.
+    from doorward.server.admin import Admin, admin_address
+
+    listener = bind(*admin_address(configuration.admin.listen), option="admin.listen")
+    stack.callback(listener.close)
+    admin = Admin(configuration.roles)
+    await stack.enter_async_context(serving(admin, listener, grace=1, with_websockets=False))
+    return admin
 
 
 async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
     """Run until SIGINT or SIGTERM."""
     stopped = stop_signal()
     async with running_server(configuration) as node:
+        tell_supervisor("READY=1")
         say(f"Doorward serves {', '.join(configuration.roles)}. Ctrl-C stops it.")
         if node.identity is not None and (link := await node.identity.administrator_invitation()):
             say(f"No administrator yet. Create the first account with this link, once:\n  {link}")
         await stopped.wait()
+        tell_supervisor("STOPPING=1")
         say("Stopping.")
 
 

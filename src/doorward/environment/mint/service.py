@@ -17,6 +17,7 @@ from doorward.environment.link.service import Link, LinkedRelay
 from doorward.environment.mint.rules import RequestRefused, read_health_request, read_mint_request
 from doorward.environment.replay import ReplayGuards, relay_guards
 from doorward.jose import JoseError
+from doorward.metering import MACHINE_MINTS
 from doorward.store import Clock, StoreError
 from doorward.t3_connect import environment_issuer, iso, known, normalize_issuer, sign_t3_jwt
 from doorward.t3_connect.claims import (
@@ -103,6 +104,7 @@ class Mint:
             )
         except RequestRefused as error:
             log.info("a mint request was refused: %s", error)
+            MACHINE_MINTS.add("refused")
             raise LinkRefused("unauthorized", "Invalid cloud mint request.") from error
         try:
             self._approvals.mode()
@@ -115,6 +117,7 @@ class Mint:
         if not is_fresh:
             raise LinkRefused("conflict", "Cloud mint request was already consumed.")
         decision = await self._decide(request, relay)
+        MACHINE_MINTS.add("authorized" if decision.link is not None else decision.status)
         return self._answer(request, decision, issuer=relay.issuer, now=now)
 
     async def _decide(self, request: MintRequestClaims, relay: LinkedRelay) -> Decision:

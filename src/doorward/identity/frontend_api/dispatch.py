@@ -63,7 +63,7 @@ class FrontendDispatch:
         if scope["method"] == "OPTIONS":
             await self._preflight(Request(scope))(scope, receive, send)
             return
-        scope = dict(scope)
+        outer, scope = scope, dict(scope)
         if len(scope["path"]) > 1 and scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
         if scope["method"] == "POST":
@@ -71,6 +71,8 @@ class FrontendDispatch:
             if override in _OVERRIDES:
                 scope["method"] = override
         await self._inner(scope, receive, send)
+        # Whoever counts requests by route looks at the scope it handed in.
+        outer["route"] = scope.get("route")
 
     def _preflight(self, request: Request) -> Response:
         response = Response(status_code=204)

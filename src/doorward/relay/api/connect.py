@@ -1,11 +1,14 @@
 """Connect to an environment, and ask whether it is there."""
 
+from collections.abc import Awaitable
 from typing import Any
 
+from doorward.metering import RELAY_CONNECTS
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import DpopPrincipal, Guards
 from doorward.relay.api.refusals import invalid_dpop
-from doorward.relay.connect.service import Connector, Probed
+from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
+from doorward.relay.connect.service import Connector, Minted, Probed
 from doorward.relay.connect.target import Target
 from doorward.relay.http.routing import Arrival, Call, Route
 from doorward.relay.limits.service import Limits
@@ -60,13 +63,15 @@ class ConnectApi:
         if _requested_thumbprint(call.body) != token.thumbprint:
             raise invalid_dpop()
         await self._consume_proof(call.arrival, call.principal)
-        minted = await self._connector.connect(
-            user_id=token.user_id,
-            environment_id=call.param("environmentId"),
-            thumbprint=token.thumbprint,
-            device_id=call.body.device_id,
-            client=call.body.client,
-            trace=call.arrival.trace,
+        minted = await _counted(
+            self._connector.connect(
+                user_id=token.user_id,
+                environment_id=call.param("environmentId"),
+                thumbprint=token.thumbprint,
+                device_id=call.body.device_id,
+                client=call.body.client,
+                trace=call.arrival.trace,
+            )
         )
         answer, endpoint = minted.answer, _endpoint(minted.target)
         if isinstance(answer, MintPending):
@@ -104,6 +109,26 @@ class ConnectApi:
             access_token=principal.text,
             thumbprint=principal.token.thumbprint,
         )
+
+
+async def _counted(connecting: Awaitable[Minted]) -> Minted:
+    """The same answer, or failure, counted by its outcome."""
+    outcome = "failed"
+    try:
+        minted = await connecting
+        outcome = minted.answer.approval_status if isinstance(minted.answer, MintPending) else "authorized"
+        return minted
+    except NotAuthorized:
+        outcome = "not_authorized"
+        raise
+    except EndpointUnavailable as error:
+        outcome = error.reason
+        raise
+    except EndpointTimedOut:
+        outcome = "endpoint_timed_out"
+        raise
+    finally:
+        RELAY_CONNECTS.add(outcome)
 
 
 def _require(principal: DpopPrincipal, environment_id: str, scope: str) -> None:

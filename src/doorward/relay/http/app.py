@@ -72,6 +72,7 @@ class RelayApp:
         match = self._router.match(scope["method"], raw_path)
         if match is None:
             return NOT_FOUND
+        scope["route"] = match.route
         client = scope.get("client")
         arrival = Arrival(
             method=scope["method"],
