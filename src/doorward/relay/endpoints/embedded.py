@@ -25,6 +25,7 @@ from doorward.relay.endpoints.rules import (
     endpoint_urls,
     is_loopback_origin,
     is_valid_hostname,
+    loopback_url,
     normalize_zone,
 )
 from doorward.relay.services.store import list_active
@@ -38,7 +39,8 @@ class ConnectorToken(msgspec.Struct, frozen=True, rename="camel"):
     """What the connector reads: base64url of this as JSON. `seed` is the Ed25519 private key, base64url.
 
     `environment_id` is the tunnel's name towards the edge. It is not the environment's own id, which two
-    accounts may share: the edge must never mistake one account's tunnel for another's.
+    accounts may share: the edge must never mistake one account's tunnel for another's. `origin` is the local server the
+    link proof named, where `doorward-connector` carries to.
     """
 
     edge_url: str
@@ -46,6 +48,7 @@ class ConnectorToken(msgspec.Struct, frozen=True, rename="camel"):
     environment_id: str
     generation: int
     seed: str
+    origin: str
 
     def __repr__(self) -> str:
         return f"ConnectorToken(environment_id={self.environment_id!r}, generation={self.generation})"
@@ -123,6 +126,7 @@ class PreparedTunnel:
             environment_id=tunnel_id,
             generation=generation,
             seed=b64url_encode(self._seed),
+            origin=loopback_url(request.local_host, request.local_port),
         )
         return Provisioned(
             urls=urls_of(allocation.hostname, settings),

@@ -80,3 +80,9 @@ def is_valid_hostname(hostname: str, zone: str) -> bool:
 def is_loopback_origin(host: str, port: int) -> bool:
     """Whether a local origin names this machine itself: a tunnel must never become a way into its network."""
     return is_loopback_host(host) and 1 <= port <= 65535
+
+
+def loopback_url(host: str, port: int) -> str:
+    """The URL of a local origin, as a connector token carries it."""
+    name = host.strip().lower().strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
