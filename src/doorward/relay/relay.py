@@ -11,6 +11,7 @@ from doorward.relay.api.connect import ConnectApi
 from doorward.relay.api.documentation import DocumentationApi
 from doorward.relay.api.guards import Guards
 from doorward.relay.api.metadata import MetadataApi
+from doorward.relay.api.recovery import RecoveryApi
 from doorward.relay.api.refusals import to_relay_error
 from doorward.relay.api.services import ServicesApi
 from doorward.relay.api.token import TokenApi
@@ -18,6 +19,7 @@ from doorward.relay.connect.service import Connector
 from doorward.relay.credentials.service import Credentials
 from doorward.relay.endpoints.embedded import EmbeddedProvider
 from doorward.relay.endpoints.manual import ManualProvider
+from doorward.relay.endpoints.provider import EndpointProvider
 from doorward.relay.endpoints.tunnels import (
     EndpointOwner,
     Registration,
@@ -29,6 +31,7 @@ from doorward.relay.http.app import RelayApp
 from doorward.relay.limits import store as limit_store
 from doorward.relay.limits.service import WINDOW_MS, Limits
 from doorward.relay.links.service import Links
+from doorward.relay.recovery.service import TunnelRecovery
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.service import DpopProofs
 from doorward.relay.services.service import ServiceNames
@@ -65,7 +68,11 @@ class Relay:
         self._clock = clock
         self._pruning: asyncio.Task[None] | None = None
         self._tunnels = Tunnels(database, zone=settings.zone)
-        provider = EmbeddedProvider(settings) if settings.provider == "embedded" else ManualProvider()
+        provider: EndpointProvider = (
+            EmbeddedProvider(settings, database, clock)
+            if settings.provider == "embedded"
+            else ManualProvider()
+        )
         users = Users(settings, database, outbound, clock)
         guards = Guards(users, Credentials(database), signer, clock)
         proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
@@ -87,6 +94,11 @@ class Relay:
             *client.routes(),
             *TokenApi(users=users, proofs=proofs, limits=limits, signer=signer, clock=clock).routes(),
             *ConnectApi(guards=guards, proofs=proofs, limits=limits, connector=connector).routes(),
+            *RecoveryApi(
+                guards=guards,
+                limits=limits,
+                recovery=TunnelRecovery(database, provider, issuer=settings.issuer, clock=clock),
+            ).routes(),
             *ServicesApi(guards=guards, services=services).routes(),
         ]
         self.app = RelayApp(

@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from doorward.relay.settings import RelaySettings
 from doorward.t3_connect import is_loopback_host
 
 TUNNEL_NAME_PREFIX = "t3coderelay-managedendpoint-"
@@ -60,6 +61,10 @@ def endpoint_urls(hostname: str, *, scheme: str, port: int | None) -> EndpointUr
     return EndpointUrls(
         http=f"{scheme}://{authority}/", ws=f"{'wss' if scheme == 'https' else 'ws'}://{authority}/ws"
     )
+
+
+def urls_of(hostname: str, settings: RelaySettings) -> EndpointUrls:
+    return endpoint_urls(hostname, scheme=settings.endpoint_scheme, port=settings.endpoint_port)
 
 
 def is_valid_hostname(hostname: str, zone: str) -> bool:
