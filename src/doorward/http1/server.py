@@ -88,11 +88,19 @@ class ProxyServer:
     def stats(self) -> ServerStats:
         return ServerStats(len(self._state.connections), self._state.refused)
 
+    def announce_close(self) -> None:
+        """From now on every answer ends its connection, so that clients open their next one elsewhere."""
+        self._engine.is_draining = True
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; those that are open may ask for more."""
+        for server in self._servers:
+            server.close()
+
     async def close(self, *, grace: float = 5.0) -> None:
         """Stop accepting, let open exchanges end for up to `grace` seconds, then end them."""
         loop = self._engine.loop
-        for server in self._servers:
-            server.close()
+        self.stop_accepting()
         self._engine.is_draining = True
         for connection in list(self._state.connections):
             connection.drain()

@@ -6,26 +6,31 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
 
     links, credentials, services   what an account and its environment own here
     endpoints                      public host names, by provider, and the edge's questions about them
-    recovery                       tunnels that come and go while their link stays
     tokens, users, replay, limits  who is calling, with which key, how often
     connect                        asking an environment, and judging its answer
     audit, devices, migrations     rows
 
 Neighbours: the accounts server (its published keys only), the environments (over their managed endpoints), the edge
-(through `server`: `authorize_tunnel`, `resolve_host`, and the channels "relay.tunnel" and "relay.hostnames").
+(through `server`: `authorize_tunnel`, `resolve_host`, `claims`, and the channels "relay.tunnel", "relay.hostnames",
+"relay.tunnel_claims" and "relay.tunnel_wanted").
 """
 
+from doorward.relay.endpoints.claims import CLAIMS_CHANNEL, WANTED_CHANNEL, TunnelClaimed, TunnelWanted
 from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
 from doorward.relay.relay import SCHEMA, Relay, create_relay
 from doorward.relay.settings import RateLimits, RelaySettings
 
 __all__ = [
+    "CLAIMS_CHANNEL",
     "SCHEMA",
+    "WANTED_CHANNEL",
     "EndpointOwner",
     "RateLimits",
     "Relay",
     "RelaySettings",
     "TunnelAuthorized",
+    "TunnelClaimed",
     "TunnelRefused",
+    "TunnelWanted",
     "create_relay",
 ]

@@ -16,6 +16,9 @@
 
     [edge]
     url = "https://edge.machines.example.net"  # where machines dial in
+    nodes = 1                                  # how many share the URL: one that ends sends its machines to the others
+    notice_seconds = 0                         # at the end, until the load balancer sees that this node is not ready
+    drain_seconds = 30                         # then, for what is open
 
     [listen]
     control = "127.0.0.1:8080"                 # identity and relay, behind TLS of yours or with [tls]
@@ -48,7 +51,7 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -78,7 +81,13 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`nodes` is how many share `url` behind a load balancer. `alternates` are URLs of edges without one."""
+
     url: str
+    nodes: Annotated[int, msgspec.Meta(ge=1)] = 1
+    notice_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
+    alternates: tuple[str, ...] = ()
 
 
 class ListenSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 from starlette.types import ASGIApp
 
 from doorward.http1 import UnixUpstream
@@ -24,20 +21,13 @@ from doorward.identity.mail import Mailer
 from doorward.identity.settings import IdentitySettings
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay import Relay, RelaySettings, TunnelRefused, create_relay
+from doorward.relay import Relay, RelaySettings, create_relay
 from doorward.server.configuration import Role
+from doorward.server.edge_node import running_edge
 from doorward.server.hosts import HostDispatcher
 from doorward.server.metered import MeteredApp, MeteredDatabase
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
-from doorward.tunnel import (
-    Authorize,
-    Edge,
-    HostOwner,
-    ResolveHost,
-    TunnelGrant,
-    TunnelHello,
-    TunnelRefusal,
-)
+from doorward.tunnel import Edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +56,6 @@ class Node:
     relay: Relay | None
     edge: Edge | None
     control: HostDispatcher | None
-
-
-_EVERY_GENERATION = 2**63
-
-
-class _TunnelNotice(msgspec.Struct, rename="camel"):
-    environment_id: str
-    generation: int
 
 
 @contextlib.asynccontextmanager
@@ -114,19 +96,16 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
                 stack.push_async_callback(relay.stop)
                 mount("relay", plan.relay.origin, relay.app)
         if "edge" in plan.roles and relay is not None:
-            edge = Edge(
-                origin=plan.relay.edge_url,
-                authorize=_authorize(relay),
-                resolve_host=_resolve_host(relay),
-                control={
-                    host: UnixUpstream(str(path)) for host, path in (plan.control_upstreams or {}).items()
-                },
-                trusted_proxies=plan.trusted_proxies,
+            edge = await stack.enter_async_context(
+                running_edge(
+                    relay,
+                    database,
+                    control={
+                        host: UnixUpstream(str(path)) for host, path in (plan.control_upstreams or {}).items()
+                    },
+                    trusted_proxies=plan.trusted_proxies,
+                )
             )
-            relay.is_connected = edge.is_connected
-            stack.push_async_callback(edge.close)
-            await stack.enter_async_context(_background(_follow_unlinks(database, relay, edge)))
-            await stack.enter_async_context(_background(_follow_names(database, relay, edge)))
         yield Node(
             database=database,
             identity=identity,
@@ -134,74 +113,3 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             edge=edge,
             control=HostDispatcher(applications) if applications else None,
         )
-
-
-def _authorize(relay: Relay) -> Authorize:
-    """The relay's registration in the edge's words."""
-
-    async def authorize(hello: TunnelHello) -> TunnelGrant | TunnelRefusal:
-        answer = await relay.authorize_tunnel(
-            environment_id=hello.environment_id, generation=hello.generation, token=hello.token
-        )
-        if isinstance(answer, TunnelRefused):
-            return TunnelRefusal(answer.reason, answer.message)
-        return TunnelGrant(
-            environment_id=answer.environment_id,
-            generation=answer.generation,
-            hostnames=answer.hostnames,
-            account=answer.account,
-            public_key=answer.public_key,
-        )
-
-    return authorize
-
-
-def _resolve_host(relay: Relay) -> ResolveHost:
-    async def resolve_host(host: str) -> HostOwner | None:
-        owner = await relay.resolve_host(host)
-        return None if owner is None else HostOwner(owner.environment_id, owner.account)
-
-    return resolve_host
-
-
-async def _follow_unlinks(database: Database, relay: Relay, edge: Edge) -> None:
-    """Close the tunnel of a machine whose link ended or was renewed, on whichever node holds it."""
-    async with database.subscribe("relay.tunnel") as notices:
-        async for payload in notices:
-            if payload:
-                notice = msgspec.json.decode(payload, type=_TunnelNotice)
-                edge.close_tunnel(notice.environment_id, below_generation=notice.generation)
-            else:
-                await _check_all(relay, edge)
-
-
-async def _follow_names(database: Database, relay: Relay, edge: Edge) -> None:
-    """Give a connected machine the names it claimed, and take back those it gave up."""
-    async with database.subscribe("relay.hostnames") as notices:
-        async for environment_id in notices:
-            if environment_id:
-                edge.set_hostnames(environment_id, await relay.hostnames(environment_id))
-            else:
-                await _check_all(relay, edge)
-
-
-async def _check_all(relay: Relay, edge: Edge) -> None:
-    """A notice may have been missed: hold every open tunnel against what is registered now."""
-    for environment_id in edge.environments():
-        registration = await relay.registration(environment_id)
-        if registration is None:
-            edge.close_tunnel(environment_id, below_generation=_EVERY_GENERATION)
-        else:
-            edge.close_tunnel(environment_id, below_generation=registration.generation)
-            edge.set_hostnames(environment_id, registration.hostnames)
-
-
-@contextlib.asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
@@ -18,6 +18,7 @@ from doorward.relay import RelaySettings
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.server.supervision import tell_supervisor
+from doorward.tunnel import Drain
 
 if TYPE_CHECKING:
     from doorward.server.admin import Admin
@@ -71,8 +72,13 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
 
 
 @contextlib.asynccontextmanager
-async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Node]:
-    """The node and its listeners. Health is told from before the node starts until after its last exchange ended."""
+async def running_server(
+    configuration: ServeConfiguration, *, hurry: asyncio.Event | None = None
+) -> AsyncIterator[Node]:
+    """The node and its listeners. Health is told from before the node starts until after its last exchange ended.
+
+    At the end machines and visitors go over to other nodes, within what `[edge]` grants; `hurry` cuts that short.
+    """
     context = _tls(configuration)
     configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -105,6 +111,31 @@ async def running_server(configuration: ServeConfiguration) -> AsyncIterator[Nod
         finally:
             if admin is not None:
                 admin.is_stopping = True
+            if node.edge is not None:
+                await _unless(hurry, node.edge.drain(drain_of(configuration)))
+
+
+def drain_of(configuration: ServeConfiguration) -> Drain:
+    """How this node's edge leaves."""
+    edge = configuration.edge
+    return Drain(
+        notice=edge.notice_seconds,
+        grace=edge.drain_seconds,
+        jitter=min(10.0, edge.drain_seconds / 3),
+        spread=min(20.0, edge.drain_seconds * 2 / 3),
+        is_alone=edge.nodes == 1,
+        alternates=edge.alternates,
+    )
+
+
+async def _unless(hurry: asyncio.Event | None, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` to its end, or until `hurry` is set."""
+    working = asyncio.ensure_future(work)
+    hurrying = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+    await asyncio.wait((working, hurrying), return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, hurrying):
+        task.cancel()
+    await asyncio.gather(working, hurrying, return_exceptions=True)
 
 
 async def _admin(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> Admin | None:
@@ -122,16 +153,18 @@ async def _admin(configuration: ServeConfiguration, stack: contextlib.AsyncExitS
 
 
 async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
-    """Run until SIGINT or SIGTERM."""
-    stopped = stop_signal()
-    async with running_server(configuration) as node:
+    """Run until SIGINT or SIGTERM; a second one ends at once what the first let end by itself."""
+    stopped, hurry = stop_signal(), asyncio.Event()
+    async with running_server(configuration, hurry=hurry) as node:
         tell_supervisor("READY=1")
         say(f"Doorward serves {', '.join(configuration.roles)}. Ctrl-C stops it.")
         if node.identity is not None and (link := await node.identity.administrator_invitation()):
             say(f"No administrator yet. Create the first account with this link, once:\n  {link}")
         await stopped.wait()
         tell_supervisor("STOPPING=1")
-        say("Stopping.")
+        say("Stopping. Again to stop at once.")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, hurry.set)
 
 
 def stop_signal() -> asyncio.Event:

@@ -10,24 +10,28 @@ Imports nothing of ours but `http1`.
 
 from doorward.tunnel.admission import (
     Authorize,
+    Claim,
     HostOwner,
     ResolveHost,
     TunnelGrant,
     TunnelHello,
     TunnelRefusal,
+    Want,
 )
 from doorward.tunnel.connector import Connector, ConnectorState
 from doorward.tunnel.dialing import InvalidEdgeUrl
-from doorward.tunnel.edge import Edge, EdgeStats
+from doorward.tunnel.edge import Drain, Edge, EdgeStats
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 
 __all__ = [
     "Authorize",
+    "Claim",
     "Connector",
     "ConnectorState",
     "ConnectorToken",
+    "Drain",
     "Edge",
     "EdgeStats",
     "Heartbeat",
@@ -38,5 +42,6 @@ __all__ = [
     "TunnelGrant",
     "TunnelHello",
     "TunnelRefusal",
+    "Want",
     "Windows",
 ]

@@ -18,6 +18,8 @@ class TunnelHello(msgspec.Struct, frozen=True):
     generation: int
     token: str
     peer_ip: str
+    instance: str
+    """Which running connector asks: one keeps a connection to each node of the edge that its visitors reach."""
 
 
 class TunnelGrant(msgspec.Struct, frozen=True):
@@ -49,5 +51,23 @@ class HostOwner(msgspec.Struct, frozen=True):
 
 
 Authorize: TypeAlias = Callable[[TunnelHello], Awaitable[TunnelGrant | TunnelRefusal]]
+Claim: TypeAlias = Callable[[TunnelHello], Awaitable[int]]
+"""The epoch of an authenticated connector: higher than that of any other instance before it, on every node."""
+Want: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Tells the other nodes that a visitor of (environment, host name) waits here."""
 ResolveHost: TypeAlias = Callable[[str], Awaitable[HostOwner | None]]
 """Takes a host name in lower case, without port."""
+
+
+class LocalClaims:
+    """Epochs of an edge that is alone."""
+
+    def __init__(self) -> None:
+        self._claims: dict[str, tuple[str, int]] = {}
+
+    async def claim(self, hello: TunnelHello) -> int:
+        instance, epoch = self._claims.get(hello.environment_id, ("", 0))
+        if instance != hello.instance:
+            epoch += 1
+            self._claims[hello.environment_id] = (hello.instance, epoch)
+        return epoch

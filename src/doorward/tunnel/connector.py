@@ -1,4 +1,8 @@
-"""The connector: keeps one tunnel to the edge open for as long as it runs."""
+"""The connector: keeps a tunnel to the edge open for as long as it runs.
+
+That is one connection, on one node of the edge. Where a load balancer spreads this machine's names over several nodes,
+each of those asks for a connection of its own (WANTED), and gets it on a line of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import contextlib
 import logging
 import os
 import random
+import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,17 +23,21 @@ import msgspec
 from doorward.http1 import Limits, Router
 from doorward.http1.engine import Engine
 from doorward.tunnel import messages, proof
-from doorward.tunnel.backoff import Backoff
 from doorward.tunnel.connector_link import ConnectorLink
-from doorward.tunnel.dialing import DialError, dial, edge_address, tls_context
+from doorward.tunnel.dialing import EdgeAddress, InvalidEdgeUrl, dial, edge_address, tls_context
 from doorward.tunnel.endpoint import Windows
+from doorward.tunnel.line import HANDSHAKE_SECONDS, Line
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.token import ConnectorToken
+from doorward.tunnel.upgrade import UpgradeRequest, WorkingUpgrades
 
 log = logging.getLogger(__name__)
 
-_HANDSHAKE_SECONDS = 10.0
 _CLOCK_SKEW_SECONDS = 30
+_HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+# As many names can lead to as many nodes, each of which asks once; more is an edge that plays with us.
+_LINES = 16
+_WANTED_SECONDS = 1.0
 
 
 class ConnectorState(msgspec.Struct, frozen=True):
@@ -66,13 +76,15 @@ class Connector:
         self._windows = windows or Windows()
         self._heartbeat = heartbeat or Heartbeat()
         self._environ = os.environ if environ is None else environ
-        self._backoff = Backoff(uniform)
+        self._uniform = uniform
+        self._upgrades = WorkingUpgrades()
+        self._instance = secrets.token_urlsafe(16)
         self._listeners: list[Callable[[ConnectorState], None]] = []
-        self._link: ConnectorLink | None = None
-        self._over: asyncio.Future[messages.GoAwayMessage] | None = None
-        self._connected_at = 0.0
+        self._links: set[ConnectorLink] = set()
+        self._lines: dict[str, Line] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._wanted_at: dict[str, float] = {}
         self._stopping = asyncio.Event()
-        self._wake = asyncio.Event()
         self.state = ConnectorState("connecting", since=time.time())
 
     def on_state(self, listener: Callable[[ConnectorState], None]) -> None:
@@ -85,120 +97,162 @@ class Connector:
 
     @property
     def open_exchanges(self) -> int:
-        return len(self._link.endpoint.streams) if self._link is not None else 0
+        return sum(len(link.endpoint.streams) for link in self._links)
 
     def retry_now(self) -> None:
         """Do not wait for the next attempt: something changed, such as the network."""
-        self._wake.set()
+        for line in self._lines.values():
+            line.retry_now()
 
     async def run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                farewell = await self._attempt()
-                if not self._stopping.is_set():
-                    await self._wait(farewell)
+            self._start_line(self._main_host())
+            await self._stopping.wait()
         finally:
+            self._stopping.set()
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
             self._set_state("stopped")
-            if self._link is not None:
-                self._link.abort("stopped")
+            for link in list(self._links):
+                link.abort("stopped")
             self._engine.close()
 
     async def close(self, *, grace: float = 0.0) -> None:
         """Let open exchanges end for up to `grace` seconds, say goodbye, and end `run`."""
-        self._stopping.set()
-        self._wake.set()
         deadline = self._engine.loop.time() + grace
         while self.open_exchanges and self._engine.loop.time() < deadline:  # noqa: ASYNC110 - coarse, once
             await asyncio.sleep(0.02)
-        if self._link is not None:
-            self._link.go_away("stopping")
+        for link in list(self._links):
+            link.go_away("stopping")
+        self._stopping.set()
 
-    # Inside.
+    # What lines ask for.
 
-    async def _attempt(self) -> messages.GoAwayMessage:
-        """One connection from dialling to its end; why it ended."""
-        if self.state.word != "connecting":
-            self._set_state("connecting", self.state.reason, self.state.message)
-        self._over = asyncio.get_running_loop().create_future()
-        handshake = self._engine.loop.call_later(_HANDSHAKE_SECONDS, self._handshake_late)
+    async def connect(self, host: str, alternates: list[str]) -> ConnectorLink:
+        """A link past its 101. Raises DialError, UpgradeRefused, TimeoutError."""
+        address = self._choose(alternates)
+        request = await asyncio.wait_for(
+            dial(
+                address,
+                lambda: UpgradeRequest(
+                    host=host, upgrades=self._upgrades, new_link=lambda: self._new_link(address)
+                ),
+                context=self._context,
+                environ=self._environ,
+            ),
+            HANDSHAKE_SECONDS,
+        )
+        late = self._engine.loop.call_later(HANDSHAKE_SECONDS, request.give_up)
         try:
-            self._link = await asyncio.wait_for(
-                dial(self._address, self._new_link, context=self._context, environ=self._environ),
-                _HANDSHAKE_SECONDS,
-            )
-            return await self._over
-        except DialError as error:
-            return messages.GoAwayMessage(error.code, str(error))
-        except TimeoutError:
-            return messages.GoAwayMessage("unreachable", f"{self._address.authority} does not answer.")
+            link = await request.outcome
         finally:
-            handshake.cancel()
-            link, self._link = self._link, None
-            if link is not None:
-                link.abort("stopped")
+            late.cancel()
+            request.abandon()
+        assert isinstance(link, ConnectorLink)
+        return link
 
-    async def _wait(self, farewell: messages.GoAwayMessage) -> None:
+    def dialling(self) -> None:
+        if self.state.word != "connecting" and not self._is_connected:
+            self._set_state("connecting", self.state.reason, self.state.message)
+
+    def ended(self, farewell: messages.GoAwayMessage) -> None:
         log.info("tunnel ended: %s %s", farewell.reason, farewell.message)
+        if self._is_connected:
+            return
         if farewell.reason == "superseded":
             self._set_state("superseded", farewell.reason, farewell.message)
-            await self._sleep(
-                self._backoff.next_superseded(lived=self._engine.loop.time() - self._connected_at)
-            )
-            return
         elif farewell.is_final:
             self._set_state("refused", farewell.reason, farewell.message)
         else:
             self._set_state("connecting", farewell.reason, farewell.message)
-        is_retry_after = farewell.reason == "no_tunnel_here"
-        delay = self._backoff.next(
-            not_before=farewell.spread_ms / 1000 if is_retry_after else 0.0,
-            spread=0.0 if is_retry_after else farewell.spread_ms / 1000,
-            is_final=farewell.is_final,
-        )
-        await self._sleep(delay)
 
-    async def _sleep(self, delay: float) -> None:
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay)
+    # Inside.
 
-    def _new_link(self) -> ConnectorLink:
-        address = self._address
-        request = (
-            f"GET /.well-known/connect/tunnel HTTP/1.1\r\nHost: {address.authority}\r\n"
-            "Connection: Upgrade\r\nUpgrade: connect-mux/1\r\n\r\n"
-        )
-        self._link = ConnectorLink(
+    @property
+    def _is_connected(self) -> bool:
+        return any(link.configured_at is not None for link in self._links)
+
+    def _main_host(self) -> str:
+        """The name whose visitors should find our tunnel where they arrive; with the edge's port, as they send it."""
+        if not self._token.hostnames:
+            return self._address.authority
+        return self._address.with_port_of(self._token.hostnames[0])
+
+    def _start_line(self, host: str) -> None:
+        line = Line(self, host, is_main=not self._lines, uniform=self._uniform)
+        self._lines[host] = line
+        task = self._running[host] = asyncio.create_task(line.run())
+        task.add_done_callback(lambda _: self._line_over(host))
+
+    def _line_over(self, host: str) -> None:
+        self._lines.pop(host, None)
+        self._wanted_at.pop(host, None)
+        self._running.pop(host, None)
+
+    def _choose(self, alternates: list[str]) -> EdgeAddress:
+        """Where to dial: another edge that the one we leave has named, else our own."""
+        for url in alternates:
+            with contextlib.suppress(InvalidEdgeUrl):
+                address = edge_address(url)
+                if address.scheme == self._address.scheme:
+                    return address
+        return self._address
+
+    def _new_link(self, address: EdgeAddress) -> ConnectorLink:
+        link = ConnectorLink(
             engine=self._engine,
-            upgrade_request=request.encode("ascii"),
-            answer_nonce=self._prove,
+            answer_nonce=lambda nonce: self._prove(nonce, address),
             configured=self._configured,
-            over=self._link_over,
+            leaving=self._turned_away,
+            wanted=self._wanted,
             windows=self._windows,
             heartbeat=self._heartbeat,
         )
-        return self._link
+        self._links.add(link)
+        link.over.add_done_callback(lambda _: self._links.discard(link))
+        return link
 
-    def _prove(self, nonce: messages.NonceMessage) -> str:
+    def _prove(self, nonce: messages.NonceMessage, address: EdgeAddress) -> str:
         now = int(time.time())
         if abs(nonce.time - now) > _CLOCK_SKEW_SECONDS:
             # The proof lives by the edge's clock: a laptop whose clock is wrong still gets its tunnel.
             log.warning("this machine's clock is %d s away from the edge's", now - nonce.time)
             now = nonce.time
-        return proof.sign(self._token, audience=self._address.origin, nonce=nonce.nonce, now=now)
+        return proof.sign(
+            self._token, audience=address.origin, nonce=nonce.nonce, now=now, instance=self._instance
+        )
 
-    def _configured(self, config: messages.ConfigMessage) -> None:
-        self._connected_at = self._engine.loop.time()
-        self._backoff.reset()
+    def _configured(self, link: ConnectorLink, config: messages.ConfigMessage) -> None:
+        for line in self._lines.values():
+            if line.link is link:
+                line.configured()
+        for other in self._links:
+            if other is not link and other.is_turned_away:
+                other.say_moved()
         self._set_state("connected", hostnames=tuple(config.hostnames))
 
-    def _link_over(self, farewell: messages.GoAwayMessage) -> None:
-        if self._over is not None and not self._over.done():
-            self._over.set_result(farewell)
+    def _turned_away(self, link: ConnectorLink, message: messages.GoAwayMessage) -> None:
+        for line in self._lines.values():
+            line.turn_away(link, message)
 
-    def _handshake_late(self) -> None:
-        if self._link is not None and self.state.word != "connected":
-            self._link.abort("handshake_timeout")
+    def _wanted(self, hostname: str) -> None:
+        """Visitors of this name reach another node: dial once more under it, and leave what is open as it is."""
+        host = self._address.with_port_of(hostname)
+        now, line = self._engine.loop.time(), self._lines.get(host)
+        # Several nodes may have heard of one visitor.
+        is_repeated = now - self._wanted_at.get(host, -_WANTED_SECONDS) < _WANTED_SECONDS
+        if is_repeated or _HOST_NAME.fullmatch(hostname) is None:
+            return
+        if line is not None or len(self._lines) < _LINES:
+            self._wanted_at[host] = now
+        if line is not None:
+            if line.link is not None and line.link.configured_at is not None:
+                line.turn_away(line.link, messages.GoAwayMessage("wanted", drain_ms=1))
+            else:
+                line.retry_now()
+        elif len(self._lines) < _LINES:
+            self._start_line(host)
 
     def _set_state(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
 
 from doorward.http1 import (
     Answer,
@@ -22,15 +21,12 @@ from doorward.http1 import (
 )
 from doorward.http1.engine import Engine
 from doorward.http1.heads import NO_BODY_STATUSES
-from doorward.http1.parsing import parse_response_head
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
 from doorward.tunnel.endpoint import Endpoint, Windows
 from doorward.tunnel.link import Link, LinkStream
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.streams import Stream
-
-_HEAD_BYTES = 16 * 1024
 
 
 class MachineStream(LinkStream):
@@ -243,73 +239,51 @@ class MachineStream(LinkStream):
 
 
 class ConnectorLink(Link):
-    """From the dialled connection on: asks for the upgrade, answers the nonce, waits for the configuration.
+    """From the 101 on: answers the nonce, waits for the configuration, hands requests to the router.
 
-    `configured` and `over` are called at most once each; `over` gets the edge's last word, or why we stopped.
+    `over` is the edge's last word, or why we stopped; `leaving` is called when the edge will take this connection down
+    once its streams have ended, `wanted` with a host name whose visitors reach another node.
     """
 
     def __init__(
         self,
         *,
         engine: Engine,
-        upgrade_request: bytes,
         answer_nonce: Callable[[messages.NonceMessage], str],
-        configured: Callable[[messages.ConfigMessage], None],
-        over: Callable[[messages.GoAwayMessage], None],
+        configured: Callable[[ConnectorLink, messages.ConfigMessage], None],
+        leaving: Callable[[ConnectorLink, messages.GoAwayMessage], None],
+        wanted: Callable[[str], None],
         windows: Windows,
         heartbeat: Heartbeat,
     ) -> None:
         now = asyncio.get_running_loop().time()
         endpoint = Endpoint(is_edge=False, now=now, windows=windows, heartbeat=heartbeat)
         super().__init__(endpoint, heartbeat, engine.buffers)
+        self.over: asyncio.Future[messages.GoAwayMessage] = self.loop.create_future()
+        self.configured_at: float | None = None
+        self.is_turned_away = False
         self._engine = engine
-        self._upgrade_request = upgrade_request
         self._answer_nonce = answer_nonce
         self._configured = configured
-        self._over = over
-        self._head = b""
-        self._is_upgraded = False
+        self._is_leaving = leaving
+        self._wanted = wanted
         self._farewell: messages.GoAwayMessage | None = None
         self._handlers[core.Opened] = self._opened
         self._handlers[core.NonceReceived] = self._nonce_received
         self._handlers[core.Configured] = self._config_received
         self._handlers[core.GoAwayReceived] = self._go_away_received
+        self._handlers[core.Wanted] = self._wanted_elsewhere
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        cast("asyncio.Transport", transport).write(self._upgrade_request)
-
-    def data_received(self, data: bytes | memoryview) -> None:
-        if self._is_upgraded:
-            super().data_received(data)
-            return
-        self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._head) > _HEAD_BYTES:
-                self._not_upgraded("The edge's answer is not HTTP.")
-            return
-        block, rest = self._head[: end + 4], self._head[end + 4 :]
-        try:
-            head = parse_response_head(block, method=b"GET", wanted_upgrade=True).head
-        except errors.BadResponse:
-            self._not_upgraded("The edge's answer is not HTTP.")
-            return
-        if head.status != 101:
-            wait = head.get(b"retry-after") or b""
-            seconds = int(wait) if wait.isdigit() and len(wait) < 5 else 0
-            self._not_upgraded(f"The edge answered {head.status} instead of opening a tunnel.", seconds)
-            return
-        self._is_upgraded = True
-        if rest:
-            super().data_received(rest)
+    def say_moved(self) -> None:
+        """There is another connection: the edge may end this one when nothing needs it any more."""
+        self.is_turned_away = False
+        notice = messages.GoAwayMessage("moved", drain_ms=1)
+        self.endpoint.notify(frames.GOAWAY, messages.encode(notice))
+        self.flush_soon()
 
     def closed(self, reason: str) -> None:
-        self._over(self._farewell or messages.GoAwayMessage(reason))
-
-    def _not_upgraded(self, message: str, retry_after: int = 0) -> None:
-        self._farewell = messages.GoAwayMessage("no_tunnel_here", message, retry_after * 1000)
-        self.abort("no_tunnel_here")
+        if not self.over.done():
+            self.over.set_result(self._farewell or messages.GoAwayMessage(reason))
 
     def _nonce_received(self, event: core.NonceReceived) -> None:
         self.endpoint.notify(frames.AUTH, self._answer_nonce(event.message).encode())
@@ -317,13 +291,21 @@ class ConnectorLink(Link):
 
     def _config_received(self, event: core.Configured) -> None:
         self.endpoint.unlock(self.loop.time())
-        self._configured(event.message)
+        self.configured_at = self.loop.time()
+        self._configured(self, event.message)
 
     def _opened(self, event: core.Opened) -> None:
         stream = MachineStream(self, event.stream, self._engine, event.head, event.peer)
         stream.start()
 
     def _go_away_received(self, event: core.GoAwayReceived) -> None:
+        if event.message.drain_ms > 0:
+            self.is_turned_away = True
+            self._is_leaving(self, event.message)
+            return
         self._farewell = event.message
         if self._transport is not None:
             self._transport.close()
+
+    def _wanted_elsewhere(self, event: core.Wanted) -> None:
+        self._wanted(event.hostname)

@@ -41,6 +41,10 @@ class EdgeAddress(msgspec.Struct, frozen=True):
     authority: str
     origin: str
 
+    def with_port_of(self, hostname: str) -> str:
+        """`hostname` as visitors send it in `Host`: with the edge's port where that is not the scheme's own."""
+        return f"{hostname}:{self.port}" if self.authority.endswith(f":{self.port}") else hostname
+
 
 def edge_address(url: str) -> EdgeAddress:
     """Raises InvalidEdgeUrl."""
@@ -142,7 +146,9 @@ async def _through_proxy(proxy: str, address: EdgeAddress) -> socket.socket:
     sock.setblocking(False)
     try:
         await loop.sock_connect(sock, where)
-        target = f"{address.host}:{address.port}"
+        target = (
+            f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+        )
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if parts.username is not None:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()

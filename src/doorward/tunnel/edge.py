@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import random
 import socket
 import ssl as tls
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -29,18 +30,38 @@ from doorward.http1 import (
     problem,
 )
 from doorward.http1.receive_buffers import ReceiveBuffers
-from doorward.tunnel.admission import Authorize, ResolveHost, TunnelGrant
-from doorward.tunnel.edge_link import EdgeLink
+from doorward.tunnel.admission import Authorize, Claim, LocalClaims, ResolveHost, TunnelGrant, Want
+from doorward.tunnel.edge_link import EdgeLink, EdgeStream
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
 
 log = logging.getLogger(__name__)
 
 TUNNEL_PATH = b"/.well-known/connect/tunnel"
 UPGRADE = b"connect-mux/1"
+_WANT_SECONDS = 1.0
 
 _FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-original-host", b"x-original-url", b"x-rewrite-url"})
 _FORWARDED_PREFIXES = (b"x-forwarded-", b"x-connect-")
+
+
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """How an edge leaves, in seconds. `alternates` are URLs of other edges machines may go to."""
+
+    notice: float = 0.0
+    """How long a load balancer may take to see that this node is not ready any more: new connections are taken."""
+    settle: float = 2.0
+    """For requests on connections that a load balancer has open already."""
+    grace: float = 30.0
+    """For open exchanges, and for machines to connect to another node, after that."""
+    jitter: float = 10.0
+    """WebSockets are closed within so long, at the end of `grace` or when nothing else is open."""
+    spread: float = 20.0
+    """Within which machines connect elsewhere."""
+    is_alone: bool = False
+    """There is no other node: machines stay until this one ends."""
+    alternates: tuple[str, ...] = ()
 
 
 class EdgeStats(msgspec.Struct, frozen=True):
@@ -60,7 +81,7 @@ class EdgeStats(msgspec.Struct, frozen=True):
 class Edge:
     """Create it inside a running loop. `origin` is the edge's own origin: a connector's proof must name it.
 
-    `control` maps host names, with the port where that tells two apart, to upstreams. `trusted_proxies` are networks
+    `claim` and `want` join several nodes: without them this one is alone. `control` maps host names, with the port where that tells two apart, to upstreams. `trusted_proxies` are networks
     (or `unix`) whose `X-Forwarded-For` and `-Proto` are believed: a TLS front on this machine.
     """
 
@@ -70,6 +91,8 @@ class Edge:
         origin: str,
         authorize: Authorize,
         resolve_host: ResolveHost,
+        claim: Claim | None = None,
+        want: Want | None = None,
         control: Mapping[str, Upstream] | None = None,
         limits: Limits | None = None,
         windows: Windows | None = None,
@@ -80,6 +103,7 @@ class Edge:
         self.origin = origin.rstrip("/")
         self.authorize = authorize
         self.resolve_host = resolve_host
+        self.claim = claim or LocalClaims().claim
         self.windows = windows or Windows()
         self.heartbeat = heartbeat or Heartbeat()
         self.log = log
@@ -92,6 +116,9 @@ class Edge:
         self._tunnels: dict[str, EdgeLink] = {}
         self._hosts: dict[str, EdgeLink] = {}
         self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
+        self._want = want
+        self._wanted_at: dict[str, float] = {}
+        self._is_draining = False
         self._opened = self._superseded = self._unknown = self._offline = 0
         self._past_requests = 0
         self._server = ProxyServer(self._route, limits=limits)
@@ -100,6 +127,46 @@ class Edge:
         """Accept on bound sockets; may be called again, for instance once plain and once with TLS."""
         for sock in sockets:
             await self._server.serve(sock, ssl=ssl)
+
+    async def drain(self, plan: Drain, *, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        """Leave without failing a request: say so, serve until it was heard, then let what is open end.
+
+        `close` is due afterwards.
+        """
+        loop = asyncio.get_running_loop()
+        self._is_draining = True
+        self._server.announce_close()
+        if not plan.is_alone:
+            for link in list(self.links):
+                link.turn_away(
+                    "edge_restarting",
+                    "The edge is restarting.",
+                    spread=plan.spread,
+                    drain=plan.notice + plan.settle + plan.grace,
+                    alternates=list(plan.alternates),
+                )
+        await asyncio.sleep(plan.notice)
+        self._server.stop_accepting()
+        # Whoever has a connection may send on it before it hears that it is closed: such a request would fail.
+        await _until(lambda: not self._server.stats().connections, plan.settle)
+        deadline = loop.time() + plan.grace
+        closing_websockets = asyncio.create_task(self._close_websockets(plan, uniform))
+        await self._server.close(grace=plan.grace)
+        closing_websockets.cancel()
+        if not plan.is_alone:
+            await _until(lambda: all(link.has_moved for link in self.links), deadline - loop.time())
+
+    async def _close_websockets(self, plan: Drain, uniform: Callable[[float, float], float]) -> None:
+        """At the end, or as soon as nothing else is open: a WebSocket does not end by itself."""
+        await _until(
+            lambda: self._server.stats().connections <= len(self._websockets()), plan.grace - plan.jitter
+        )
+        for stream in self._websockets():
+            asyncio.get_running_loop().call_later(uniform(0.0, plan.jitter * 0.9), stream.close_for_restart)
+
+    def _websockets(self) -> list[EdgeStream]:
+        streams = (stream.context for link in self.links for stream in link.endpoint.streams.values())
+        return [stream for stream in streams if stream.is_websocket]
 
     async def close(self, *, grace: float = 5.0, spread: float = 5.0) -> None:
         """Tell connectors to come back within `spread` seconds, let open exchanges end for `grace`, then end all."""
@@ -132,6 +199,20 @@ class Edge:
                     "unlinked", "This machine was unlinked or its connector token replaced.", is_final=True
                 )
 
+    def supersede(self, environment_id: str, *, epoch: int) -> None:
+        """Another connector of this environment was admitted, here or on another node: end the older ones."""
+        for link in list(self.links):
+            grant = link.grant
+            if grant is not None and grant.environment_id == environment_id and link.epoch < epoch:
+                self._superseded += 1
+                link.go_away("superseded", "A newer connection of this machine took over.", is_final=True)
+
+    def wanted_elsewhere(self, environment_id: str, hostname: str) -> None:
+        """A visitor of this name waits at another node: send the machine there too."""
+        link = self._tunnels.get(environment_id)
+        if link is not None:
+            link.want_elsewhere(hostname)
+
     def set_hostnames(self, environment_id: str, hostnames: Sequence[str]) -> None:
         """The names the environment serves from now on."""
         link = self._tunnels.get(environment_id)
@@ -160,15 +241,21 @@ class Edge:
     # What links report.
 
     def link_ready(self, link: EdgeLink, grant: TunnelGrant) -> None:
-        """The newest authenticated connection owns the environment's names; the one before it is told why it ends."""
+        """The newest authenticated connector owns the environment's names; the one before it is told why it ends.
+
+        Epochs decide, not the order in which two admissions end. A second connection of one connector is its next one.
+        """
         self._opened += 1
         older = self._tunnels.get(grant.environment_id)
+        if older is not None and older.epoch > link.epoch:
+            self.supersede(grant.environment_id, epoch=older.epoch)
+            return
         self._tunnels[grant.environment_id] = link
         self.set_hostnames(grant.environment_id, grant.hostnames)
-        if older is not None:
-            self._superseded += 1
+        self.supersede(grant.environment_id, epoch=link.epoch)
+        if older is not None and older.is_open:
             self._forget_hosts(older)
-            older.go_away("superseded", "A newer connection of this machine took over.", is_final=True)
+            older.retire()
         for arrival in self._arrivals.pop(grant.environment_id, ()):
             if not arrival.done():
                 arrival.set_result(None)
@@ -207,13 +294,17 @@ class Edge:
         return asyncio.ensure_future(self._find(name, head, peer, forwarded_host))
 
     def _tunnel(self, head: RequestHead, peer: Peer) -> Decision:
-        if head.upgrade.lower() != UPGRADE:
-            answer = problem(
-                426, "upgrade_required", "Machines open their tunnel here.", accept=head.get(b"accept")
-            )
-            answer.headers = [*answer.headers, (b"upgrade", UPGRADE)]
-            return answer
-        return Takeover(UPGRADE, lambda: EdgeLink(self, peer))
+        accept = head.get(b"accept")
+        if self._is_draining:
+            return _busy(problem(503, "edge_restarting", "This edge is restarting.", accept=accept), 1)
+        if head.method == b"GET" and head.upgrade.lower() == UPGRADE:
+            return Takeover(UPGRADE, lambda: EdgeLink(self, peer))
+        websocket = accept_websocket(head)
+        if websocket is not None:
+            return Takeover(b"websocket", lambda: carried_by_websocket(EdgeLink(self, peer)), websocket)
+        answer = problem(426, "upgrade_required", "Machines open their tunnel here.", accept=accept)
+        answer.headers = [*answer.headers, (b"upgrade", UPGRADE)]
+        return answer
 
     async def _find(self, name: str, head: RequestHead, peer: Peer, forwarded_host: bytes) -> Decision:
         """A host without a tunnel: unknown, or known and perhaps just reconnecting."""
@@ -229,7 +320,7 @@ class Edge:
                 title="Nothing here",
             )
         if owner.environment_id not in self._tunnels:
-            await self._arrival(owner.environment_id)
+            await self._arrival(owner.environment_id, name)
         link = self._hosts.get(name)
         if link is None and owner.environment_id in self._tunnels:
             # The relay knows a name that its notice has not brought here yet.
@@ -240,19 +331,35 @@ class Edge:
             return _offline(accept)
         return _through(link, _with_forwarded(head, peer, forwarded_host), peer)
 
-    async def _arrival(self, environment_id: str) -> None:
-        """Wait for the environment's tunnel, at most `hold_seconds`."""
+    async def _arrival(self, environment_id: str, name: str) -> None:
+        """Wait for the environment's tunnel, at most `hold_seconds`; it may have to come from another node."""
         arrival = asyncio.get_running_loop().create_future()
         waiting = self._arrivals.setdefault(environment_id, set())
         waiting.add(arrival)
         try:
-            await asyncio.wait_for(arrival, self._hold_seconds)
+            await asyncio.wait_for(self._arrive(arrival, environment_id, name), self._hold_seconds)
         except TimeoutError:
             pass
         finally:
             waiting.discard(arrival)
             if not waiting and self._arrivals.get(environment_id) is waiting:
                 del self._arrivals[environment_id]
+
+    async def _arrive(self, arrival: asyncio.Future[None], environment_id: str, name: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if (
+            self._want is not None
+            and now - self._wanted_at.get(environment_id, -_WANT_SECONDS) >= _WANT_SECONDS
+        ):
+            # Once a second at most: the visitors of a machine that is off must not keep every node busy.
+            if len(self._wanted_at) > 1000:
+                self._wanted_at.clear()
+            self._wanted_at[environment_id] = now
+            try:
+                await self._want(environment_id, name)
+            except Exception:
+                log.exception("the other nodes could not be asked for a tunnel")
+        await arrival
 
     def _true_peer(self, head: RequestHead, peer: Peer) -> tuple[Peer, bytes]:
         """Who asks, and the host it asked for: a trusted front's word counts, anybody else's is dropped."""
@@ -273,6 +380,13 @@ class Edge:
         return any(address in network for network in self._trusted)
 
 
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    """At most so long; coarse, for what happens once."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
 def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
     grant = link.grant
     return Forward(link, head, tag=grant.environment_id if grant is not None else "", peer=peer)
@@ -291,6 +405,11 @@ def _with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
     return RequestHead(head.method, head.target, headers, head.upgrade, head.length)
 
 
+def _busy(answer: Answer, seconds: int) -> Answer:
+    answer.headers = [*answer.headers, (b"retry-after", b"%d" % seconds)]
+    return answer
+
+
 def _offline(accept: bytes | None) -> Answer:
     answer = problem(
         502,
@@ -299,5 +418,4 @@ def _offline(accept: bytes | None) -> Answer:
         accept=accept,
         title="The machine is offline",
     )
-    answer.headers = [*answer.headers, (b"retry-after", b"5")]
-    return answer
+    return _busy(answer, 5)

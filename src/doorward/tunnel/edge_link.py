@@ -14,6 +14,7 @@ from doorward.tunnel import frames, messages
 from doorward.tunnel.admission import TunnelGrant, TunnelHello, TunnelRefusal
 from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.link import Link, LinkStream
+from doorward.tunnel.message_frames import SERVICE_RESTART, MessageFrames
 from doorward.tunnel.proof import InvalidProof, check_signature, read_claims
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ BROKEN_OFF = Failure(502, "machine_broke_off", "The machine ended the request be
 class EdgeStream(LinkStream):
     """The answering end of a visitor's request."""
 
-    __slots__ = ("_inbound", "_is_answered", "_is_head", "_is_raw", "_wants_upgrade")
+    __slots__ = (
+        "_frames",
+        "_inbound",
+        "_is_answered",
+        "_is_head",
+        "_is_raw",
+        "_is_restarting",
+        "_wants_upgrade",
+    )
 
     def __init__(self, link: EdgeLink, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
         super().__init__(link, link.endpoint.open(head, peer))
@@ -43,6 +52,8 @@ class EdgeStream(LinkStream):
         self._is_raw = False
         self._is_head = head.method == b"HEAD"
         self._wants_upgrade = head.upgrade != b""
+        self._frames: MessageFrames | None = None
+        self._is_restarting = False
         link.flush_soon()
 
     # The asking end's side.
@@ -87,6 +98,8 @@ class EdgeStream(LinkStream):
             return
         self._is_answered = True
         self._is_raw = head.upgrade != b""
+        if head.upgrade.lower() == b"websocket":
+            self._frames = MessageFrames()
         inbound.on_response(head)
         if is_end:
             self._answered([])
@@ -98,10 +111,39 @@ class EdgeStream(LinkStream):
                 self._broken(inbound)
                 return
             if len(data):
-                inbound.on_data(data)
+                if self._frames is None:
+                    inbound.on_data(data)
+                else:
+                    self._message(inbound, self._frames, data)
         self._took(len(data))
         if is_end:
             self._answered([])
+
+    @property
+    def is_websocket(self) -> bool:
+        return self._frames is not None and self._inbound is not None
+
+    def close_for_restart(self) -> None:
+        """Tell a visitor's WebSocket to come back (1012), once the frame that is under way has ended."""
+        self._is_restarting = True
+        if self._inbound is not None and self._frames is not None and self._frames.is_between:
+            self._say_restart(self._inbound)
+
+    def _message(self, inbound: Inbound, frames: MessageFrames, data: Data) -> None:
+        if not self._is_restarting:
+            frames.feed(data)
+            inbound.on_data(data)
+            return
+        end = frames.end_of_frame(data)
+        inbound.on_data(data if end is None else data[:end])
+        if end is not None:
+            self._say_restart(inbound)
+
+    def _say_restart(self, inbound: Inbound) -> None:
+        self._inbound = None
+        inbound.on_data(SERVICE_RESTART)
+        inbound.on_end([])
+        self._end([])
 
     def ended(self, trailers: Headers) -> None:
         inbound = self._inbound
@@ -169,6 +211,10 @@ class EdgeLink(Link):
         self.peer = peer
         self.grant: TunnelGrant | None = None
         self.requests = 0
+        self.epoch = 0
+        self.has_moved = False
+        """The machine has a connection elsewhere: this one may end."""
+        self._is_retired = False
         self._nonce = secrets.token_urlsafe(24)
         self._admission: asyncio.Task[None] | None = None
         self._auth_handle: asyncio.TimerHandle | None = None
@@ -200,8 +246,38 @@ class EdgeLink(Link):
             self._admission.cancel()
         self.edge.link_closed(self, reason)
 
+    def want_elsewhere(self, hostname: str) -> None:
+        """Ask for one more connection, to the node that this name's visitors reach."""
+        self.endpoint.notify(frames.WANTED, messages.encode(messages.WantedMessage(hostname)))
+        self.flush_soon()
+
+    def turn_away(
+        self, reason: str, message: str, *, spread: float, drain: float, alternates: list[str]
+    ) -> None:
+        """Ask the machine to connect elsewhere; this connection ends after its streams. Times in seconds."""
+        notice = messages.GoAwayMessage(
+            reason, message, int(spread * 1000), False, max(1, int(drain * 1000)), alternates
+        )
+        self.endpoint.notify(frames.GOAWAY, messages.encode(notice))
+        self.flush_soon()
+
+    def retire(self) -> None:
+        """A newer connection of the same connector took over: keep the open streams, if there is still somebody."""
+        self._is_retired = True
+        self.turn_away("moved", "A newer connection took over.", spread=0.0, drain=3600.0, alternates=[])
+        self.endpoint.probe(self.loop.time())
+
+    def _poll(self) -> None:
+        if self._is_retired and not self.endpoint.streams:
+            self.go_away("moved")
+        else:
+            super()._poll()
+
     def _leaving(self, event: core.GoAwayReceived) -> None:
-        self.edge.stop_routing(self)
+        if event.message.drain_ms > 0:
+            self.has_moved = True
+        else:
+            self.edge.stop_routing(self)
 
     def _auth_received(self, event: core.AuthReceived) -> None:
         if self._admission is None:
@@ -213,7 +289,9 @@ class EdgeLink(Link):
             environment_id, claims = read_claims(
                 token, audience=self.edge.origin, nonce=self._nonce, now=int(time.time())
             )
-            hello = TunnelHello(environment_id, claims.generation, token, self.peer.ip)
+            hello = TunnelHello(
+                environment_id, claims.generation, token, self.peer.ip, claims.instance or self._nonce
+            )
             decision = await self.edge.authorize(hello)
             if isinstance(decision, TunnelRefusal):
                 self.go_away(decision.reason, decision.message, is_final=decision.is_final)
@@ -224,6 +302,7 @@ class EdgeLink(Link):
                 )
                 return
             check_signature(token, decision.public_key)
+            self.epoch = await self.edge.claim(hello)
         except InvalidProof as refusal:
             self.go_away(
                 refusal.code, str(refusal), is_final=refusal.code in ("invalid_signature", "wrong_audience")

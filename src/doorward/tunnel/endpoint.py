@@ -80,6 +80,10 @@ class GoAwayReceived(msgspec.Struct):
     message: messages.GoAwayMessage
 
 
+class Wanted(msgspec.Struct):
+    hostname: str
+
+
 Event: TypeAlias = (
     Opened
     | Replied
@@ -90,6 +94,7 @@ Event: TypeAlias = (
     | AuthReceived
     | Configured
     | GoAwayReceived
+    | Wanted
 )
 
 
@@ -186,9 +191,15 @@ class Endpoint:
     def ping(self, now: float) -> None:
         self._control.append(pack(frames.PING, 0, 0, self.liveness.ping(now)))
 
+    def probe(self, now: float) -> None:
+        """Is the other end still there? Without an answer within the heartbeat's `probe` seconds it counts as gone."""
+        self.ping(now)
+        self.liveness.doubt(now)
+
     def notify(self, kind: int, payload: bytes) -> None:
-        """Send NONCE, AUTH, CONFIG or GOAWAY."""
-        self._control.append(pack(kind, MANDATORY if kind != frames.GOAWAY else 0, 0, payload))
+        """Send NONCE, AUTH, CONFIG, GOAWAY or WANTED."""
+        flags = 0 if kind in (frames.GOAWAY, frames.WANTED) else MANDATORY
+        self._control.append(pack(kind, flags, 0, payload))
 
     def poll(self, now: float, wall: float) -> bool:
         """Call about once a second. False: the other end is gone."""
@@ -332,6 +343,8 @@ class Endpoint:
             events.append(Configured(messages.decode(messages.ConfigMessage, payload)))
         elif kind == frames.NONCE and not self.is_edge:
             events.append(NonceReceived(messages.decode(messages.NonceMessage, payload)))
+        elif kind == frames.WANTED and not self.is_edge:
+            events.append(Wanted(messages.decode(messages.WantedMessage, payload).hostname))
         elif kind == frames.AUTH and self.is_edge and not self._is_unlocked:
             events.append(AuthReceived(payload.decode("ascii", "replace")))
         else:

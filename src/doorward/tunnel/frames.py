@@ -25,7 +25,8 @@ GOAWAY = 9
 CONFIG = 10
 NONCE = 11
 AUTH = 12
-_KNOWN = frozenset(range(OPEN, AUTH + 1))
+WANTED = 13
+_KNOWN = frozenset(range(OPEN, WANTED + 1))
 
 MANDATORY = 0x01
 """A receiver that does not know the type must give up the connection instead of skipping the frame."""

@@ -63,6 +63,10 @@ class Liveness:
         self._ping_sent_at = now
         return self._ping_token.to_bytes(8, "big")
 
+    def doubt(self, now: float) -> None:
+        """There is a reason to think that the other end is gone: the next answer must come soon."""
+        self._probe_until = now + self._settings.probe
+
     def may_measure(self, now: float) -> bool:
         """A round trip was not measured within the last second."""
         return self._ping_sent_at is None or now - self._ping_sent_at > 1.0
@@ -78,7 +82,7 @@ class Liveness:
         slept = self._clock_gap is not None and gap - self._clock_gap > _JUMP_SECONDS
         self._clock_gap = gap
         if slept:
-            self._probe_until = now + self._settings.probe
+            self.doubt(now)
             return Advice.PING
         if self._probe_until is not None and now >= self._probe_until:
             return Advice.DEAD

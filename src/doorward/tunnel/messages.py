@@ -57,13 +57,25 @@ class ConfigMessage(msgspec.Struct, array_like=True):
     hostnames: list[str]
 
 
+class WantedMessage(msgspec.Struct, array_like=True):
+    """A visitor of `hostname` reached a node of the edge that has no tunnel of this machine."""
+
+    hostname: str
+
+
 class GoAwayMessage(msgspec.Struct, array_like=True):
-    """The tunnel is about to end. Come back after a random part of `spread_ms`; a final reason means do not hurry."""
+    """The tunnel is about to end. Come back after a random part of `spread_ms`; a final reason means do not hurry.
+
+    With `drain_ms` the connection stays until its streams have ended, at most so long: connect elsewhere meanwhile, at
+    one of `alternates` (edge URLs) when there are any.
+    """
 
     reason: str
     message: str = ""
     spread_ms: int = 0
     is_final: bool = False
+    drain_ms: int = 0
+    alternates: list[str] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -40,13 +40,15 @@ class ProofClaims(msgspec.Struct):
     jti: str
     iat: int
     exp: int
+    instance: str = ""
+    """Which running connector this is: several connections of one do not supersede each other."""
 
 
 def issuer(environment_id: str) -> str:
     return f"t3-env:{environment_id}"
 
 
-def sign(token: ConnectorToken, *, audience: str, nonce: str, now: int) -> str:
+def sign(token: ConnectorToken, *, audience: str, nonce: str, now: int, instance: str = "") -> str:
     """`now` in Unix seconds; `audience` is the edge's origin."""
     claims = ProofClaims(
         iss=issuer(token.environment_id),
@@ -56,6 +58,7 @@ def sign(token: ConnectorToken, *, audience: str, nonce: str, now: int) -> str:
         jti=secrets.token_urlsafe(16),
         iat=now,
         exp=now + LIFETIME_SECONDS,
+        instance=instance,
     )
     head = base64url(msgspec.json.encode(_Header("EdDSA", TYP)))
     signed = f"{head}.{base64url(msgspec.json.encode(claims))}"

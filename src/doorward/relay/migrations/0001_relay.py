@@ -1,4 +1,4 @@
-"""The relay's tables: links, allocations, tunnel limits, credentials, names, devices, replay, rates, keys, audit.
+"""The relay's tables: links, endpoint allocations, credentials, service names, devices, replay, rates, keys, audit.
 
 Column names follow the T3 Connect relay where it has the table; the CHECK constraints, which it lacks, make
 an unknown value impossible to store, so that no reader ever has to guess what one means.
@@ -46,10 +46,6 @@ TABLES = (
         ready_at BIGINT,
         generation BIGINT NOT NULL DEFAULT 0 CHECK (generation >= 0),
         tunnel_public_key TEXT,
-        origin TEXT,
-        recovery_enabled_at BIGINT,
-        recovery_environment_public_key TEXT,
-        leased_until BIGINT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
         PRIMARY KEY (user_id, environment_id)
@@ -59,12 +55,13 @@ TABLES = (
     CREATE INDEX relay_managed_endpoint_allocations_environment
         ON relay_managed_endpoint_allocations (environment_id)
     """,
+    # Outlives every connection and every link, for the same reason as the generation above.
     """
-    CREATE TABLE relay_managed_tunnel_limits (
-        user_id TEXT PRIMARY KEY,
-        max_tunnels INTEGER NOT NULL CHECK (max_tunnels >= 0),
-        created_at BIGINT NOT NULL,
-        updated_at BIGINT NOT NULL
+    CREATE TABLE relay_tunnel_claims (
+        tunnel_id TEXT PRIMARY KEY,
+        instance TEXT NOT NULL,
+        epoch BIGINT NOT NULL CHECK (epoch > 0),
+        claimed_at BIGINT NOT NULL
     )
     """,
     """
