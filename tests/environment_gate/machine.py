@@ -303,7 +303,6 @@ async def running_machine(
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await proxy.close(grace=0)
-            gate.close()
             await environment.stop()
             await outbound.close()
 

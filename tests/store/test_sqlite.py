@@ -221,3 +221,25 @@ asyncio.run(main())
 print(sorted({"alembic", "sqlalchemy", "psycopg"} & set(sys.modules)))
 """
     assert programs.run(program, databases.new_sqlite(tmp_path, [LEDGER])) == "[]"
+
+
+@pytest.mark.anyio
+async def test_the_version_is_another_one_after_every_commit_whoever_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "version.sqlite"
+    database = await open_database(f"sqlite://{path}", schemas=())
+    try:
+        await database.write(lambda tx: tx.execute("CREATE TABLE notes (id INTEGER)"))
+        seen = [database.version()]
+        await database.read(lambda tx: tx.fetch_all("SELECT id FROM notes"))
+        assert database.version() == seen[0]
+        await database.write(lambda tx: tx.execute("INSERT INTO notes VALUES (1)"))
+        seen.append(database.version())
+        with sqlite3.connect(path) as elsewhere:
+            elsewhere.execute("INSERT INTO notes VALUES (2)")
+        elsewhere.close()
+        seen.append(database.version())
+        assert len(set(seen)) == 3
+        assert None not in seen
+    finally:
+        await database.close()
+    assert database.version() is None

@@ -145,7 +145,6 @@ async def _gate_and_tunnel(
         return 0 if connector is None else connector.close_tag(tag)
 
     gate = Gate(environment, UnixUpstream(str(api_path)), close_tag)
-    stack.callback(gate.close)
 
     def connect(token: ConnectorToken) -> RunningConnector:
         return Connector(token, router=gate.route, ca_file=ca_file)

@@ -140,4 +140,4 @@ class ChunkedReader:
             raise BodyError("the trailers are malformed or too large")
         name = match[1].lower()
         if name not in _FORBIDDEN_TRAILERS:
-            self.trailers.append((name, match[2].rstrip(b" \t")))
+            self.trailers = [*self.trailers, (name, match[2].rstrip(b" \t"))]

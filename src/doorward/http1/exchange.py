@@ -102,6 +102,8 @@ class Forward(msgspec.Struct):
     head: RequestHead
     tag: str = ""
     rewrite_response: Callable[[ResponseHead], ResponseHead] | None = None
+    rewrite_failure: Callable[[Failure], Failure] | None = None
+    """Other words for a failure that comes before the answer's head."""
     peer: Peer | None = None
     """Who really asks, where the connection's own peer is only a front."""
 

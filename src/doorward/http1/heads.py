@@ -7,11 +7,15 @@ words the next hop can frame anew. RFC 9110 §7.6.1, RFC 9112 §6.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-Headers: TypeAlias = list[tuple[bytes, bytes]]
+T = TypeVar("T")
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""Never changed in place: requests that repeat a header block share one list, and what was derived from it."""
 
 LENGTH_UNKNOWN = -1
 """The body ends with its own mark (chunked, or the end of the connection), not after a number of bytes."""
@@ -81,6 +85,30 @@ class ResponseHead(msgspec.Struct, gc=False):
     @property
     def has_body(self) -> bool:
         return self.length != 0
+
+
+class Derived(Generic[T]):
+    """What was made of a header list, found again by the very list: no name or value is looked at.
+
+    Clients repeat their header blocks, so the same list comes back for request after request. It holds the lists, which
+    keeps their identities apart, and forgets them all when it has `size`.
+    """
+
+    __slots__ = ("_kept", "_size")
+
+    def __init__(self, size: int = 256) -> None:
+        self._kept: dict[int, tuple[Headers, T]] = {}
+        self._size = size
+
+    def find(self, headers: Headers) -> T | None:
+        kept = self._kept.get(id(headers))
+        return None if kept is None else kept[1]
+
+    def keep(self, headers: Headers, made: T) -> T:
+        if len(self._kept) >= self._size:
+            self._kept.clear()
+        self._kept[id(headers)] = (headers, made)
+        return made
 
 
 def without(headers: Headers, names: frozenset[bytes]) -> Headers:

@@ -39,6 +39,7 @@ _TARGET = re.compile(rb"/[^\x00-\x20\x7f#]*")
 # Narrower than what llhttp takes: anything else goes to llhttp.
 _PLAIN_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*) HTTP/1\.1\r\n")
 _REMEMBERED_BYTES = 4096
+_REMEMBERED_BLOCKS = 256
 
 
 class ParsedRequest(NamedTuple):
@@ -61,7 +62,7 @@ class _Collector:
     __slots__ = ("headers", "is_complete", "reason", "target")
 
     def __init__(self) -> None:
-        self.headers: Headers = []
+        self.headers: list[tuple[bytes, bytes]] = []
         self.target = b""
         self.reason = b""
         self.is_complete = False
@@ -90,7 +91,7 @@ class _Framing:
         self.upgrade = b""
         self.options: set[bytes] = set()
         self.hosts: list[bytes] = []
-        self.end_to_end: Headers = []
+        self.end_to_end: list[tuple[bytes, bytes]] = []
         underscored = False
         for item in headers:
             name, value = item
@@ -179,65 +180,57 @@ def parse_request_head(block: bytes) -> ParsedRequest:
 
 
 class RequestHeads:
-    """Parses the heads of one connection, whose client mostly repeats its header block under another target.
+    """Parses the heads of a listener's connections, whose clients mostly repeat their header blocks under other targets.
 
-    A block that is the last one to the byte means the same: it is not parsed again.
+    A block that is one of the last to the byte means the same: it is not parsed again, and its list is shared.
     """
 
-    __slots__ = ("_block", "_parsed")
+    __slots__ = ("_parsed",)
 
     def __init__(self) -> None:
-        self._block = b""
-        self._parsed: ParsedRequest | None = None
+        self._parsed: dict[bytes, ParsedRequest] = {}
 
     def parse(self, block: bytes) -> ParsedRequest:
         """Raises BadRequest (400, 501, 505)."""
         line = _PLAIN_REQUEST_LINE.match(block)
         if line is None:
             return parse_request_head(block)
-        last, headers = self._parsed, block[line.end() :]
-        if last is None or headers != self._block:
-            last = parse_request_head(block)
-            if len(headers) > _REMEMBERED_BYTES:
-                return last
-            self._block, self._parsed = headers, last
-        head, keep_alive, is_http11 = last
+        headers = block[line.end() :]
+        parsed = self._parsed.get(headers)
+        if parsed is None:
+            parsed = parse_request_head(block)
+            if len(headers) <= _REMEMBERED_BYTES:
+                if len(self._parsed) >= _REMEMBERED_BLOCKS:
+                    self._parsed.clear()
+                self._parsed[headers] = parsed
+            return parsed
+        head, keep_alive, is_http11 = parsed
         method, target = line.groups()
-        # A head of its own each time: whoever changes it must not change the next one.
-        own = RequestHead(method, target, head.headers.copy(), head.upgrade, head.length)
+        own = RequestHead(method, target, head.headers, head.upgrade, head.length)
         return ParsedRequest(own, keep_alive, is_http11)
 
 
 class ResponseHeads:
-    """The same for an origin's connection, whose heads repeat within a second if at all."""
+    """The same for a pool's origins, whose heads repeat within a second if at all."""
 
-    __slots__ = ("_block", "_parsed", "_was_head", "_was_upgrade")
+    __slots__ = ("_parsed",)
 
     def __init__(self) -> None:
-        self._block = b""
-        self._was_head = self._was_upgrade = False
-        self._parsed: ParsedResponse | None = None
+        self._parsed: dict[tuple[bytes, bool, bool], ParsedResponse] = {}
 
     def parse(self, block: bytes, *, method: bytes, wanted_upgrade: bool) -> ParsedResponse:
         """Raises BadResponse."""
-        last, is_head = self._parsed, method == b"HEAD"
-        if (
-            last is None
-            or block != self._block
-            or is_head is not self._was_head
-            or wanted_upgrade is not self._was_upgrade
-        ):
-            last = parse_response_head(block, method=method, wanted_upgrade=wanted_upgrade)
-            if len(block) > _REMEMBERED_BYTES:
-                return last
-            self._block, self._was_head, self._was_upgrade, self._parsed = (
-                block,
-                is_head,
-                wanted_upgrade,
-                last,
-            )
-        head, keep_alive, is_chunked = last
-        own = ResponseHead(head.status, head.reason, head.headers.copy(), head.upgrade, head.length)
+        key = (block, method == b"HEAD", wanted_upgrade)
+        parsed = self._parsed.get(key)
+        if parsed is None:
+            parsed = parse_response_head(block, method=method, wanted_upgrade=wanted_upgrade)
+            if len(block) <= _REMEMBERED_BYTES:
+                if len(self._parsed) >= _REMEMBERED_BLOCKS:
+                    self._parsed.clear()
+                self._parsed[key] = parsed
+        head, keep_alive, is_chunked = parsed
+        # A head of its own each time: a router may give it other headers.
+        own = ResponseHead(head.status, head.reason, head.headers, head.upgrade, head.length)
         return ParsedResponse(own, keep_alive, is_chunked)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from doorward.http1.exchange import Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
+from doorward.http1.parsing import ResponseHeads
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.http1.turn_writer import Turn
 from doorward.http1.upstream_connection import UpstreamConnection
@@ -28,6 +29,7 @@ class Pool:
         self.limits = limits
         self.buffers = buffers
         self.turn = turn
+        self.heads = ResponseHeads()
         self.loop = asyncio.get_running_loop()
         self.expiring = expiring
         self._idle: dict[TcpUpstream | UnixUpstream, list[UpstreamConnection]] = {}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from doorward.http1.answers import reason_phrase
 from doorward.http1.exchange import Data
-from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead, ResponseHead
+from doorward.http1.heads import LENGTH_UNKNOWN, Derived, Headers, RequestHead, ResponseHead
 
 LAST_CHUNK = b"0\r\n\r\n"
 _STATUS_LINES = {
@@ -19,16 +19,21 @@ _STATUS_LINES = {
 }
 
 
+_lines: Derived[bytes] = Derived()
+
+
+def header_lines(headers: Headers) -> bytes:
+    return _lines.find(headers) or _lines.keep(headers, b"".join([b"%b: %b\r\n" % item for item in headers]))
+
+
 def request_head(head: RequestHead) -> bytes:
-    parts = [b"%b %b HTTP/1.1\r\n" % (head.method, head.target)]
-    parts += [b"%b: %b\r\n" % item for item in head.headers]
     if head.upgrade:
-        parts.append(b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade)
+        framing = b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade
     elif head.length == LENGTH_UNKNOWN:
-        parts.append(b"transfer-encoding: chunked\r\n\r\n")
+        framing = b"transfer-encoding: chunked\r\n\r\n"
     else:
-        parts.append(b"\r\n")
-    return b"".join(parts)
+        framing = b"\r\n"
+    return b"%b %b HTTP/1.1\r\n%b%b" % (head.method, head.target, header_lines(head.headers), framing)
 
 
 def response_head(head: ResponseHead, *, is_chunked: bool, keep_alive: bool) -> bytes:
@@ -36,19 +41,12 @@ def response_head(head: ResponseHead, *, is_chunked: bool, keep_alive: bool) -> 
     line = _STATUS_LINES.get(status)
     if line is None or (head.reason and not line.endswith(b" %b\r\n" % head.reason)):
         line = b"HTTP/1.1 %d %b\r\n" % (status, head.reason)
-    parts = [line]
-    parts += [b"%b: %b\r\n" % item for item in head.headers]
     if head.upgrade:
-        parts.append(b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade)
-    elif is_chunked:
-        parts.append(
-            b"transfer-encoding: chunked\r\n\r\n"
-            if keep_alive
-            else b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-        )
+        framing = b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % head.upgrade
     else:
-        parts.append(b"\r\n" if keep_alive or status < 200 else b"connection: close\r\n\r\n")
-    return b"".join(parts)
+        framing = b"transfer-encoding: chunked\r\n" if is_chunked else b""
+        framing += b"\r\n" if keep_alive or status < 200 else b"connection: close\r\n\r\n"
+    return b"%b%b%b" % (line, header_lines(head.headers), framing)
 
 
 def chunk(data: Data) -> Sequence[Data]:
@@ -58,4 +56,4 @@ def chunk(data: Data) -> Sequence[Data]:
 def last_chunk(trailers: Headers) -> bytes:
     if not trailers:
         return LAST_CHUNK
-    return b"0\r\n" + b"".join([b"%b: %b\r\n" % item for item in trailers]) + b"\r\n"
+    return b"0\r\n" + header_lines(trailers) + b"\r\n"

@@ -13,6 +13,7 @@ import msgspec
 from doorward.http1.engine import Engine
 from doorward.http1.exchange import Peer, Router
 from doorward.http1.limits import Limits
+from doorward.http1.parsing import RequestHeads
 from doorward.http1.server_connection import ServerConnection
 
 _BACKLOG = 1024
@@ -31,6 +32,7 @@ class ListenerState:
         self.engine = engine
         self.log = logging.getLogger(__name__)
         self.connections: set[ServerConnection] = set()
+        self.heads = RequestHeads()
         self.refused = 0
         self._per_ip: Counter[str] = Counter()
 

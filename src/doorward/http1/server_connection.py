@@ -12,7 +12,6 @@ from doorward.http1.answers import problem, reason_phrase
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader
 from doorward.http1.exchange import Answer, Data, Decision, Failure, Forward, Outbound, Takeover
 from doorward.http1.heads import LENGTH_UNKNOWN, NO_BODY_STATUSES, Headers, RequestHead, ResponseHead
-from doorward.http1.parsing import RequestHeads
 from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ class ServerConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_head",
-        "_heads",
         "_is_chunked",
         "_is_head_timed",
         "_is_http11",
@@ -47,6 +45,7 @@ class ServerConnection(asyncio.Protocol):
         "_reader",
         "_response_left",
         "_rewrite",
+        "_rewrite_failure",
         "_routing",
         "_state",
         "_tag",
@@ -60,11 +59,11 @@ class ServerConnection(asyncio.Protocol):
         self._loop = state.engine.loop
         self._buffer = b""
         self._head: RequestHead | None = None
-        self._heads = RequestHeads()
         self._reader: BodyReader | None = None
         self._outbound: Outbound | None = None
         self._routing: asyncio.Task[None] | None = None
         self._rewrite: Callable[[ResponseHead], ResponseHead] | None = None
+        self._rewrite_failure: Callable[[Failure], Failure] | None = None
         self._tag = ""
         self._keep_alive = True
         self._is_http11 = True
@@ -177,7 +176,7 @@ class ServerConnection(asyncio.Protocol):
                     self._is_head_timed = True
                     self.deadline = self._loop.time() + limits.head_seconds
                 return
-            head, keep_alive, is_http11 = self._heads.parse(data[: end + 4])
+            head, keep_alive, is_http11 = self._state.heads.parse(data[: end + 4])
         except errors.BadRequest as refusal:
             self._refuse(refusal)
             return
@@ -213,6 +212,7 @@ class ServerConnection(asyncio.Protocol):
             self._tag = forward.tag
             self._state.engine.tag(forward.tag, self)
         self._rewrite = forward.rewrite_response
+        self._rewrite_failure = forward.rewrite_failure
         self._outbound = self._state.engine.open(forward, self._peer, self)
         if self._is_writing_paused:
             self._outbound.pause_receiving()
@@ -338,6 +338,8 @@ class ServerConnection(asyncio.Protocol):
         self._outbound = None
         self._untag()
         if not self._is_response_started:
+            if self._rewrite_failure is not None:
+                failure = self._rewrite_failure(failure)
             self._answer(self._problem(failure))
         elif self._is_chunked or self._response_left >= 0 or self._is_raw:
             # What has arrived goes out; the missing length or last chunk tells the client that it is not all.

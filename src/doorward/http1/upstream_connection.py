@@ -10,7 +10,6 @@ from doorward.http1 import errors, serialising
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
-from doorward.http1.parsing import ResponseHeads
 from doorward.http1.turn_writer import TurnWriter
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "_pool",
         "_reader",
         "_received",
-        "_response_heads",
         "_transport",
         "_writer",
         "address",
@@ -58,7 +56,6 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._connecting: asyncio.Task[None] | None = None
         self._inbound: Inbound | None = None
         self._received: memoryview | None = None
-        self._response_heads = ResponseHeads()
         self._is_sending_paused = False
         self._is_reading_paused = False
 
@@ -266,7 +263,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
                 return
             block, data = data[: end + 4], data[end + 4 :]
             try:
-                head, keep_alive, is_chunked = self._response_heads.parse(
+                head, keep_alive, is_chunked = self._pool.heads.parse(
                     block, method=self._head.method, wanted_upgrade=self._head.is_upgrade
                 )
             except errors.BadResponse:

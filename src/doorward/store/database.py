@@ -91,6 +91,13 @@ class Database(Protocol):
         """Run `fn` on one consistent snapshot; writing in it raises TransactionMisused."""
         ...
 
+    def version(self) -> int | None:
+        """A number that is another one after every commit, whoever made it; answered at once, without waiting.
+
+        While it stays the same, what a `read` begun after it answered is still so. None where the engine cannot tell.
+        """
+        ...
+
     def subscribe(self, channel: str) -> Subscription:
         """`async with database.subscribe("x") as events: async for payload in events: ...`
 

@@ -125,6 +125,9 @@ class PostgresqlDatabase:
         self._require_open()
         return await asyncio.wrap_future(self._threads.submit(self._read, fn))
 
+    def version(self) -> int | None:
+        return None
+
     def subscribe(self, channel: str) -> Subscription:
         return self._hub.subscribe(channel)
 

@@ -88,27 +88,20 @@ class _Writer(threading.Thread):
 
     def run(self) -> None:
         try:
-            seen = self._data_version()
+            seen = sqlite_files.data_version(self._connection)
             next_look = time.monotonic() + WATCH_SECONDS
             while not self._stopping:
                 with suppress(queue.Empty):
                     self._take(self._jobs.get(timeout=max(0.0, next_look - time.monotonic())))
                 if time.monotonic() >= next_look:
                     # This connection's own commits do not move its data_version, only those of others do.
-                    version = self._data_version()
-                    if version != seen:
+                    version = sqlite_files.data_version(self._connection)
+                    if version is None or version != seen:
                         seen = version
                         self._hub.reload_all()
                     next_look = time.monotonic() + WATCH_SECONDS
         finally:
             self._connection.close()
-
-    def _data_version(self) -> int:
-        try:
-            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:
-            return -1  # unreadable now: whatever comes next counts as a change
-        return version
 
     def _take(self, first: _Job | None) -> None:
         group: list[_Job] = []
@@ -211,6 +204,8 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="doorward-sqlite-reader")
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
+        # Of nobody else's use: only then every commit is another connection's to it, and moves its data_version.
+        self._watch = sqlite_files.connect(path, read_only=True)
         self._writer = _Writer(path, self._hub)
         self._writer.start()
 
@@ -224,6 +219,9 @@ class SqliteDatabase:
     async def read(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
         return await asyncio.wrap_future(self._readers.submit(self._read, fn))
+
+    def version(self) -> int | None:
+        return None if self._closed else sqlite_files.data_version(self._watch)
 
     def subscribe(self, channel: str) -> Subscription:
         return self._hub.subscribe(channel)
@@ -240,6 +238,7 @@ class SqliteDatabase:
         self._readers.shutdown()
         while not self._idle.empty():
             self._idle.get().close()
+        self._watch.close()
         self._hub.close()
 
     def _read(self, fn: Callable[[Tx], T]) -> T:

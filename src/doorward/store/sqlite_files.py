@@ -66,6 +66,15 @@ def create(path: Path) -> None:
         )
 
 
+def data_version(connection: sqlite3.Connection) -> int | None:
+    """Another number after each commit of any *other* connection; None when the file cannot be read now."""
+    try:
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.Error:
+        return None
+    return version
+
+
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in the house's settings; transactions are begun and ended by hand."""
     try:

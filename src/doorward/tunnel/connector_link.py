@@ -47,6 +47,7 @@ class MachineStream(LinkStream):
         "_outbound",
         "_peer",
         "_rewrite",
+        "_rewrite_failure",
         "_routing",
         "_tag",
         "_trailers",
@@ -59,6 +60,7 @@ class MachineStream(LinkStream):
         self._peer = peer
         self._outbound: Outbound | None = None
         self._rewrite: Callable[[ResponseHead], ResponseHead] | None = None
+        self._rewrite_failure: Callable[[Failure], Failure] | None = None
         self._routing: asyncio.Task[None] | None = None
         self._tag = ""
         self._early: list[Data] = []
@@ -86,6 +88,7 @@ class MachineStream(LinkStream):
             self._tag = forward.tag
             self._engine.tag(forward.tag, self)
         self._rewrite = forward.rewrite_response
+        self._rewrite_failure = forward.rewrite_failure
         self._outbound = self._engine.open(forward, self._peer, self)
         if self.stream.is_choked:
             self._outbound.pause_receiving()
@@ -199,6 +202,8 @@ class MachineStream(LinkStream):
         if self._is_answered:
             self._reset(core.BROKEN)
         else:
+            if self._rewrite_failure is not None:
+                failure = self._rewrite_failure(failure)
             self._answer(
                 problem(failure.status, failure.code, failure.message, accept=self._head.get(b"accept"))
             )

@@ -29,6 +29,7 @@ from doorward.http1 import (
     Upstream,
     problem,
 )
+from doorward.http1.heads import Derived
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import Authorize, Claim, LocalClaims, ResolveHost, TunnelGrant, Want
 from doorward.tunnel.edge_link import EdgeLink, EdgeStream
@@ -394,15 +395,23 @@ def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
 
 def _with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
     """`head` with nothing of what a visitor claims about its way here, and with what we know of it."""
-    headers: Headers = [
-        item
-        for item in head.headers
-        if item[0] not in _FORWARDED and not item[0].startswith(_FORWARDED_PREFIXES)
+    known = _forwarded.find(head.headers)
+    if known is None or known[0] != peer or known[1] != host:
+        known = _forwarded.keep(head.headers, (peer, host, _forwarded_headers(head.headers, peer, host)))
+    return RequestHead(head.method, head.target, known[2], head.upgrade, head.length)
+
+
+_forwarded: Derived[tuple[Peer, bytes, Headers]] = Derived()
+
+
+def _forwarded_headers(received: Headers, peer: Peer, host: bytes) -> Headers:
+    headers = [
+        item for item in received if item[0] not in _FORWARDED and not item[0].startswith(_FORWARDED_PREFIXES)
     ]
     headers.append((b"x-forwarded-for", peer.ip.encode()))
     headers.append((b"x-forwarded-proto", b"https" if peer.is_tls else b"http"))
     headers.append((b"x-forwarded-host", host))
-    return RequestHead(head.method, head.target, headers, head.upgrade, head.length)
+    return headers
 
 
 def _busy(answer: Answer, seconds: int) -> Answer:

@@ -7,11 +7,13 @@ a line break into a header and split the response on a connection that a front s
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from doorward.http1 import LENGTH_UNKNOWN, Headers, Peer, RequestHead, ResponseHead
+from doorward.http1.heads import Derived
 from doorward.http1.parsing import HOP_BY_HOP
 from doorward.tunnel.frames import ProtocolError
 
@@ -21,13 +23,16 @@ _METHOD = re.compile(rb"[A-Z-]{1,24}")
 _TARGET = re.compile(rb"\*|/[^\x00-\x20\x7f#]*")
 _UPGRADE = re.compile(rb"[!-~ ]{0,200}")
 
+# Longer header blocks are checked each time they come.
+_REMEMBERED_BYTES = 4096
+
 T = TypeVar("T")
 
 
 class OpenMessage(msgspec.Struct, array_like=True, gc=False):
     method: bytes
     target: bytes
-    headers: Headers
+    headers: msgspec.Raw
     upgrade: bytes
     length: int
     peer_ip: str
@@ -37,7 +42,7 @@ class OpenMessage(msgspec.Struct, array_like=True, gc=False):
 class ReplyMessage(msgspec.Struct, array_like=True, gc=False):
     status: int
     reason: bytes
-    headers: Headers
+    headers: msgspec.Raw
     upgrade: bytes
     length: int
 
@@ -81,7 +86,8 @@ class GoAwayMessage(msgspec.Struct, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _open_decoder = msgspec.msgpack.Decoder(OpenMessage)
 _reply_decoder = msgspec.msgpack.Decoder(ReplyMessage)
-_headers_decoder = msgspec.msgpack.Decoder(Headers)
+_headers_decoder = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]])
+_packed: Derived[msgspec.Raw] = Derived()
 encode = _encoder.encode
 
 
@@ -93,9 +99,19 @@ def decode(kind: type[T], payload: bytes) -> T:
         raise ProtocolError(f"a {kind.__name__} is malformed") from error
 
 
+class Block(NamedTuple):
+    """A header list that was checked, and what heads ask of it."""
+
+    headers: Headers
+    length: bytes | None
+    """The value of `content-length`."""
+    hosts: int
+
+
 def encode_open(head: RequestHead, peer: Peer) -> bytes:
+    headers = pack_headers(head.headers)
     return _encoder.encode(
-        OpenMessage(head.method, head.target, head.headers, head.upgrade, head.length, peer.ip, peer.is_tls)
+        OpenMessage(head.method, head.target, headers, head.upgrade, head.length, peer.ip, peer.is_tls)
     )
 
 
@@ -105,17 +121,19 @@ def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
         message = _open_decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise ProtocolError("an OPEN is malformed") from error
-    _check(message.headers, message.upgrade, message.length, is_bodiless=False)
+    block = unpack_headers(bytes(message.headers))
+    _check(block, message.upgrade, message.length, is_bodiless=False)
     if _METHOD.fullmatch(message.method) is None or _TARGET.fullmatch(message.target) is None:
         raise ProtocolError("an OPEN has no valid method and target")
-    if [name for name, _ in message.headers].count(b"host") != 1:
+    if block.hosts != 1:
         raise ProtocolError("an OPEN has not exactly one host")
-    head = RequestHead(message.method, message.target, message.headers, message.upgrade, message.length)
+    head = RequestHead(message.method, message.target, block.headers, message.upgrade, message.length)
     return head, Peer(message.peer_ip, message.is_tls)
 
 
 def encode_reply(head: ResponseHead) -> bytes:
-    return _encoder.encode(ReplyMessage(head.status, head.reason, head.headers, head.upgrade, head.length))
+    headers = pack_headers(head.headers)
+    return _encoder.encode(ReplyMessage(head.status, head.reason, headers, head.upgrade, head.length))
 
 
 def decode_reply(payload: bytes) -> ResponseHead:
@@ -124,7 +142,8 @@ def decode_reply(payload: bytes) -> ResponseHead:
         message = _reply_decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise ProtocolError("a REPLY is malformed") from error
-    _check(message.headers, message.upgrade, message.length, is_bodiless=message.length == 0)
+    block = unpack_headers(bytes(message.headers))
+    _check(block, message.upgrade, message.length, is_bodiless=message.length == 0)
     if (
         not 100 <= message.status <= 599
         or len(message.reason) > 200
@@ -133,7 +152,7 @@ def decode_reply(payload: bytes) -> ResponseHead:
         raise ProtocolError("a REPLY has no valid status")
     if bool(message.upgrade) != (message.status == 101):
         raise ProtocolError("a REPLY upgrades without 101")
-    return ResponseHead(message.status, message.reason, message.headers, message.upgrade, message.length)
+    return ResponseHead(message.status, message.reason, block.headers, message.upgrade, message.length)
 
 
 def encode_trailers(trailers: Headers) -> bytes:
@@ -144,30 +163,45 @@ def decode_trailers(payload: bytes) -> Headers:
     """Raises ProtocolError."""
     if not payload:
         return []
+    block = unpack_headers(payload)
+    _check(block, b"", LENGTH_UNKNOWN, is_bodiless=False)
+    return block.headers
+
+
+def pack_headers(headers: Headers) -> msgspec.Raw:
+    return _packed.find(headers) or _packed.keep(headers, msgspec.Raw(_encoder.encode(headers)))
+
+
+def unpack_headers(packed: bytes) -> Block:
+    """The checked headers; equal bytes give the same list again. Raises ProtocolError."""
+    return _remembered_block(packed) if len(packed) <= _REMEMBERED_BYTES else _block(packed)
+
+
+def _block(packed: bytes) -> Block:
+    """Names are lower-case tokens and cross hops, values have no control characters."""
     try:
-        trailers = _headers_decoder.decode(payload)
+        headers = _headers_decoder.decode(packed)
     except msgspec.MsgspecError as error:
-        raise ProtocolError("trailers are malformed") from error
-    _check(trailers, b"", LENGTH_UNKNOWN, is_bodiless=False)
-    return trailers
+        raise ProtocolError("headers are malformed") from error
+    names = [name for name, _ in headers]
+    if not _accepted_names.issuperset(names):
+        for name in names:
+            _accept_name(name)
+    if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
+        raise ProtocolError("a header value has control characters")
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if len(lengths) > 1:
+        raise ProtocolError("content-length contradicts the length")
+    return Block(headers, lengths[0] if lengths else None, names.count(b"host"))
 
 
-def _check(headers: Headers, upgrade: bytes, length: int, *, is_bodiless: bool) -> None:
-    """Names are lower-case tokens, values have no control characters, nothing frames the message but `length`.
+_remembered_block = lru_cache(maxsize=512)(_block)
 
-    A response without a body may still tell a length (HEAD, 304).
-    """
-    if headers:
-        names = [name for name, _ in headers]
-        if not _accepted_names.issuperset(names):
-            for name in names:
-                _accept_name(name)
-        if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
-            raise ProtocolError("a header value has control characters")
-        lengths = names.count(b"content-length")
-        if lengths > 1 or (
-            lengths and not is_bodiless and headers[names.index(b"content-length")][1] != b"%d" % length
-        ):
+
+def _check(block: Block, upgrade: bytes, length: int, *, is_bodiless: bool) -> None:
+    """Nothing frames the message but `length`. A response without a body may still tell a length (HEAD, 304)."""
+    if block.length is not None:
+        if not is_bodiless and block.length != b"%d" % length:
             raise ProtocolError("content-length contradicts the length")
     elif length > 0:
         raise ProtocolError("a length without content-length")

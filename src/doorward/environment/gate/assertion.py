@@ -7,6 +7,8 @@ origin, sub the account id, jkt the device key's thumbprint, 60 s. The service c
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from doorward.jose import PrivateKey, sign_jwt
@@ -26,27 +28,34 @@ class AssertionClaims(msgspec.Struct, frozen=True):
     exp: int  # seconds
 
 
+class Assertion(NamedTuple):
+    """A signed assertion, and when a new one has to be signed (ms)."""
+
+    until: int
+    token: str
+
+
 class AssertionMint:
     """Signs one assertion per (session, service origin) and half-minute instead of one per request."""
 
     def __init__(self, *, environment_id: str) -> None:
         self._issuer = f"t3-env:{environment_id}"
-        self._kept: dict[tuple[str, str], tuple[int, str]] = {}
+        self._kept: dict[tuple[str, str], Assertion] = {}
 
     def assertion(
         self, key: PrivateKey, *, session_id: str, origin: str, account: str, thumbprint: str, now: int
-    ) -> str:
+    ) -> Assertion:
         """`now` in milliseconds. Revocation does not wait for the cache: a request without a session never gets here."""
         kept = self._kept.get((session_id, origin))
-        if kept is not None and 0 <= now - kept[0] < REUSE_FOR:
-            return kept[1]
+        if kept is not None and kept.until - REUSE_FOR <= now < kept.until:
+            return kept
         seconds = now // 1000
         claims = AssertionClaims(
             iss=self._issuer, aud=origin, sub=account, jkt=thumbprint, iat=seconds, exp=seconds + LIFETIME
         )
-        token = sign_jwt(claims, key, typ=TYP)
+        signed = Assertion(now + REUSE_FOR, sign_jwt(claims, key, typ=TYP))
         if len(self._kept) >= _MOST_KEPT:
-            self._kept = {k: v for k, v in self._kept.items() if now - v[0] < REUSE_FOR}
+            self._kept = {known: one for known, one in self._kept.items() if now < one.until}
         if len(self._kept) < _MOST_KEPT:
-            self._kept[(session_id, origin)] = (now, token)
-        return token
+            self._kept[(session_id, origin)] = signed
+        return signed

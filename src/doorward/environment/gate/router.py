@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from doorward.environment.gate import answers
+from doorward.environment.gate.admissions import Admission, Admissions
 from doorward.environment.gate.assertion import AssertionMint
 from doorward.environment.gate.errors import Refusal
 from doorward.environment.gate.headers import (
@@ -27,10 +30,20 @@ from doorward.environment.gate.rules import (
     sign_in_location,
 )
 from doorward.environment.gate.streams import Streams
-from doorward.environment.gate.upstream import ServiceUpstream
-from doorward.environment.gate.visits import Visit, visit_of
-from doorward.http1 import Answer, Forward, Limits, Peer, RequestHead, ResponseHead, Upstream
-from doorward.http1.engine import Engine
+from doorward.environment.gate.visits import Visit, bears_proof, visit_by_cookie, visit_by_proof
+from doorward.http1 import (
+    Answer,
+    Decision,
+    Failure,
+    Forward,
+    Headers,
+    Peer,
+    RequestHead,
+    ResponseHead,
+    TcpUpstream,
+    Upstream,
+)
+from doorward.http1.heads import Derived
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -48,19 +61,20 @@ class Gate:
         self._environment = environment
         self._api = api
         self._streams = Streams(environment, close_tag)
-        self._engine: Engine | None = None
+        self._admissions = Admissions(environment)
         self._assertions = AssertionMint(environment_id=environment.environment_id)
 
     async def watch(self, is_watching: asyncio.Event | None = None) -> None:
         """Until cancelled: end the streams of sessions that end."""
         await self._streams.watch(is_watching)
 
-    def close(self) -> None:
-        """Drop the idle connections to local services."""
-        if self._engine is not None:
-            self._engine.close()
+    def route(self, head: RequestHead, peer: Peer) -> Decision | Awaitable[Decision]:
+        admission = self._admissions.find(head, peer)
+        if admission is None or is_own_path(head.path) or self._streams.has_ended(admission.session_id):
+            return self._judge(head, peer)
+        return admission.forward(head)
 
-    async def route(self, head: RequestHead, peer: Peer) -> Forward | Answer:
+    async def _judge(self, head: RequestHead, peer: Peer) -> Decision:
         host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
         if self._environment.link.is_api_host(host):
             return Forward(self._api, head)
@@ -75,16 +89,24 @@ class Gate:
                 service_host=service.public_host,
                 own_origin=service.origin,
             )
-        visit = await visit_of(
-            self._environment, head, service_host=service.public_host, own_origin=service.origin
-        )
-        if isinstance(visit, Visit):
-            if self._streams.has_ended(visit.session_id):
-                # It ended while we were looking: whoever ended it has already closed what there was to close.
-                visit = Refusal.SIGN_IN_REQUIRED
-            else:
-                return self._forward(head, peer, service, visit)
-        return self._turn_away(head, service, visit)
+        grounds = self._admissions.grounds()
+        by_proof = bears_proof(head)
+        if by_proof:
+            visit = await visit_by_proof(self._environment, head, own_origin=service.origin)
+        else:
+            visit = await visit_by_cookie(
+                self._environment, head, service_host=service.public_host, own_origin=service.origin
+            )
+        if isinstance(visit, Refusal):
+            return self._turn_away(head, service, visit)
+        if self._streams.has_ended(visit.session_id):
+            # It ended while we were looking: whoever ended it has already closed what there was to close.
+            return self._turn_away(head, service, Refusal.SIGN_IN_REQUIRED)
+        self._streams.opened(visit.session_id, expires_at=visit.session_expires_at)
+        admission = self._admit(head, peer, service, visit)
+        if not by_proof:
+            self._admissions.keep(head, grounds, admission)
+        return admission.forward(head)
 
     def _turn_away(self, head: RequestHead, service: PublishedService, reason: Refusal) -> Answer:
         api_origin = self._environment.link.api_origin()
@@ -104,7 +126,8 @@ class Gate:
         )
         return answers.redirect(location, answers.nonce_cookie(nonce))
 
-    def _forward(self, head: RequestHead, peer: Peer, service: PublishedService, visit: Visit) -> Forward:
+    def _admit(self, head: RequestHead, peer: Peer, service: PublishedService, visit: Visit) -> Admission:
+        now = self._environment.clock()
         local = HostRewrite(f"localhost:{service.port}") if service.host_header == "local" else None
         assertion = self._assertions.assertion(
             self._environment.keys.link_key(),
@@ -112,34 +135,39 @@ class Gate:
             origin=service.origin,
             account=visit.account,
             thumbprint=visit.thumbprint,
-            now=self._environment.clock(),
+            now=now,
         )
         visitor = visitor_of(
             head.headers, peer_ip=peer.ip, scheme=service.origin.partition("://")[0], host=service.public_host
         )
-        sent = RequestHead(
-            method=head.method,
-            target=head.target,
-            headers=inbound_headers(head.headers, visitor=visitor, assertion=assertion, host_rewrite=local),
-            upgrade=head.upgrade,
-            length=head.length,
-        )
-
-        self._streams.opened(visit.session_id, expires_at=visit.session_expires_at)
+        confined: Derived[Headers] = Derived(4)
 
         def confine(response: ResponseHead) -> ResponseHead:
-            response.headers = outbound_headers(
-                response.headers, public_origin=service.origin, host_rewrite=local
+            response.headers = confined.find(response.headers) or confined.keep(
+                response.headers,
+                outbound_headers(response.headers, public_origin=service.origin, host_rewrite=local),
             )
             return response
 
-        upstream = ServiceUpstream(
-            self._own_engine(), name=service.name, host=service.host, port=service.port
+        return Admission(
+            peer=peer,
+            method=head.method,
+            upgrade=head.upgrade,
+            session_id=visit.session_id,
+            expires_at=min(visit.expires_at, visit.session_expires_at, assertion.until),
+            sent=inbound_headers(
+                head.headers, visitor=visitor, assertion=assertion.token, host_rewrite=local
+            ),
+            upstream=TcpUpstream(service.host, service.port),
+            confine=confine,
+            explain=lambda failure: _explained(failure, service),
         )
-        return Forward(upstream, sent, tag=visit.session_id, rewrite_response=confine)
 
-    def _own_engine(self) -> Engine:
-        # Made inside the loop that serves, which is not there yet when the gate is put together.
-        if self._engine is None:
-            self._engine = Engine(self.route, Limits())
-        return self._engine
+
+def _explained(failure: Failure, service: PublishedService) -> Failure:
+    """Which program is expected where. Only somebody who was let in reads this."""
+    return msgspec.structs.replace(
+        failure,
+        message=f"{failure.message} You are let in, but {service.name} does not answer on port {service.port}"
+        " of this machine. Start it there, then reload.",
+    )

@@ -28,22 +28,21 @@ class Visit(msgspec.Struct, frozen=True):
     account: str
     thumbprint: str
     session_expires_at: int  # milliseconds
+    expires_at: int
+    """When what was shown ends, in milliseconds: the cookie's end, or the session's."""
 
 
-async def visit_of(
-    environment: Environment, head: RequestHead, *, service_host: str, own_origin: str
-) -> Visit | Refusal:
-    """The visit this request proves, or why it proves none.
+def bears_proof(head: RequestHead) -> bool:
+    """Does the request come with a proof, good or bad?
 
-    A request with `Doorward-Authorization` is judged by it alone: falling back to a cookie would let a program that
-    holds a revoked token go on as whoever the browser is.
+    Then it is judged by it alone: falling back to a cookie would let a program that holds a revoked token go on as
+    whoever the browser is.
     """
-    if has_header(head.headers, AUTHORIZATION) or has_header(head.headers, PROOF):
-        return await _visit_by_proof(environment, head, own_origin=own_origin)
-    return await _visit_by_cookie(environment, head, service_host=service_host, own_origin=own_origin)
+    return has_header(head.headers, AUTHORIZATION) or has_header(head.headers, PROOF)
 
 
-async def _visit_by_proof(environment: Environment, head: RequestHead, *, own_origin: str) -> Visit | Refusal:
+async def visit_by_proof(environment: Environment, head: RequestHead, *, own_origin: str) -> Visit | Refusal:
+    """The visit a program proves, or why it proves none."""
     authorization = (only_header(head.headers, AUTHORIZATION) or b"").decode("latin-1")
     proof = (only_header(head.headers, PROOF) or b"").decode("latin-1")
     if not authorization.startswith(_SCHEME) or not 0 < len(proof) <= _MAX_PROOF:
@@ -64,12 +63,14 @@ async def _visit_by_proof(environment: Environment, head: RequestHead, *, own_or
         account=session.cloud_user_id or session.subject,
         thumbprint=session.thumbprint,
         session_expires_at=session.expires_at,
+        expires_at=session.expires_at,
     )
 
 
-async def _visit_by_cookie(
+async def visit_by_cookie(
     environment: Environment, head: RequestHead, *, service_host: str, own_origin: str
 ) -> Visit | Refusal:
+    """The visit a browser's cookie stands for, or why it stands for none."""
     cookie = only_cookie_value(head.headers, SESSION_COOKIE)
     if cookie is None or not is_opaque_secret(cookie):
         return Refusal.SIGN_IN_REQUIRED
@@ -83,4 +84,5 @@ async def _visit_by_cookie(
         account=visitor.cloud_user_id or visitor.subject,
         thumbprint=visitor.thumbprint,
         session_expires_at=visitor.session_expires_at,
+        expires_at=visitor.expires_at,
     )

@@ -20,6 +20,8 @@ class Services:
         self._clock = clock
         self._by_name: dict[str, PublishedService] = {}
         self._by_hostname: dict[str, PublishedService] = {}
+        self.generation = 0
+        """Another number after each change of what `by_host` answers."""
 
     async def load(self) -> None:
         services = await self._database.read(store.list_all)
@@ -101,6 +103,7 @@ class Services:
         self._index()
 
     def _index(self) -> None:
+        self.generation += 1
         self._by_hostname = {
             hostname(service.public_host): service
             for service in self._by_name.values()
