@@ -71,6 +71,9 @@ class MeteredDatabase:
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return await self._timed("read", self._database.read(fn))
 
+    def version(self) -> int | None:
+        return self._database.version()
+
     def subscribe(self, channel: str) -> Subscription:
         return self._database.subscribe(channel)
 
