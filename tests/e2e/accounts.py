@@ -69,13 +69,7 @@ class Account:
             "code_challenge": b64url_encode(hashlib.sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        answer = await self._send("GET", f"/oauth/authorize?{urlencode(asked)}")
-        if "/oauth-consent" in answer.headers.get("location", ""):
-            answer = await self._send(
-                "POST", f"/v1/me/oauth/consent/{CLI_CLIENT_ID}", {"consented": "true", **asked}
-            )
-        assert answer.status == 303, (answer.status, answer.body)
-        code = dict(parse_qsl(urlsplit(answer.headers["location"]).query))["code"]
+        code = dict(parse_qsl(urlsplit(await self.authorize(asked)).query))["code"]
         answer = await self._outbound.form(
             f"{self.origin}/oauth/token",
             {
@@ -88,6 +82,22 @@ class Account:
         )
         assert answer.status == 200, answer.body
         return answer.json(Grant)
+
+    async def authorize(self, asked: dict[str, str]) -> str:
+        """Open an authorization request of the command line and agree; where the browser is sent."""
+        answer = await self._send("GET", f"/oauth/authorize?{urlencode(asked)}")
+        if "/oauth-consent" in answer.headers.get("location", ""):
+            answer = await self._send(
+                "POST", f"/v1/me/oauth/consent/{CLI_CLIENT_ID}", {"consented": "true", **asked}
+            )
+        assert answer.status == 303, (answer.status, answer.body)
+        return answer.headers["location"]
+
+    async def token(self, session: str, template: str) -> str:
+        """A session's token by a JWT template, as clerk-js asks for it."""
+        answer = await self._api(f"/v1/client/sessions/{session}/tokens/{template}", {})
+        jwt: str = answer["jwt"]
+        return jwt
 
     async def refresh(self, refresh_token: str) -> Response:
         """Redeem a refresh token, once."""
