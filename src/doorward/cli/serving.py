@@ -52,20 +52,54 @@ def up(
 
 
 @click.command("serve")
-@click.option("--config", type=click.Path(path_type=Path), required=True, help="Path of doorward.toml.")
-def serve(config: Path) -> None:
-    """Run one server node from doorward.toml."""
+@click.option("--config", type=click.Path(path_type=Path), help="Path of doorward.toml.")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    help="Instead: a file with T3's relay variables (RELAY_DOMAIN, CLERK_SECRET_KEY, …), for accounts at Clerk.",
+)
+@click.option(
+    "--stage",
+    help="With --env-file: a stage beside production, with data and names of its own. [default: prod]",
+)
+@click.option(
+    "--write-relay-url",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Once it runs, set T3CODE_RELAY_URL in this .env file; its other lines stay.",
+)
+def serve(
+    config: Path | None, env_file: Path | None, stage: str | None, write_relay_url: Path | None
+) -> None:
+    """Run one server node, from doorward.toml or an env file."""
     from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration
+    from doorward.server.env_file import load_env_file
     from doorward.server.logs import write_logs
     from doorward.server.serve import serve as run_serve
+    from doorward.server.serve import serve_stage
+
+    if (config is None) == (env_file is None):
+        raise click.UsageError("Name one of --config and --env-file.")
+    if stage is not None and env_file is None:
+        raise click.UsageError("--stage goes with --env-file; in doorward.toml it is relay.stage.")
+
+    def say(text: str) -> None:
+        print(text, flush=True)
 
     try:
-        configuration = load_serve_configuration(config)
+        if env_file is not None:
+            plan = load_env_file(env_file, stage=stage or "prod")
+            configuration = plan.configuration
+            running = serve_stage(plan, say=say, relay_url_file=write_relay_url)
+        else:
+            assert config is not None
+            configuration = load_serve_configuration(config)
+            running = run_serve(configuration, say=say, relay_url_file=write_relay_url)
     except ConfigurationInvalid as error:
         fail(str(error), code="configuration_invalid")
     write_logs(shape=configuration.log.format, level=configuration.log.level)
     use_fast_loop()
-    run(run_serve(configuration, say=lambda text: print(text, flush=True)))
+    run(running)
 
 
 def use_fast_loop() -> None:

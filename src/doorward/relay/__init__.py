@@ -18,12 +18,13 @@ Neighbours: the accounts server (its published keys only), the environments (ove
 from doorward.relay.endpoints.claims import CLAIMS_CHANNEL, WANTED_CHANNEL, TunnelClaimed, TunnelWanted
 from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
 from doorward.relay.relay import SCHEMA, Relay, create_relay
-from doorward.relay.settings import RateLimits, RelaySettings
+from doorward.relay.settings import ClerkCloud, RateLimits, RelaySettings
 
 __all__ = [
     "CLAIMS_CHANNEL",
     "SCHEMA",
     "WANTED_CHANNEL",
+    "ClerkCloud",
     "EndpointOwner",
     "RateLimits",
     "Relay",

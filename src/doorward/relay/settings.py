@@ -20,6 +20,16 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     connects: int = 240
 
 
+class ClerkCloud(msgspec.Struct, frozen=True, kw_only=True):
+    """A Backend API of Clerk's kind, asked about opaque OAuth tokens. The secret key is shown to that API alone."""
+
+    secret_key: str
+    api_url: str = "https://api.clerk.com"
+
+    def __repr__(self) -> str:
+        return f"ClerkCloud({self.api_url})"
+
+
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one relay.
 
@@ -29,6 +39,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `environment_timeout` stays below `request_deadline`, so that a slow environment is reported by the typed
     504 and not by the blunt deadline; both stay below the 10 s after which clients give up.
+
+    `clerk` is set where accounts are at Clerk's cloud (or anything that speaks as it does): then opaque OAuth tokens
+    count too, once its Backend API vouches for them.
 
     `strict_base` serves the original relay's answers where later relays changed them: a pending approval is
     told even to a client that sent no `client`, environment errors on connect are `endpoint_request_failed`,
@@ -47,6 +60,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
     gate_client_id: str = "doorward-gate"
     provider: ProviderName = "embedded"
+    clerk: ClerkCloud | None = None
     strict_base: bool = False
     request_deadline: float = 9.0
     environment_timeout: float = 8.0

@@ -66,6 +66,10 @@ class ConfigurationInvalid(Exception):
 class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     url: str | None = None
 
+    def __repr__(self) -> str:
+        # PostgreSQL's URL may hold a password.
+        return f"DatabaseSection({(self.url or '').partition(':')[0]})"
+
 
 class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     origin: str
@@ -78,6 +82,8 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     stage: str = "prod"
     provider: Literal["embedded", "manual"] = "embedded"
     jwks_url: str | None = None
+    jwt_audience: str = "t3-code-relay"
+    oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
 
 
 class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -162,6 +168,12 @@ def load_serve_configuration(path: Path) -> ServeConfiguration:
         raise ConfigurationInvalid(
             f"{path}: {str(error).replace('`', chr(39)).replace('$.', '')}."
         ) from error
+    check_configuration(configuration, path)
+    return configuration
+
+
+def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
+    """What the types cannot say. `path` is for the message. Raises ConfigurationInvalid."""
     if not configuration.roles:
         raise ConfigurationInvalid(f"{path}: roles is empty; name at least one of identity, relay, edge.")
     for key, origin in (
@@ -172,7 +184,6 @@ def load_serve_configuration(path: Path) -> ServeConfiguration:
     _require_apart(path, configuration)
     for proxy in configuration.listen.trusted_proxies:
         _require_network(path, proxy)
-    return configuration
 
 
 def require_origin(path: Path, key: str, origin: str) -> None:

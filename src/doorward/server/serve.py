@@ -14,20 +14,23 @@ from urllib.parse import urlsplit
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
 from doorward.listening import bind, serving
-from doorward.relay import RelaySettings
+from doorward.relay import ClerkCloud, RelaySettings
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
+from doorward.server.dotenv import set_variable
 from doorward.server.node import Node, NodePlan, running_node
+from doorward.server.stages import PRODUCTION, prepare_stage
 from doorward.server.supervision import tell_supervisor
 from doorward.tunnel import Drain
 
 if TYPE_CHECKING:
     from doorward.server.admin import Admin
+    from doorward.server.env_file import EnvFilePlan
 
 Say = Callable[[str], None]
 
 
-def plan_of(configuration: ServeConfiguration) -> NodePlan:
-    """What the configuration means, with the defaults that follow from it."""
+def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) -> NodePlan:
+    """What the configuration means, with the defaults that follow from it. `clerk`: accounts are at Clerk's cloud."""
     identity, relay = configuration.identity, configuration.relay
     edge = urlsplit(configuration.edge.url)
     zone_host, _, zone_port = relay.zone.partition(":")
@@ -63,6 +66,9 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
             accounts_issuer=identity.origin,
             jwks_url=configuration.jwks_url,
             provider=relay.provider,
+            jwt_audience=relay.jwt_audience,
+            oauth_client_ids=relay.oauth_client_ids,
+            clerk=clerk,
         ),
         mailer=mailer,
         ca_file=configuration.ca_file,
@@ -73,7 +79,10 @@ def plan_of(configuration: ServeConfiguration) -> NodePlan:
 
 @contextlib.asynccontextmanager
 async def running_server(
-    configuration: ServeConfiguration, *, hurry: asyncio.Event | None = None
+    configuration: ServeConfiguration,
+    clerk: ClerkCloud | None = None,
+    *,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[Node]:
     """The node and its listeners. Health is told from before the node starts until after its last exchange ended.
 
@@ -91,7 +100,7 @@ async def running_server(
             edge = bind(*split_address(configuration.listen.edge), option="listen.edge")
             stack.callback(edge.close)
         admin = await _admin(configuration, stack)
-        node = await stack.enter_async_context(running_node(plan_of(configuration)))
+        node = await stack.enter_async_context(running_node(plan_of(configuration, clerk)))
         if control is not None and node.control is not None:
             await stack.enter_async_context(
                 serving(
@@ -152,10 +161,22 @@ async def _admin(configuration: ServeConfiguration, stack: contextlib.AsyncExitS
     return admin
 
 
-async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
-    """Run until SIGINT or SIGTERM; a second one ends at once what the first let end by itself."""
+async def serve(
+    configuration: ServeConfiguration,
+    *,
+    say: Say,
+    clerk: ClerkCloud | None = None,
+    relay_url_file: Path | None = None,
+) -> None:
+    """Run until SIGINT or SIGTERM; a second one ends at once what the first let end by itself.
+
+    Once it runs, `relay_url_file` (an .env file of T3's clients) names the relay.
+    """
     stopped, hurry = stop_signal(), asyncio.Event()
-    async with running_server(configuration, hurry=hurry) as node:
+    async with running_server(configuration, clerk, hurry=hurry) as node:
+        if relay_url_file is not None:
+            set_variable(relay_url_file, "T3CODE_RELAY_URL", configuration.relay.origin)
+            say(f"T3CODE_RELAY_URL={configuration.relay.origin} is written to {relay_url_file}.")
         tell_supervisor("READY=1")
         say(f"Doorward serves {', '.join(configuration.roles)}. Ctrl-C stops it.")
         if node.identity is not None and (link := await node.identity.administrator_invitation()):
@@ -165,6 +186,15 @@ async def serve(configuration: ServeConfiguration, *, say: Say) -> None:
         say("Stopping. Again to stop at once.")
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, hurry.set)
+
+
+async def serve_stage(plan: EnvFilePlan, *, say: Say, relay_url_file: Path | None = None) -> None:
+    """`serve`, for a stage of an env file: production, or one that may only stand beside it. Raises ProductionMissing."""
+    stage = plan.configuration.relay.stage
+    await asyncio.to_thread(prepare_stage, stage, production_url=plan.production_url)
+    if stage != PRODUCTION:
+        say(f"Stage {stage}: {plan.configuration.relay.origin}, with data of its own.")
+    await serve(plan.configuration, say=say, clerk=plan.clerk, relay_url_file=relay_url_file)
 
 
 def stop_signal() -> asyncio.Event:

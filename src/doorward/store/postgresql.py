@@ -29,7 +29,7 @@ from doorward.store.errors import (
     TransactionMisused,
 )
 from doorward.store.notifications import Hub
-from doorward.store.postgresql_listener import NOTIFY_CHANNEL, Listener, connect, unreachable
+from doorward.store.postgresql_listener import NOTIFY_CHANNEL_SQL, Listener, connect, unreachable
 from doorward.store.statements import for_postgresql
 from doorward.store.transaction import Transaction
 
@@ -92,7 +92,7 @@ class PostgresqlTransaction(Transaction):
         for channel, payload in self.notifications:
             try:
                 self._connection.execute(
-                    "SELECT pg_notify(%s, %s)", (NOTIFY_CHANNEL, f"{channel}\n{payload}")
+                    f"SELECT pg_notify({NOTIFY_CHANNEL_SQL}, %s)".encode(), (f"{channel}\n{payload}",)
                 )
             except psycopg.Error as error:
                 raise self._failed(error) from error

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL, and the one that LISTENs.
 
-Every notification of a database travels on one PostgreSQL channel as "<channel>\\n<payload>", so that one LISTEN,
+Every notification of a schema travels on one PostgreSQL channel as "<channel>\\n<payload>", so that one LISTEN,
 active before the first subscription, serves all of them.
 """
 
@@ -15,7 +15,8 @@ import psycopg
 from doorward.store.errors import DatabaseUnreachable
 from doorward.store.notifications import Hub
 
-NOTIFY_CHANNEL = "doorward"
+# One channel a schema: two stages in one database must not hear each other. PostgreSQL cuts names at 63 bytes.
+NOTIFY_CHANNEL_SQL = "substr(CASE current_schema() WHEN 'public' THEN 'doorward' ELSE 'doorward_' || current_schema() END, 1, 63)"
 CONNECT_SECONDS = 10
 # Between attempts to listen again, with full jitter (seconds).
 FIRST_PAUSE = 0.1
@@ -80,7 +81,9 @@ class Listener:
     def _listen(self) -> "psycopg.Connection[Any]":
         connection = connect(self._url)
         try:
-            connection.execute(f"LISTEN {NOTIFY_CHANNEL}".encode())
+            row = connection.execute(f"SELECT quote_ident({NOTIFY_CHANNEL_SQL})".encode()).fetchone()
+            assert row is not None
+            connection.execute(f"LISTEN {row[0]}".encode())
         except psycopg.Error as error:
             connection.close()
             raise unreachable(error) from error

@@ -1,6 +1,7 @@
 """Authenticating accounts."""
 
 import logging
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,8 @@ from doorward.jose import JoseError
 from doorward.outbound import Outbound, OutboundError
 from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.embedded import urls_of
-from doorward.relay.settings import RelaySettings
+from doorward.relay.settings import ClerkCloud, RelaySettings
+from doorward.relay.users import clerk
 from doorward.relay.users.rules import audiences, is_for_relay, is_recent
 from doorward.store import Clock, Database
 from doorward.verify import AccessToken, JwksCache, verify_oauth_access_token, verify_session_token
@@ -49,6 +51,7 @@ class Users:
         self._settings = settings
         self._database = database
         self._clock = clock
+        self._outbound = outbound
         self._jwks = JwksCache(settings.jwks_url, fetch=lambda url: _fetch(outbound, url))
         self._bearer_clients = frozenset(settings.oauth_client_ids) - {settings.gate_client_id}
 
@@ -104,9 +107,18 @@ class Users:
             raise NotAuthenticated("audience_mismatch")
         return Subject(access.user_id, environment_id, access.thumbprint)
 
-    async def _access_token(self, token: str, client_ids: frozenset[str] | set[str]) -> AccessToken:
+    async def _access_token(self, token: str, client_ids: Collection[str]) -> AccessToken:
+        if self._settings.clerk is not None and token.startswith(clerk.PREFIX):
+            access = await self._opaque_token(token, self._settings.clerk, client_ids)
+        else:
+            access = await self._signed_token(token, client_ids)
+        if not access.user_id.strip():
+            raise NotAuthenticated("missing_claim")
+        return access
+
+    async def _signed_token(self, token: str, client_ids: Collection[str]) -> AccessToken:
         try:
-            access = await verify_oauth_access_token(
+            return await verify_oauth_access_token(
                 token,
                 jwks=self._jwks,
                 issuer=self._settings.accounts_issuer,
@@ -115,8 +127,13 @@ class Users:
             )
         except JoseError as error:
             raise NotAuthenticated(error.code) from error
-        if not access.user_id.strip():
-            raise NotAuthenticated("missing_claim")
+
+    async def _opaque_token(self, token: str, cloud: ClerkCloud, client_ids: Collection[str]) -> AccessToken:
+        access = await clerk.verify_opaque_token(token, cloud, outbound=self._outbound)
+        if access is None:
+            raise NotAuthenticated("token_refused")
+        if access.client_id not in client_ids:
+            raise NotAuthenticated("client_not_listed")
         return access
 
     async def _environment_at(self, user_id: str, origin: str) -> str | None:

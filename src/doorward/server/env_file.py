@@ -1,0 +1,176 @@
+"""`doorward serve --env-file FILE`: the relay and its edge from the variables of T3's own relay, accounts elsewhere.
+
+| variable | meaning |
+|---|---|
+| `RELAY_API_ZONE_NAME` | DNS zone of the relay's host, `relay.<zone>` |
+| `RELAY_DOMAIN` | the relay's host, where it is another; blank is absent |
+| `RELAY_TUNNEL_ZONE_NAME` | DNS zone of the machines' names |
+| `CLERK_PUBLISHABLE_KEY` | whose accounts: Clerk's cloud, or any server that speaks as it does |
+| `CLERK_JWT_AUDIENCE` | what a session's JWT must name, `t3-code-relay` if absent |
+| `CLERK_SECRET_KEY` | shown to the Backend API when an opaque OAuth token is checked, and to nobody else |
+| `CLERK_API_URL` | that Backend API, Clerk's own if absent |
+| `T3CODE_CLERK_CLI_OAUTH_CLIENT_ID` | OAuth clients whose tokens count, comma-separated; absent: none |
+
+and, ours, with the meaning of doorward.toml's keys: `DOORWARD_DATA`, `DOORWARD_DATABASE_URL`, `DOORWARD_ROLES`,
+`DOORWARD_EDGE_URL`, `DOORWARD_LISTEN_CONTROL`, `DOORWARD_LISTEN_EDGE`, `DOORWARD_TRUSTED_PROXIES`,
+`DOORWARD_ADMIN_LISTEN`, `DOORWARD_CA_FILE`, `DOORWARD_TLS_CERTIFICATE`, `DOORWARD_TLS_KEY`.
+
+A variable of the process's environment counts before the file's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from doorward.client.configuration import accounts_origin_of
+from doorward.outbound import is_localhost
+from doorward.relay import ClerkCloud
+from doorward.server import stages
+from doorward.server.configuration import (
+    AdminSection,
+    ConfigurationInvalid,
+    DatabaseSection,
+    EdgeSection,
+    IdentitySection,
+    ListenSection,
+    RelaySection,
+    Role,
+    ServeConfiguration,
+    TlsSection,
+    check_configuration,
+)
+from doorward.server.dotenv import EnvFileUnusable, read_variables
+
+NAMES = frozenset(
+    (
+        "RELAY_DOMAIN", "RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME",
+        "CLERK_PUBLISHABLE_KEY", "CLERK_JWT_AUDIENCE", "CLERK_SECRET_KEY", "CLERK_API_URL",
+        "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID",
+        "DOORWARD_DATA", "DOORWARD_DATABASE_URL", "DOORWARD_ROLES", "DOORWARD_EDGE_URL", "DOORWARD_LISTEN_CONTROL",
+        "DOORWARD_LISTEN_EDGE", "DOORWARD_TRUSTED_PROXIES", "DOORWARD_ADMIN_LISTEN", "DOORWARD_CA_FILE",
+        "DOORWARD_TLS_CERTIFICATE", "DOORWARD_TLS_KEY",
+    )
+)  # fmt: skip
+_REQUIRED = ("RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME", "CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY")
+DEFAULT_DATA = "/var/lib/doorward"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvFilePlan:
+    """`production_url` is the database of the stage `prod`, beside which another stage stands."""
+
+    configuration: ServeConfiguration
+    clerk: ClerkCloud
+    production_url: str
+
+
+def load_env_file(
+    path: Path, *, stage: str = stages.PRODUCTION, environ: Mapping[str, str] = os.environ
+) -> EnvFilePlan:
+    """What the file, and the environment before it, say about a node of this stage. Raises ConfigurationInvalid."""
+    stages.check_stage(stage)
+    variables = _variables(path, environ)
+    missing = [name for name in _REQUIRED if name not in variables]
+    if missing:
+        raise ConfigurationInvalid(f"{path} does not set {', '.join(missing)}.")
+    host = stages.relay_host(
+        stage, domain=variables.get("RELAY_DOMAIN", ""), api_zone=variables["RELAY_API_ZONE_NAME"]
+    )
+    zone = variables["RELAY_TUNNEL_ZONE_NAME"].strip(".").lower()
+    data = Path(variables.get("DOORWARD_DATA", DEFAULT_DATA))
+    production_url = variables.get("DOORWARD_DATABASE_URL", f"sqlite:///{data.absolute()}/doorward.sqlite")
+    own_data = stages.stage_data(stage, data)
+    url = (
+        f"sqlite:///{own_data.absolute()}/doorward.sqlite"
+        if production_url.startswith("sqlite:") and stage != stages.PRODUCTION
+        else stages.stage_database_url(stage, production_url)
+    )
+    scheme = "http" if host.endswith(".localhost") else "https"
+    listen = ListenSection(
+        control=variables.get("DOORWARD_LISTEN_CONTROL", ListenSection().control),
+        edge=variables.get("DOORWARD_LISTEN_EDGE", ListenSection().edge),
+        trusted_proxies=_listed(variables.get("DOORWARD_TRUSTED_PROXIES", "")),
+    )
+    port = f":{listen.control.rpartition(':')[2]}" if scheme == "http" else ""
+    configuration = ServeConfiguration(
+        roles=_roles(path, variables.get("DOORWARD_ROLES", "relay,edge")),
+        data=own_data,
+        database=DatabaseSection(url=url),
+        identity=IdentitySection(origin=_accounts(path, variables["CLERK_PUBLISHABLE_KEY"])),
+        relay=RelaySection(
+            origin=f"{scheme}://{host}{port}",
+            zone=zone,
+            stage=stage,
+            jwt_audience=variables.get("CLERK_JWT_AUDIENCE", "t3-code-relay"),
+            oauth_client_ids=_listed(variables.get("T3CODE_CLERK_CLI_OAUTH_CLIENT_ID", "")),
+        ),
+        edge=EdgeSection(url=variables.get("DOORWARD_EDGE_URL", f"{scheme}://edge.{zone}")),
+        listen=listen,
+        admin=AdminSection(listen=variables["DOORWARD_ADMIN_LISTEN"])
+        if "DOORWARD_ADMIN_LISTEN" in variables
+        else None,
+        tls=_tls(path, variables),
+        ca_file=Path(variables["DOORWARD_CA_FILE"]) if "DOORWARD_CA_FILE" in variables else None,
+    )
+    check_configuration(configuration, path)
+    return EnvFilePlan(
+        configuration=configuration,
+        clerk=ClerkCloud(
+            secret_key=variables["CLERK_SECRET_KEY"],
+            api_url=_api_url(path, variables.get("CLERK_API_URL", "")),
+        ),
+        production_url=production_url,
+    )
+
+
+def _variables(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Ours, of both; blank means absent."""
+    try:
+        merged = {**read_variables(path), **{name: value for name, value in environ.items() if value.strip()}}
+    except EnvFileUnusable as error:
+        raise ConfigurationInvalid(str(error)) from error
+    return {name: value.strip() for name, value in merged.items() if name in NAMES and value.strip()}
+
+
+def _accounts(path: Path, publishable_key: str) -> str:
+    try:
+        return accounts_origin_of(publishable_key)
+    except ValueError as error:
+        raise ConfigurationInvalid(f"{path}: CLERK_PUBLISHABLE_KEY: {error}.") from error
+
+
+def _api_url(path: Path, text: str) -> str:
+    url = (text or ClerkCloud(secret_key="").api_url).rstrip("/")
+    host = urlsplit(url).hostname or ""
+    if not (url.startswith("https://") or (url.startswith("http://") and is_localhost(host))):
+        raise ConfigurationInvalid(
+            f"{path}: CLERK_API_URL must begin with https://: the secret key is sent there."
+        )
+    return url.removesuffix("/v1")
+
+
+def _roles(path: Path, text: str) -> tuple[Role, ...]:
+    try:
+        return msgspec.convert(_listed(text), tuple[Role, ...])
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(f"{path}: DOORWARD_ROLES: {error}.") from error
+
+
+def _tls(path: Path, variables: Mapping[str, str]) -> TlsSection | None:
+    files = [variables.get(name) for name in ("DOORWARD_TLS_CERTIFICATE", "DOORWARD_TLS_KEY")]
+    if files == [None, None]:
+        return None
+    certificate, key = files
+    if certificate is None or key is None:
+        raise ConfigurationInvalid(f"{path}: DOORWARD_TLS_CERTIFICATE and DOORWARD_TLS_KEY go together.")
+    return TlsSection(certificate=Path(certificate), key=Path(key))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
