@@ -16,6 +16,7 @@ RELAY = "https://relay.example.com"
 KEY = publishable_key_of("https://accounts.example.com", development=False)
 
 
+@pytest.mark.conformance("connect-environment", 199)
 def test_a_publishable_key_carries_the_accounts_host_without_padding():
     assert "=" not in KEY
     assert accounts_origin_of(KEY) == "https://accounts.example.com"
@@ -30,6 +31,7 @@ def test_plain_http_is_meant_for_localhost_names_only():
     assert accounts_origin_of(loopback) == "https://127.0.0.1:8443"
 
 
+@pytest.mark.conformance("connect-environment", 199)
 @pytest.mark.parametrize(
     "key", ["", "pk_live_", "sk_live_YWJj", "pk_live_a_b", "pk_prod_YWJj", "pk_live_!!!!", "pk_live_L2Ek"]
 )
@@ -58,6 +60,7 @@ def test_doorwards_own_names_win_over_t3s_and_blank_means_absent(tmp_path):
     assert load_configuration(tmp_path, environ).relay_url == RELAY
 
 
+@pytest.mark.conformance("connect-environment", 197)
 def test_what_is_missing_is_named_with_the_way_out(tmp_path):
     with pytest.raises(ConfigurationMissing, match="DOORWARD_RELAY_URL and DOORWARD_PUBLISHABLE_KEY"):
         load_configuration(tmp_path, {})
@@ -65,6 +68,63 @@ def test_what_is_missing_is_named_with_the_way_out(tmp_path):
         load_configuration(tmp_path, {"DOORWARD_RELAY_URL": RELAY})
 
 
+@pytest.mark.parametrize(
+    ("environment", "env_local", "env", "found"),
+    [
+        ("https://a.example", "https://b.example", "https://c.example", "https://a.example"),
+        ("", "https://b.example", "https://c.example", "https://b.example"),
+        (" ", "", "https://c.example", "https://c.example"),
+        ("", "", "", "https://stored.example"),
+    ],
+)
+@pytest.mark.conformance("connect-environment", 197)
+def test_the_environment_wins_over_env_local_over_env_over_what_up_left(
+    tmp_path, environment, env_local, env, found
+):
+    save_configuration(
+        tmp_path,
+        PublicConfiguration(
+            relay_url="https://stored.example", accounts_origin="https://accounts.example.com"
+        ),
+    )
+    # A name of a lower rank in a source of a higher one still wins.
+    (tmp_path / ".env.local").write_text(f"VITE_T3CODE_RELAY_URL={env_local}\n")
+    (tmp_path / ".env").write_text(f"DOORWARD_RELAY_URL={env}\n")
+    assert load_configuration(tmp_path, {"EXPO_PUBLIC_T3CODE_RELAY_URL": environment}).relay_url == found
+
+
+@pytest.mark.parametrize(
+    ("relay", "key"),
+    [
+        ("DOORWARD_RELAY_URL", "DOORWARD_PUBLISHABLE_KEY"),
+        ("T3CODE_RELAY_URL", "T3CODE_CLERK_PUBLISHABLE_KEY"),
+        ("VITE_T3CODE_RELAY_URL", "VITE_CLERK_PUBLISHABLE_KEY"),
+        ("EXPO_PUBLIC_T3CODE_RELAY_URL", "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY"),
+    ],
+)
+def test_the_names_of_t3s_programs_and_builds_are_taken(tmp_path, relay, key):
+    found = load_configuration(tmp_path, {relay: RELAY, key: KEY})
+    assert (found.relay_url, found.accounts_origin) == (RELAY, "https://accounts.example.com")
+
+
+def test_a_folder_commands_run_in_configures_nothing(tmp_path, monkeypatch):
+    project = tmp_path / "downloaded"
+    project.mkdir()
+    (project / ".env").write_text(
+        f"T3CODE_RELAY_URL=https://evil.example\nT3CODE_CLERK_PUBLISHABLE_KEY={KEY}\n"
+    )
+    monkeypatch.chdir(project)
+    with pytest.raises(ConfigurationMissing):
+        load_configuration(tmp_path / "home", {})
+
+
+def test_an_unreadable_env_file_is_told_with_its_path(tmp_path):
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationMissing, match=r"\.env cannot be read"):
+        load_configuration(tmp_path, {})
+
+
+@pytest.mark.conformance("connect-environment", 198)
 @pytest.mark.parametrize(
     "relay",
     [

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from doorward.client.authorization import AuthorizationRequest, Grant
 from doorward.client.configuration import CLI_CLIENT_ID
-from doorward.client.sign_in import REDIRECT_URI, SCOPE, Grant
+from doorward.client.sign_in import REDIRECT_URI
 from doorward.environment.keys import SecretStore
 from doorward.environment.link.cli_token import CliToken, CliTokens
-from doorward.jose import b64url_encode
 from doorward.outbound import Outbound, Response
 from doorward.store import system_clock
 from tests.e2e.people import EMAIL, PASSWORD
@@ -25,12 +23,15 @@ class TooManyRequests(Exception):
 
 
 class Account:
-    """One browser profile. Methods fail the test on a refusal and raise OutboundError when nobody answers."""
+    """One browser profile. Methods fail the test on a refusal and raise OutboundError when nobody answers.
 
-    def __init__(self, origin: str, outbound: Outbound) -> None:
+    Whoever opens the profile again brings its `cookies`.
+    """
+
+    def __init__(self, origin: str, outbound: Outbound, cookies: dict[str, str] | None = None) -> None:
         self.origin = origin
-        self._outbound = outbound
-        self._cookies: dict[str, str] = {}
+        self.outbound = outbound
+        self._cookies = {} if cookies is None else cookies
 
     async def sign_up(self, link: str, mailed_code: Callable[[], str]) -> None:
         """Make the first account with the administrator's one-time link."""
@@ -59,29 +60,9 @@ class Account:
 
     async def grant(self) -> Grant:
         """What `doorward connect login` gets: authorize, consent, redeem (PKCE)."""
-        verifier = b64url_encode(secrets.token_bytes(32))
-        asked = {
-            "client_id": CLI_CLIENT_ID,
-            "redirect_uri": REDIRECT_URI,
-            "response_type": "code",
-            "scope": SCOPE,
-            "state": secrets.token_urlsafe(16),
-            "code_challenge": b64url_encode(hashlib.sha256(verifier.encode()).digest()),
-            "code_challenge_method": "S256",
-        }
-        code = dict(parse_qsl(urlsplit(await self.authorize(asked)).query))["code"]
-        answer = await self._outbound.form(
-            f"{self.origin}/oauth/token",
-            {
-                "grant_type": "authorization_code",
-                "code": code,
-                "redirect_uri": REDIRECT_URI,
-                "client_id": CLI_CLIENT_ID,
-                "code_verifier": verifier,
-            },
-        )
-        assert answer.status == 200, answer.body
-        return answer.json(Grant)
+        asked = AuthorizationRequest(self.origin, client_id=CLI_CLIENT_ID, redirect_uri=REDIRECT_URI)
+        back = await self.authorize(dict(parse_qsl(urlsplit(asked.url).query)))
+        return await asked.redeem(self.outbound, dict(parse_qsl(urlsplit(back).query))["code"])
 
     async def authorize(self, asked: dict[str, str]) -> str:
         """Open an authorization request of the command line and agree; where the browser is sent."""
@@ -106,7 +87,7 @@ class Account:
             "refresh_token": refresh_token,
             "client_id": CLI_CLIENT_ID,
         }
-        return await self._outbound.form(f"{self.origin}/oauth/token", form)
+        return await self.outbound.form(f"{self.origin}/oauth/token", form)
 
     async def _api(self, path: str, form: dict[str, str]) -> dict[str, Any]:
         answer = await self._send("POST", path, form)
@@ -123,7 +104,7 @@ class Account:
         if form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"
             body = urlencode(form).encode()
-        answer = await self._outbound.request(method, f"{self.origin}{path}", headers=headers, body=body)
+        answer = await self.outbound.request(method, f"{self.origin}{path}", headers=headers, body=body)
         # several fields arrive joined by commas; ours are the only names with these letters before a `=`
         for name, value in re.findall(r"(__client(?:_uat)?)=([^;,]*)", answer.headers.get("set-cookie", "")):
             self._cookies[name] = value

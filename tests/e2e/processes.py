@@ -30,6 +30,7 @@ class Program:
         environ: dict[str, str] | None = None,
         module: str = "doorward",
         prefix: Sequence[str] = (),
+        has_input: bool = False,
     ) -> None:
         self.arguments = list(arguments)
         self.lines: list[str] = []
@@ -38,7 +39,7 @@ class Program:
             [*prefix, sys.executable, "-m", module, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             text=True,
             env=program_environ(home, environ),
         )
@@ -68,6 +69,12 @@ class Program:
                 )
             if match := re.search(pattern, line):
                 return match
+
+    def type(self, text: str) -> None:
+        """Put it into the standard input of a program started with `has_input`."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
 
     def wait_for_json(self, *, seconds: float = START_SECONDS) -> dict[str, object]:
         """The first line that is a JSON object."""
@@ -104,8 +111,9 @@ class Program:
 
     def _finish(self) -> None:
         self._reader.join(5)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
     def __repr__(self) -> str:
         return f"`doorward {' '.join(self.arguments)}`"

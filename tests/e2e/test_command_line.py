@@ -117,54 +117,6 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
     installation.stop()
 
 
-@pytest.mark.conformance("connect-environment", 172)
-def test_a_mode_that_does_not_exist_is_a_usage_error(tmp_path):
-    done = command("connect", "security", "--mode", "foo", home=tmp_path)
-    assert done.returncode == 2
-    assert "client-approval" in done.stderr
-
-
-@pytest.mark.conformance("connect-environment", 171)
-def test_the_mode_is_set_and_read_without_any_server(tmp_path):
-    answers = [
-        command("connect", "security", "--mode", "account", "--json", home=tmp_path).stdout,
-        command("connect", "security", home=tmp_path).stdout,
-        command("connect", "security", "--mode", "client-approval", home=tmp_path).stdout,
-        command("connect", "security", "--json", home=tmp_path).stdout,
-    ]
-    assert json.loads(answers[0]) == {"mode": "account"}
-    assert answers[1] == "T3 Connect uses account-wide access.\n"
-    assert answers[2] == "T3 Connect client approval is required.\n"
-    assert json.loads(answers[3]) == {"mode": "client-approval"}
-
-
-@pytest.mark.conformance("connect-environment", 167)
-def test_a_fresh_machine_is_told_what_to_do_next(tmp_path):
-    text = command("connect", "status", home=tmp_path).stdout
-    for line in (
-        "Exposure: disabled",
-        "Authorization: missing",
-        "Environment link: not provisioned",
-        "Next: Run `doorward connect link`",
-    ):
-        assert line in text
-
-
-@pytest.mark.conformance("connect-environment", 170)
-def test_an_unreadable_mode_is_never_shown_as_account(tmp_path):
-    command("connect", "security", "--mode", "client-approval", home=tmp_path)
-    (tmp_path / "userdata" / "secrets" / "connect-security-mode.bin").write_bytes(b"x")
-    status = command("connect", "status", home=tmp_path)
-    assert status.returncode == 0
-    assert "Client approval: unreadable" in status.stdout
-    answer = json.loads(command("connect", "status", "--json", home=tmp_path).stdout)
-    assert answer["connectSecurityMode"] is None
-    read = command("connect", "security", home=tmp_path)
-    assert read.returncode == 1
-    assert "--mode" in read.stderr
-    assert command("connect", "security", "--mode", "client-approval", home=tmp_path).returncode == 0
-
-
 async def eventually(check, seconds: float = 20.0) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from doorward.client.sign_in import Grant
+from doorward.client.authorization import Grant
 from doorward.environment.local import open_machine
 from doorward.outbound import Outbound
 from doorward.t3_connect.messages import ConnectAuthorized, ConnectPending

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
+from doorward.identity.oauth.clients import PASTE_PATH
 from tests.identity_pages.test_applications import ask_for_device, authorize_url
 from tests.identity_pages.test_machines import ATTIC, CELLAR, WORKBENCH, RelayAnswers
 from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_up
@@ -146,6 +147,13 @@ async def test_pages_for_people_who_are_signed_in(
     await look(page, "consent-machine")
     await page.goto(authorize_url("http://127.0.0.1:34338/callback"))
     await look(page, "consent-program")
+    await page.goto(authorize_url(f"{accounts.origin}{PASTE_PATH}"))
+    await look(page, "consent-terminal")
+    await page.get_by_role("button", name="Allow").click()
+    await page.get_by_role("heading", name="Paste this code into your terminal").wait_for()
+    await look(page, "paste")
+    await page.goto(f"{PASTE_PATH}?error=access_denied")
+    await look(page, "paste-denied")
     await page.goto("/sign-in/confirm?redirect_url=/account")
     await look(page, "confirm")
     await page.goto(authorize_url("http://127.0.0.1:34338/callback", client_id="nobody"))

@@ -1,12 +1,18 @@
 """The command line: `doorward …`, one file per group. Imports of servers and clients happen inside the commands.
 
-serving    up, serve
-expose     the agent
-connect    connect login|link|status|page|security|unlink|logout
-machines   list, open, forward
-options    what several commands take
-output     JSON or words, failures, exit status
-session    home folder, stored sign-in, the relay's client
+serving       up, serve
+expose        the agent
+connect       connect link|status|page|unlink|logout
+login         connect login
+security      connect security
+machines      list, open, forward
+availability  what is offered where no server is known
+options       what several commands take
+output        JSON or words, failures, exit status
+terminal      what a person types
+log           the causes of failures, for later
+session       home folder, stored sign-in, the relay's client
+machine       the machine of a home folder
 """
 
 from __future__ import annotations
@@ -15,9 +21,10 @@ import click
 
 from doorward import __version__
 from doorward.cli import connect, expose, machines, serving
+from doorward.cli.availability import Program
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="doorward %(version)s")
 def program() -> None:
     """Sign-in, tokens and an approved-device door to machines behind NAT."""

@@ -1,108 +1,36 @@
-"""`doorward connect …`: the account of this home folder, its link, and who may come in."""
+"""`doorward connect …`: the account of this home folder and its link.
+
+login      login
+connect    link, status, page, unlink, logout
+security   who may come in
+"""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from doorward.cli.availability import ConnectGroup, where_configured
+from doorward.cli.login import authorize, login
+from doorward.cli.machine import with_machine
 from doorward.cli.options import home_option, json_option
-from doorward.cli.output import answer_json, fail, run
+from doorward.cli.output import answer_json, event_json, fail, run
+from doorward.cli.security import security
 
 if TYPE_CHECKING:
-    from doorward.cli.session import Session
-    from doorward.client.sign_in import DeviceAuthorization, Grant
-    from doorward.environment.approvals.mode import SecurityMode
     from doorward.environment.local import LocalMachine
 
-T = TypeVar("T")
 
-
-@click.group("connect")
+@click.group("connect", cls=ConnectGroup)
 def connect() -> None:
     """Sign in, link this machine, decide who may come in."""
 
 
-@connect.command("login")
-@click.option("--device", is_flag=True, help="Show a code to type on another device; needs no browser here.")
-@home_option
-@json_option
-def login(device: bool, home: Path | None, as_json: bool) -> None:
-    """Sign in to your account."""
-    run(_login(home, device or not _has_browser(), as_json), as_json=as_json)
-    if as_json:
-        answer_json({"authenticated": True})
-    else:
-        print("Signed in to T3 Connect.")
-
-
-async def _login(home: Path | None, by_device: bool, as_json: bool) -> None:
-    from doorward.cli.session import signed_in
-    from doorward.environment.link.cli_token import CliTokenRefused
-
-    async with signed_in(home) as session:
-        try:
-            if await session.tokens.existing() is not None:
-                return
-        except CliTokenRefused:
-            pass  # a token that cannot be refreshed any more: sign in anew
-        session.store(await _authorize(session, by_device, as_json))
-
-
-async def _authorize(session: Session, by_device: bool, as_json: bool) -> Grant:
-    from doorward.client.sign_in import authorize_device, authorize_on_loopback
-
-    public = session.configuration
-    if by_device:
-        return await authorize_device(
-            session.outbound,
-            accounts_origin=public.accounts_origin,
-            client_id=public.cli_client_id,
-            show=lambda asked: _show_device(asked, as_json),
-        )
-    return await authorize_on_loopback(
-        session.outbound,
-        accounts_origin=public.accounts_origin,
-        client_id=public.cli_client_id,
-        show_url=lambda url: _show_url(url, as_json),
-    )
-
-
-def _show_url(url: str, as_json: bool) -> None:
-    if as_json:
-        answer_json({"authorizationUrl": url})
-    else:
-        print(f"Open this URL to authorize T3 Connect:\n{url}", flush=True)
-    import webbrowser
-
-    webbrowser.open(url)
-
-
-def _show_device(asked: DeviceAuthorization, as_json: bool) -> None:
-    if as_json:
-        answer_json(
-            {
-                "verificationUri": asked.verification_uri,
-                "userCode": asked.user_code,
-                "expiresIn": asked.expires_in,
-            }
-        )
-        return
-    print(f"On any device, open {asked.verification_uri} and enter this code:\n\n    {asked.user_code}\n")
-    print(f"Waiting for you there. The code is good for {asked.expires_in // 60} minutes.", flush=True)
-
-
-def _has_browser() -> bool:
-    """Whether a browser started here can come back to 127.0.0.1 of this machine."""
-    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
-        return False
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("BROWSER")
-    )
+connect.add_command(login)
+connect.add_command(security)
 
 
 @connect.command("link")
@@ -110,9 +38,9 @@ def _has_browser() -> bool:
 @json_option
 def link(home: Path | None, as_json: bool) -> None:
     """Expose this machine from the agent's next start on."""
-    running = run(_link(home, as_json), as_json=as_json)
+    running = run(where_configured(_link(home, as_json)), as_json=as_json)
     if as_json:
-        answer_json({"desired": True, "agentRunning": running})
+        event_json({"desired": True, "agentRunning": running})
     elif running:
         print("The running agent links this machine now. `doorward connect status` shows the outcome.")
     else:
@@ -122,30 +50,26 @@ def link(home: Path | None, as_json: bool) -> None:
 
 async def _link(home: Path | None, as_json: bool) -> bool:
     from doorward.cli.session import machine_of, signed_in
-    from doorward.environment.link.cli_token import CliTokenRefused
 
     async with signed_in(home) as session:
-        try:
-            token = await session.tokens.existing()
-        except CliTokenRefused:
-            token = None
-        if token is None:
-            session.store(await _authorize(session, not _has_browser(), as_json))
+        if not await session.is_signed_in():
+            session.store(await authorize(session, as_json=as_json))
         async with machine_of(session.home, session.configuration) as machine:
             await machine.link()
             return await machine.is_agent_running()
 
 
 @connect.command("status")
+@click.option("--details", is_flag=True, help="With --json: agent, tunnel and services as well.")
 @home_option
 @json_option
-def status(home: Path | None, as_json: bool) -> None:
+def status(details: bool, home: Path | None, as_json: bool) -> None:
     """Show how this machine is linked and exposed."""
     from doorward.cli import status as view
 
-    state = run(_with_machine(home, lambda machine: machine.status()), as_json=as_json)
+    state = run(with_machine(home, lambda machine: machine.status()), as_json=as_json)
     if as_json:
-        answer_json(view.status_answer(state))
+        answer_json(view.status_answer(state, with_details=details))
     else:
         print(view.status_text(state))
 
@@ -163,7 +87,7 @@ def page(home: Path | None, as_json: bool) -> None:
             )
         return await machine.one_time_link()
 
-    url = run(_with_machine(home, command), as_json=as_json)
+    url = run(with_machine(home, command), as_json=as_json)
     if as_json:
         answer_json({"url": url})
     else:
@@ -190,7 +114,7 @@ def _undo(home: Path | None, as_json: bool, *, forget_sign_in: bool) -> None:
     from doorward.cli import status as view
 
     report = run(
-        _with_machine(home, lambda machine: machine.unlink(forget_sign_in=forget_sign_in)), as_json=as_json
+        with_machine(home, lambda machine: machine.unlink(forget_sign_in=forget_sign_in)), as_json=as_json
     )
     if as_json:
         answer_json(report)
@@ -200,114 +124,3 @@ def _undo(home: Path | None, as_json: bool, *, forget_sign_in: bool) -> None:
         print(text)
     for text in warned:
         print(text, file=sys.stderr)
-
-
-@connect.group("security", invoke_without_command=True)
-@click.option(
-    "--mode",
-    type=click.Choice(["account", "client-approval"]),
-    help="account: every device of the account comes in. client-approval: each device waits for you.",
-)
-@home_option
-@json_option
-@click.pass_context
-def security(context: click.Context, mode: SecurityMode | None, home: Path | None, as_json: bool) -> None:
-    """Show or set the rule for new devices."""
-    if context.invoked_subcommand is not None:
-        return
-
-    from doorward.environment.local import VerbFailed
-
-    async def command(machine: LocalMachine) -> str:
-        if mode is None:
-            try:
-                return await machine.security_mode()
-            except VerbFailed as error:
-                if error.code != "security_mode_unreadable":
-                    raise
-                fail(
-                    f"{error} Nobody new is let in until it is set again: "
-                    "doorward connect security --mode client-approval",
-                    code=error.code,
-                    as_json=as_json,
-                )
-        await machine.set_security_mode(mode)
-        return mode
-
-    now = run(_with_machine(home, command), as_json=as_json)
-    if as_json:
-        answer_json({"mode": now})
-    elif now == "client-approval":
-        print("T3 Connect client approval is required.")
-    else:
-        print("T3 Connect uses account-wide access.")
-
-
-@security.command("clients")
-@home_option
-@json_option
-def clients(home: Path | None, as_json: bool) -> None:
-    """List devices and their key phrases."""
-    from doorward.cli import status as view
-
-    found = run(_with_machine(home, lambda machine: machine.clients()), as_json=as_json)
-    if as_json:
-        answer_json({"clients": found})
-    else:
-        print(view.clients_text(found))
-
-
-# A thumbprint is base64url and may start with `-` and any letter, so these commands have no short options.
-_DASHES = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
-
-
-@security.command("approve", context_settings=_DASHES)
-@click.argument("thumbprint")
-@click.option(
-    "--administrator",
-    is_flag=True,
-    help="Let the device also decide about others, where --remote-admin is on.",
-)
-@home_option
-@json_option
-def approve(thumbprint: str, administrator: bool, home: Path | None, as_json: bool) -> None:
-    """Let a device in. Compare its key phrase with the one the device shows first."""
-    role: Literal["administrator"] | None = "administrator" if administrator else None
-    found = run(_with_machine(home, lambda machine: machine.approve(thumbprint, role=role)), as_json=as_json)
-    _told(thumbprint, "Approved", found is not None, as_json, {"client": found})
-
-
-@security.command("reject", context_settings=_DASHES)
-@click.argument("thumbprint")
-@home_option
-@json_option
-def reject(thumbprint: str, home: Path | None, as_json: bool) -> None:
-    """Refuse a device; it is told so."""
-    found = run(_with_machine(home, lambda machine: machine.reject(thumbprint)), as_json=as_json)
-    _told(thumbprint, "Rejected", found is not None, as_json, {"client": found})
-
-
-@security.command("revoke", context_settings=_DASHES)
-@click.argument("thumbprint")
-@home_option
-@json_option
-def revoke(thumbprint: str, home: Path | None, as_json: bool) -> None:
-    """Take a device's access away at once."""
-    done = run(_with_machine(home, lambda machine: machine.revoke(thumbprint)), as_json=as_json)
-    _told(thumbprint, "Revoked", done, as_json, {"revoked": done})
-
-
-def _told(thumbprint: str, what: str, found: bool, as_json: bool, answer: dict[str, object]) -> None:
-    if as_json:
-        answer_json(answer)
-    elif found:
-        print(f"{what} T3 Connect client {thumbprint}.")
-    else:
-        print(f"No active T3 Connect client found for {thumbprint}.")
-
-
-async def _with_machine(home: Path | None, act: Callable[[LocalMachine], Awaitable[T]]) -> T:
-    from doorward.cli.session import own_machine
-
-    async with own_machine(home) as machine:
-        return await act(machine)

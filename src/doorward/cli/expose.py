@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from doorward.cli.options import home_option, json_option
-from doorward.cli.output import answer_json, fail, run
+from doorward.cli.output import event_json, fail, run
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
@@ -92,7 +92,7 @@ async def _expose(
 ) -> None:
     from doorward.cli.session import machine_of, signed_in
 
-    async with signed_in(home) as session:
+    async with signed_in(home, logs_to_file=False) as session:
         await session.account()
         async with machine_of(session.home, session.configuration) as machine:
             await machine.link()
@@ -117,7 +117,7 @@ async def _expose(
 
 def _say(text: str, as_json: bool) -> None:
     if as_json:
-        answer_json({"message": text})
+        event_json({"message": text})
     else:
         print(text, flush=True)
 
@@ -141,7 +141,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
         link = await agent.one_time_link()
         published = await agent.settled()
         if as_json:
-            answer_json(
+            event_json(
                 Exposed(
                     connections=link,
                     services=[{"name": s.name, "port": s.port, "url": s.origin or None} for s in published],

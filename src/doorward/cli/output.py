@@ -66,6 +66,11 @@ def answer_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def event_json(value: object) -> None:
+    """One object a line, at once: what a command that waits or streams says on its way."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
 def _red(text: str) -> str:
     return f"\x1b[31m{text}\x1b[0m" if colours(sys.stderr) else text
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from doorward.cli.log import log_to
+from doorward.client.authorization import Grant
 from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
-from doorward.client.errors import ConfigurationMissing, SignInRequired
+from doorward.client.errors import ConfigurationMissing, SignInRequired, Unavailable
 from doorward.client.relay import AccountToken, RelayClient
-from doorward.client.sign_in import Grant
 from doorward.environment.keys import SecretStore
-from doorward.environment.link.cli_token import CliToken, CliTokenRefused, CliTokens
+from doorward.environment.link.cli_token import CliToken, CliTokenRefused, CliTokens, CliTokenUnavailable
 from doorward.environment.local import LocalMachine, open_machine
 from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
@@ -35,6 +36,18 @@ class Session:
     account: AccountToken
     clock: Clock
 
+    async def is_signed_in(self) -> bool:
+        """Whether a stored sign-in still works; one the accounts server refuses for good counts as none.
+
+        Raises Unavailable when that cannot be told now.
+        """
+        try:
+            return await self.tokens.existing() is not None
+        except CliTokenRefused:
+            return False
+        except CliTokenUnavailable as error:
+            raise Unavailable(f"{error} The accounts server does not answer; try again later.") from error
+
     def store(self, grant: Grant) -> None:
         """Keep what the accounts server gave, for this and every later command."""
         self.tokens.store(
@@ -51,10 +64,12 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def signed_in(home: Path | None) -> AsyncIterator[Session]:
-    """Open a session for the block. Raises ConfigurationMissing."""
+async def signed_in(home: Path | None, *, logs_to_file: bool = True) -> AsyncIterator[Session]:
+    """Open a session for the block; the agent, which has a journal, logs elsewhere. Raises ConfigurationMissing."""
     folder = home or default_home()
     configuration = load_configuration(folder)
+    if logs_to_file:
+        log_to(folder)
     outbound = Outbound(ca_file=Path(configuration.ca_file) if configuration.ca_file else None)
     tokens = CliTokens(
         SecretStore(folder / "userdata" / "secrets"),
@@ -69,6 +84,8 @@ async def signed_in(home: Path | None) -> AsyncIterator[Session]:
             token = await tokens.existing(max_age_ms=max_age_ms)
         except CliTokenRefused as error:
             raise SignInRequired(f"{error} Run `doorward connect login` again.") from error
+        except CliTokenUnavailable as error:
+            raise Unavailable(f"{error} The accounts server does not answer; try again later.") from error
         if token is None:
             raise SignInRequired("Nobody is signed in here. Run `doorward connect login` first.")
         return token
@@ -94,6 +111,11 @@ async def signed_in(home: Path | None) -> AsyncIterator[Session]:
         await outbound.close()
 
 
+def has_machine(home: Path) -> bool:
+    """Whether this folder was ever a machine's."""
+    return (home / "userdata").is_dir()
+
+
 @contextlib.asynccontextmanager
 async def machine_of(home: Path, configuration: PublicConfiguration | None) -> AsyncIterator[LocalMachine]:
     """The machine of a home folder. Deciding about devices needs no server, so `configuration` may be None."""
@@ -109,10 +131,18 @@ async def machine_of(home: Path, configuration: PublicConfiguration | None) -> A
 
 @contextlib.asynccontextmanager
 async def own_machine(home: Path | None) -> AsyncIterator[LocalMachine]:
-    """The machine of a home folder, whether or not a server is known here."""
+    """The machine of a home folder.
+
+    Who has a machine here may look at it and decide about devices even where no server is known any more. Raises
+    ConfigurationMissing where there is neither.
+    """
     folder = home or default_home()
     configuration: PublicConfiguration | None = None
-    with contextlib.suppress(ConfigurationMissing):
+    try:
         configuration = load_configuration(folder)
+    except ConfigurationMissing:
+        if not has_machine(folder):
+            raise
+    log_to(folder)
     async with machine_of(folder, configuration) as machine:
         yield machine

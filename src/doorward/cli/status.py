@@ -25,7 +25,7 @@ class RelayClient(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """T3's seven members first, then ours."""
+    """T3's seven members and no other, for programs written for T3's command."""
 
     desired: bool
     authenticated: bool
@@ -34,6 +34,11 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     relay_url: str | None
     connect_security_mode: str | None
     relay_client: RelayClient
+
+
+class DetailedStatusAnswer(StatusAnswer, frozen=True, kw_only=True, rename="camel"):
+    """And what only Doorward knows."""
+
     environment_id: str
     agent_pid: int | None
     tunnel: str | None
@@ -41,9 +46,9 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     services: list[dict[str, object]]
 
 
-def status_answer(status: Status) -> StatusAnswer:
+def status_answer(status: Status, *, with_details: bool) -> StatusAnswer:
     """The status for programs."""
-    return StatusAnswer(
+    answer = StatusAnswer(
         desired=status.desired,
         authenticated=status.authenticated,
         linked=status.linked,
@@ -51,6 +56,11 @@ def status_answer(status: Status) -> StatusAnswer:
         relay_url=status.relay_url,
         connect_security_mode=status.connect_security_mode,
         relay_client=_relay_client(),
+    )
+    if not with_details:
+        return answer
+    return DetailedStatusAnswer(
+        **msgspec.structs.asdict(answer),
         environment_id=status.environment_id,
         agent_pid=status.pid,
         tunnel=status.tunnel,

@@ -1,8 +1,11 @@
 """Public configuration: which relay and which accounts server this home folder belongs to.
 
-Nothing here is secret. Each value comes from the first of: the process environment, the file
-`connect.json` in the home folder (written by `doorward up` beside it). Names of T3 Code are accepted
-so that one set of variables serves both programs; Doorward's own names win where both are set.
+Nothing here is secret. Each value comes from the first that has it of: the process environment, the files `.env.local`
+and `.env` in the home folder, and `connect.json` there (written by `doorward up` beside it). Names of T3 Code are accepted,
+those of its builds too, so that one set of variables serves both programs; Doorward's own names win where both are set.
+
+The files are those of the home folder, never of the folder a command happens to run in: a stored sign-in would go to
+whatever relay a downloaded project names there.
 """
 
 from __future__ import annotations
@@ -11,22 +14,35 @@ import base64
 import binascii
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
+from doorward.client.environment_files import parse_environment_file
 from doorward.client.errors import ConfigurationMissing
 from doorward.t3_connect import secure_origin
 
 CLI_CLIENT_ID = "doorward-cli"
 GATE_CLIENT_ID = "doorward-gate"
 
-_RELAY = ("DOORWARD_RELAY_URL", "T3CODE_RELAY_URL")
-_KEY = ("DOORWARD_PUBLISHABLE_KEY", "T3CODE_CLERK_PUBLISHABLE_KEY", "CLERK_PUBLISHABLE_KEY")
+_RELAY = (
+    "DOORWARD_RELAY_URL",
+    "T3CODE_RELAY_URL",
+    "VITE_T3CODE_RELAY_URL",
+    "EXPO_PUBLIC_T3CODE_RELAY_URL",
+)
+_KEY = (
+    "DOORWARD_PUBLISHABLE_KEY",
+    "T3CODE_CLERK_PUBLISHABLE_KEY",
+    "CLERK_PUBLISHABLE_KEY",
+    "VITE_CLERK_PUBLISHABLE_KEY",
+    "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY",
+)
 _CLIENT = ("DOORWARD_CLI_OAUTH_CLIENT_ID", "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID")
 _AUTHORITY = ("DOORWARD_CA_FILE", "NODE_EXTRA_CA_CERTS")
+_FILES = (".env.local", ".env")
 
 
 class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +93,10 @@ def publishable_key_of(accounts_origin: str, *, development: bool) -> str:
 
 def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> PublicConfiguration:
     """Read the public configuration. Raises ConfigurationMissing with the variables to set."""
+    sources = [environ, *(_file(home / name) for name in _FILES)]
     stored = _stored(home)
-    relay = _first(environ, _RELAY) or (stored.relay_url if stored else "")
-    key = _first(environ, _KEY)
+    relay = _first(sources, _RELAY) or (stored.relay_url if stored else "")
+    key = _first(sources, _KEY)
     missing = []
     if not relay:
         missing.append(_RELAY[0])
@@ -96,8 +113,8 @@ def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> P
         return PublicConfiguration(
             relay_url=secure_origin(relay),
             accounts_origin=accounts,
-            cli_client_id=_first(environ, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
-            ca_file=_first(environ, _AUTHORITY) or (stored.ca_file if stored else None),
+            cli_client_id=_first(sources, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
+            ca_file=_first(sources, _AUTHORITY) or (stored.ca_file if stored else None),
         )
     except ValueError as error:
         raise ConfigurationMissing(f"The public configuration cannot be used: {error}.") from error
@@ -125,6 +142,17 @@ def _stored(home: Path) -> PublicConfiguration | None:
         ) from error
 
 
-def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
-    """The first non-blank variable; blank means absent."""
-    return next((value for name in names if (value := environ.get(name, "").strip())), "")
+def _file(path: Path) -> Mapping[str, str]:
+    try:
+        return parse_environment_file(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationMissing(f"{path} cannot be read ({error}).") from error
+
+
+def _first(sources: Sequence[Mapping[str, str]], names: tuple[str, ...]) -> str:
+    """The first non-blank variable of the first source that has one; blank means absent."""
+    return next(
+        (value for source in sources for name in names if (value := source.get(name, "").strip())), ""
+    )

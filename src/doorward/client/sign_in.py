@@ -1,40 +1,40 @@
-"""Signing in from a terminal: authorization code with PKCE on loopback (RFC 8252), or the device grant (RFC 8628).
+"""Signing in from a terminal: on loopback (RFC 8252), by a pasted code, or by the device grant (RFC 8628).
 
-Both end in a `Grant`. The loopback listener is the fixed `http://127.0.0.1:34338/callback` that T3's
-CLI registers, so one OAuth application serves both programs. Where no browser can reach this machine
-(no display, an SSH session), the device grant needs no port forward.
+All three end in a `Grant`. The loopback listener is the fixed `http://127.0.0.1:34338/callback` that T3's CLI registers,
+so one OAuth application serves both programs. Where no browser can reach this machine (no display, an SSH session), the
+other two need no port forward: the device grant shows a code here to type there, pasting shows a code there to paste here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from doorward.client.errors import SignInFailed, Unavailable
-from doorward.jose import b64url_encode
-from doorward.outbound import Outbound, OutboundError, Response
+from doorward.client.authorization import (
+    FAILED,
+    SCOPE,
+    AuthorizationRequest,
+    Grant,
+    oauth_error,
+    post_form,
+)
+from doorward.client.errors import SignInFailed
+from doorward.outbound import Outbound
 
 CALLBACK_HOST, CALLBACK_PORT, CALLBACK_PATH = "127.0.0.1", 34338, "/callback"
 REDIRECT_URI = f"http://{CALLBACK_HOST}:{CALLBACK_PORT}{CALLBACK_PATH}"
-SCOPE = "openid profile email"
+#: The page of the accounts server that shows a code to paste.
+PASTE_PATH = "/connect/callback"
 WAIT_SECONDS = 600.0
 _HEAD_LIMIT = 16_384
+_TIMED_OUT = "Timed out waiting for T3 Connect authorization. Run the command again."
 
 Show = Callable[[str], None]
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """What the token endpoint gave: `expires_in` in seconds from now."""
-
-    access_token: str
-    expires_in: int
-    refresh_token: str | None = None
+AskForCode = Callable[[], Awaitable[str | None]]
+"""The next line a person pasted; None at the end of input."""
 
 
 class DeviceAuthorization(msgspec.Struct, frozen=True):
@@ -46,11 +46,6 @@ class DeviceAuthorization(msgspec.Struct, frozen=True):
     expires_in: int
     verification_uri_complete: str | None = None
     interval: int = 5
-
-
-class _OAuthError(msgspec.Struct):
-    error: str
-    error_description: str = ""
 
 
 async def authorize_on_loopback(
@@ -65,13 +60,12 @@ async def authorize_on_loopback(
 
     Raises SignInFailed when the port is taken, the wait runs out or the code is refused.
     """
-    verifier = b64url_encode(secrets.token_bytes(32))
-    state = str(uuid.uuid4())
+    asked = AuthorizationRequest(accounts_origin, client_id=client_id, redirect_uri=REDIRECT_URI)
     received: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            status, text, code, refusal = _callback_answer(await _request_target(reader), state)
+            status, text, code, refusal = _callback_answer(await _request_target(reader), asked)
             writer.write(_http_answer(status, text))
             await writer.drain()
             if not received.done():
@@ -92,22 +86,52 @@ async def authorize_on_loopback(
             "Close the program that uses it, or sign in with `doorward connect login --device`."
         ) from error
     async with listener:
-        show_url(_authorization_url(accounts_origin, client_id, state, verifier))
+        show_url(asked.url)
         try:
             code = await asyncio.wait_for(received, wait_seconds)
         except TimeoutError as error:
-            raise SignInFailed("Timed out waiting for authorization. Run the command again.") from error
-        return await _token(
-            outbound,
-            accounts_origin,
-            {
-                "grant_type": "authorization_code",
-                "code": code,
-                "redirect_uri": REDIRECT_URI,
-                "client_id": client_id,
-                "code_verifier": verifier,
-            },
-        )
+            raise SignInFailed(_TIMED_OUT) from error
+        return await asked.redeem(outbound, code)
+
+
+async def authorize_by_paste(
+    outbound: Outbound,
+    *,
+    accounts_origin: str,
+    client_id: str,
+    show_url: Show,
+    ask: AskForCode,
+    say_wrong: Show,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Grant:
+    """Show the URL, take the code its last page shows, redeem it.
+
+    A page anybody can link to shows the code, so what is pasted may come from somebody else's sign-in: one whose state
+    is not ours is refused here, before any server hears of it, and asked for again (`say_wrong` says why). Whoever
+    guessed the state would still lack the verifier. Raises SignInFailed, Unavailable.
+    """
+    asked = AuthorizationRequest(
+        accounts_origin, client_id=client_id, redirect_uri=f"{accounts_origin}{PASTE_PATH}"
+    )
+    show_url(asked.url)
+    try:
+        async with asyncio.timeout(wait_seconds):
+            while (pasted := await ask()) is not None:
+                if code := pasted_code(pasted, asked):
+                    return await asked.redeem(outbound, code)
+                if pasted.strip():
+                    say_wrong(
+                        "This is not the code of this sign-in. Copy the whole code from the page that the URL above leads to."
+                    )
+    except TimeoutError as error:
+        raise SignInFailed(_TIMED_OUT) from error
+    raise SignInFailed(f"{FAILED} No code was pasted.")
+
+
+def pasted_code(text: str, asked: AuthorizationRequest) -> str | None:
+    """The code of `<code>.<state>`, however a terminal broke the line; None when it answers another request."""
+    code, dot, state = "".join(text.split()).rpartition(".")
+    return code if dot and code and asked.is_answered_by(state) else None
 
 
 async def authorize_device(
@@ -119,20 +143,20 @@ async def authorize_device(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Grant:
     """Show the code to type on another device, poll until it was approved there (RFC 8628 section 3.4)."""
-    started = await _post(
+    started = await post_form(
         outbound,
         f"{accounts_origin}/oauth/device_authorization",
         {"client_id": client_id, "scope": SCOPE},
     )
     if started.status != 200:
-        raise SignInFailed(f"The accounts server refused to start signing in: {_reason(started)}.")
+        raise SignInFailed(f"The accounts server refused to start signing in: {oauth_error(started).reason}.")
     authorization = started.json(DeviceAuthorization)
     show(authorization)
     interval, waited = float(authorization.interval), 0.0
     while waited < authorization.expires_in:
         await sleep(interval)
         waited += interval
-        answer = await _post(
+        answer = await post_form(
             outbound,
             f"{accounts_origin}/oauth/token",
             {
@@ -143,7 +167,7 @@ async def authorize_device(
         )
         if answer.status == 200:
             return answer.json(Grant)
-        match _error(answer).error:
+        match oauth_error(answer).error:
             case "authorization_pending":
                 continue
             case "slow_down":
@@ -153,22 +177,8 @@ async def authorize_device(
             case "expired_token":
                 break
             case _:
-                raise SignInFailed(f"The accounts server refused: {_reason(answer)}.")
+                raise SignInFailed(f"The accounts server refused: {oauth_error(answer).reason}.")
     raise SignInFailed("The code ran out before it was approved. Run the command again for a new one.")
-
-
-def _authorization_url(accounts_origin: str, client_id: str, state: str, verifier: str) -> str:
-    challenge = b64url_encode(hashlib.sha256(verifier.encode()).digest())
-    query = {
-        "client_id": client_id,
-        "redirect_uri": REDIRECT_URI,
-        "response_type": "code",
-        "scope": SCOPE,
-        "state": state,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    return f"{accounts_origin}/oauth/authorize?{urlencode(query)}"
 
 
 async def _request_target(reader: asyncio.StreamReader) -> str:
@@ -177,13 +187,13 @@ async def _request_target(reader: asyncio.StreamReader) -> str:
     return target if method == "GET" else ""
 
 
-def _callback_answer(target: str, state: str) -> tuple[int, str, str, str]:
+def _callback_answer(target: str, asked: AuthorizationRequest) -> tuple[int, str, str, str]:
     """Decide on (status, text, code, refusal); a wrong state or a missing code keeps the command waiting."""
     url = urlsplit(target)
     if url.path != CALLBACK_PATH:
         return 404, "Not found.", "", ""
     values = dict(parse_qsl(url.query))
-    if not secrets.compare_digest(values.get("state", "").encode(), state.encode()):
+    if not asked.is_answered_by(values.get("state", "")):
         return 400, "Invalid T3 Connect authorization callback.", "", ""
     if refusal := values.get("error_description") or values.get("error"):
         return 400, "Authorization was not given. Return to your terminal.", "", refusal
@@ -205,29 +215,3 @@ def _http_answer(status: int, text: str) -> bytes:
         "cache-control: no-store\r\ncontent-security-policy: default-src 'none'\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + payload
-
-
-async def _token(outbound: Outbound, accounts_origin: str, form: Mapping[str, str]) -> Grant:
-    answer = await _post(outbound, f"{accounts_origin}/oauth/token", form)
-    if answer.status != 200:
-        raise SignInFailed(f"Could not authorize this command: {_reason(answer)}.")
-    return answer.json(Grant)
-
-
-async def _post(outbound: Outbound, url: str, form: Mapping[str, str]) -> Response:
-    try:
-        return await outbound.form(url, form)
-    except OutboundError as error:
-        raise Unavailable(f"The accounts server did not answer ({error}). Is it running?") from error
-
-
-def _error(answer: Response) -> _OAuthError:
-    try:
-        return answer.json(_OAuthError)
-    except msgspec.DecodeError:
-        return _OAuthError(error=f"status {answer.status}")
-
-
-def _reason(answer: Response) -> str:
-    error = _error(answer)
-    return error.error_description or error.error

@@ -6,6 +6,7 @@ them at once; else they are carried out directly on the data folder.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, cast
@@ -27,6 +28,8 @@ from doorward.t3_connect.messages import ConnectClient
 __all__ = ["LocalMachine", "Status", "UnlinkReport", "VerbFailed", "open_machine"]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20.0
 UNLINK_SECONDS = 5.0
@@ -88,7 +91,12 @@ class LocalMachine:
             return cast(UnlinkReport, await self._through_agent(request, UNLINK_SECONDS))
         except AgentUnreachable:
             return cast(UnlinkReport, await self._directly(request))
-        except (TimeoutError, VerbFailed):
+        except (TimeoutError, VerbFailed) as error:
+            log.warning(
+                "the running agent did not undo its link: %s",
+                str(error) or f"no answer within {UNLINK_SECONDS:g} s",
+                extra={"operation": "live-server-unlink"},
+            )
             report = cast(UnlinkReport, await self._directly(request))
             return msgspec.structs.replace(report, live="failed")
 

@@ -4,6 +4,7 @@ Each verb is a request struct; `perform` carries it out with the rights of the m
 same structs travel over the control socket, so an agent and a CLI beside it cannot drift apart.
 """
 
+import logging
 import os
 from typing import Literal
 
@@ -15,12 +16,14 @@ from doorward.environment.approvals.mode import SecurityMode
 from doorward.environment.audit import AuditEntry
 from doorward.environment.environment import Environment
 from doorward.environment.keys import SecretStoreFailed
-from doorward.environment.link.cli_token import CliTokenRefused
+from doorward.environment.link.cli_token import CliTokenRefused, CliTokenUnavailable
 from doorward.environment.link.undo import RelayOutcome, revoke_at_relay
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import Service
 from doorward.t3_connect import InsecureOrigin, secure_origin
 from doorward.t3_connect.messages import ConnectClient, EndpointRuntimeStatus
+
+log = logging.getLogger(__name__)
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="verb", tag=lambda name: name.lower()):
@@ -224,7 +227,8 @@ async def _revoke_record(environment: Environment, linked_relay: str | None) -> 
         if bearer is None:
             return "not_authenticated"
         relay = secure_origin(linked_relay or environment.settings.relay_url or "")
-    except (CliTokenRefused, SecretStoreFailed, InsecureOrigin):
+    except (CliTokenRefused, CliTokenUnavailable, SecretStoreFailed, InsecureOrigin) as error:
+        log.warning("the relay's record stays: %s", error, extra={"operation": "relay-environment-unlink"})
         return "failed"
     return await revoke_at_relay(
         environment.outbound, relay=relay, bearer=bearer, environment_id=environment.environment_id

@@ -13,6 +13,8 @@ from doorward.store import Clock
 log = logging.getLogger(__name__)
 
 REFRESH_EARLY_MS = 5 * 60_000
+#: `invalid_grant` and `invalid_client` (RFC 6749 §5.2); anything else is the server's trouble, not the token's.
+_REFUSALS = (400, 401)
 REFRESH_FAILED = "Could not refresh the T3 Connect CLI credential."
 
 
@@ -20,6 +22,12 @@ class CliTokenRefused(Exception):
     """There is a token, but it can no longer be used: sign in again."""
 
     code = "cli_token_refused"
+
+
+class CliTokenUnavailable(Exception):
+    """There is a token, but the accounts server did not renew it now; it may later."""
+
+    code = "cli_token_unavailable"
 
 
 class CliToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -79,7 +87,7 @@ class CliTokens:
     async def existing(self, *, max_age_ms: int | None = None) -> str | None:
         """A usable access token, refreshed where due or older than `max_age_ms`; None when nobody signed in here.
 
-        Raises CliTokenRefused, SecretStoreFailed.
+        Raises CliTokenRefused, CliTokenUnavailable, SecretStoreFailed.
         """
         async with self._one_at_a_time:
             token = self._read()
@@ -122,11 +130,13 @@ class CliTokens:
                 },
                 headers={"accept": "application/json"},
             )
-            if response.status != 200:
+            if response.status in _REFUSALS:
                 raise CliTokenRefused(REFRESH_FAILED)
+            if response.status != 200:
+                raise CliTokenUnavailable(REFRESH_FAILED)
             answer = response.json(_Refreshed)
         except OutboundError as error:
-            raise CliTokenRefused(REFRESH_FAILED) from error
+            raise CliTokenUnavailable(REFRESH_FAILED) from error
         return CliToken(
             access_token=answer.access_token,
             refresh_token=answer.refresh_token or token.refresh_token,
@@ -142,4 +152,4 @@ def _issued_at_ms(token: CliToken) -> int:
         return 0
 
 
-__all__ = ["CliToken", "CliTokenRefused", "CliTokens", "SecretStoreFailed"]
+__all__ = ["CliToken", "CliTokenRefused", "CliTokenUnavailable", "CliTokens", "SecretStoreFailed"]

@@ -13,7 +13,7 @@ import msgspec
 
 from doorward.environment.access import MACHINE
 from doorward.environment.keys import Keys, SecretStoreFailed
-from doorward.environment.link.cli_token import CliTokenRefused, CliTokens
+from doorward.environment.link.cli_token import CliTokenRefused, CliTokens, CliTokenUnavailable
 from doorward.environment.link.errors import LinkRefused
 from doorward.environment.link.proof import sign_link_proof
 from doorward.environment.link.service import Link, NoLongerWanted
@@ -162,6 +162,8 @@ class Reconciler:
             bearer = await self._tokens.existing()
         except CliTokenRefused as error:
             raise ReconcileFailed(f"{error} {NO_TOKEN}") from error
+        except CliTokenUnavailable as error:
+            raise ReconcileFailed(str(error)) from error
         if bearer is None:
             raise ReconcileFailed(NO_TOKEN)
         try:

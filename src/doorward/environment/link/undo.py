@@ -10,6 +10,8 @@ from doorward.outbound import Outbound, OutboundError
 
 log = logging.getLogger(__name__)
 
+_OPERATION = {"operation": "relay-environment-unlink"}
+
 RelayOutcome = Literal["revoked", "failed", "not_linked", "not_authenticated"]
 
 
@@ -25,9 +27,9 @@ async def revoke_at_relay(
     try:
         response = await outbound.request("DELETE", url, headers={"authorization": f"Bearer {bearer}"})
         if response.status != 200:
-            log.warning("the relay answered %d to unlinking", response.status)
+            log.warning("the relay answered %d to unlinking", response.status, extra=_OPERATION)
             return "failed"
         return "revoked" if response.json(_Answer).ok else "not_linked"
     except OutboundError as error:
-        log.warning("the relay could not be told of unlinking: %s", error)
+        log.warning("the relay could not be told of unlinking: %s", error, extra=_OPERATION)
         return "failed"

@@ -81,12 +81,15 @@ class ScopeLine(msgspec.Struct, frozen=True):
 class ConsentRequest(msgspec.Struct, frozen=True):
     """What the consent page shows. `resource` is the machine's origin for the gate's client, else None.
 
+    `is_pasted`: the person gets a code to paste into a terminal.
+
     `parameters` are the hidden inputs of the form that posts the decision.
     """
 
     client_id: str
     client_name: str
     redirect_host: str
+    is_pasted: bool
     resource: str | None
     scopes: list[ScopeLine]
     email_address: str
@@ -172,6 +175,7 @@ class Authorize:
             client_id=client.client_id,
             client_name=client.name,
             redirect_host=rules.redirect_host(redirect_uri),
+            is_pasted=self.is_pasted(redirect_uri),
             resource=request.resource,
             scopes=[
                 ScopeLine(scope, rules.SCOPE_DESCRIPTIONS.get(scope, scope), scope != "openid")
@@ -279,10 +283,18 @@ class Authorize:
             return NeedsConsent()
         return await self._grant(request, signed_in, remembers=False)
 
+    def is_pasted(self, redirect_uri: str) -> bool:
+        """Whether the code is shown to the person, to be pasted into a terminal, and goes to no program by itself."""
+        return redirect_uri == f"{self._settings.origin}{clients.PASTE_PATH}"
+
     async def _needs_consent(self, request: AuthorizeRequest, signed_in: SignedIn) -> bool:
-        """A loopback redirect proves nothing about which program asks, so its consent is never remembered
-        (RFC 8252 §8.6)."""
-        if "consent" in request.prompt or rules.is_loopback(request.redirect_uri):
+        """Consent is never remembered where the redirect proves nothing about which program asks: a loopback address
+        (RFC 8252 §8.6), or our own page that shows the code, to which anybody can make a person go."""
+        if (
+            "consent" in request.prompt
+            or rules.is_loopback(request.redirect_uri)
+            or self.is_pasted(request.redirect_uri)
+        ):
             return True
         granted = await self._database.read(
             lambda tx: grants.consented_scope(

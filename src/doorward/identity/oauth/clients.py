@@ -17,6 +17,8 @@ SECRET_PURPOSE = "oauth-client-secret"  # noqa: S105  (names a purpose)
 DAY_SECONDS = 86_400
 GATE_TOKEN_SECONDS = 600
 CLI_REDIRECT_URI = "http://127.0.0.1:34338/callback"
+#: The page of the accounts origin that shows a code for a person to paste into a terminal.
+PASTE_PATH = "/connect/callback"
 
 #: `none`: tokens carry no audience. `gate`: each token is for one environment of the gate zone.
 ResourcePolicy = Literal["none", "gate"]
@@ -54,7 +56,7 @@ def built_in(settings: IdentitySettings) -> list[OAuthClient]:
             settings.cli_client_id,
             f"{settings.application_name} command line",
             None,
-            (CLI_REDIRECT_URI,),
+            (CLI_REDIRECT_URI, f"{settings.origin}{PASTE_PATH}"),
             _SCOPES,
             ("authorization_code", "refresh_token", DEVICE_CODE),
             "none",

@@ -10,6 +10,7 @@
 | `/account`, `/account/password`, `/account/sessions…` | `account` |
 | `/machines` | `machines` (its module asks this origin for a token and the relay for the list) |
 | `/oauth-consent` | `consent` |
+| `/connect/callback` | `paste` |
 | `/device`, `/device/decide` | `device` |
 | `/dev/inbox` | `inbox`; exists only in development |
 

@@ -16,6 +16,7 @@ from doorward.identity.errors import (
     Problem,
     Refused,
 )
+from doorward.identity.oauth.clients import PASTE_PATH
 from doorward.identity.pages import (
     account,
     confirm,
@@ -23,6 +24,7 @@ from doorward.identity.pages import (
     device,
     inbox,
     machines,
+    paste,
     reset,
     sign_in,
     sign_up,
@@ -65,6 +67,7 @@ def routes(identity: "Identity") -> list[BaseRoute]:
         ("GET", "/machines", machines.show),
         ("GET", "/oauth-consent", consent.show),
         ("POST", "/oauth-consent", consent.decide),
+        ("GET", PASTE_PATH, paste.show),
         ("GET", "/device", device.show),
         ("POST", "/device", device.find),
         ("POST", "/device/decide", device.decide),

@@ -1,0 +1,56 @@
+"""Where no server is known: `connect` is left out of the help, and says what is missing when it is called all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import click
+
+T = TypeVar("T")
+
+UNAVAILABLE = "T3 Connect commands are unavailable: this build is missing T3 Connect public configuration."
+
+
+def unavailable_reason() -> str | None:
+    """Why `connect` can do nothing for the default home folder, or None when it can do something."""
+    from doorward.cli.session import has_machine
+    from doorward.client.configuration import default_home, load_configuration
+    from doorward.client.errors import ConfigurationMissing
+
+    home = default_home()
+    try:
+        load_configuration(home)
+    except ConfigurationMissing as error:
+        return None if has_machine(home) else str(error)
+    return None
+
+
+async def where_configured(work: Awaitable[T]) -> T:
+    """The result of `work`; a missing configuration is told in T3's words first."""
+    from doorward.client.errors import ConfigurationMissing
+
+    try:
+        return await work
+    except ConfigurationMissing as error:
+        raise ConfigurationMissing(f"{UNAVAILABLE}\n{error}") from error
+
+
+class Program(click.Group):
+    """The root. `connect` stays callable where it is not listed: a script deserves a reason, not "no such command"."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        names = super().list_commands(context)
+        return names if unavailable_reason() is None else [name for name in names if name != "connect"]
+
+
+class ConnectGroup(click.Group):
+    """`doorward connect` alone shows its help, and before it why nothing of it would work."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args and (reason := unavailable_reason()) is not None:
+            from doorward.cli.output import fail
+
+            click.echo(self.get_help(context), err=True)
+            fail(f"{UNAVAILABLE}\n{reason}", code="configuration_missing")
+        return super().parse_args(context, args)
