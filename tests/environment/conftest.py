@@ -215,13 +215,19 @@ async def make_machine(
     """`await make_machine(linked=True, mode="client-approval", **settings)`; on SQLite and on PostgreSQL."""
     made: list[Machine] = []
 
-    async def make(*, linked: bool = True, mode: str | None = "client-approval", **settings: Any) -> Machine:
+    async def make(
+        *,
+        linked: bool = True,
+        mode: str | None = "client-approval",
+        outbound: Outbound | None = None,
+        **settings: Any,
+    ) -> Machine:
         database = await open_test_database(SCHEMA)
         environment = await create_environment(
             EnvironmentSettings(
                 **{"home": tmp_path / f"home{len(made)}", "label": "Box", "relay_url": RELAY, **settings}
             ),
-            outbound=Outbound(),
+            outbound=outbound or Outbound(),
             clock=clock,
             database=database,
         )

@@ -254,6 +254,7 @@ async def running_machine(
     accounts_origin: str | None = "http://accounts.localhost:1",
     zone: str = "env.localhost",
     tls: ssl.SSLContext | None = None,
+    outbound: Outbound | None = None,
 ) -> AsyncIterator[Machine]:
     settings = EnvironmentSettings(
         home=home,
@@ -263,7 +264,7 @@ async def running_machine(
         accounts_origin=accounts_origin,
     )
     settings.run_dir.mkdir(parents=True)
-    outbound = Outbound()
+    outbound = outbound or Outbound()
     environment = await create_environment(settings, outbound=outbound, clock=clock)
     await environment.start()
     await environment.approvals.set_mode(MACHINE, "client-approval")

@@ -24,6 +24,7 @@ One folder per capability, the same words inside: `rules` (pure), `store` (SQL),
     children/   what the gate issues under a session: codes and cookies of a service host
     services/   which local service answers at which public host
     stream/     auth-access events
+    notifications/ telling the owner's browsers of a device that waits (Web Push)
     audit/      who let whom in; what, when, from where
     api/        routes and wire only
     gate/       the reverse proxy in front of local services (neighbour, built on the services below)

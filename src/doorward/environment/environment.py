@@ -20,6 +20,8 @@ from doorward.environment.link.reconcile import Reconciler
 from doorward.environment.link.service import Link
 from doorward.environment.link.supervisor import Supervisor
 from doorward.environment.mint import Mint
+from doorward.environment.notifications import Notifications
+from doorward.environment.notifications import store as notification_store
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.service import Pairing
 from doorward.environment.replay import ReplayGuards
@@ -76,6 +78,15 @@ class Environment:
         self.children = Children(database, clock)
         self.pairing = Pairing(database, clock)
         self.approvals = Approvals(database, clock, self.modes, is_remote_admin_on=settings.remote_admin)
+        self.notifications = Notifications(
+            database,
+            clock,
+            self.secrets,
+            outbound,
+            machine=settings.label,
+            contact=settings.relay_url,
+            is_remote_admin_on=settings.remote_admin,
+        )
         self.audit = Audit(database)
         self.services = Services(database, clock)
         self.supervisor = Supervisor()
@@ -127,12 +138,14 @@ class Environment:
         await self.services.load()
         for service in self.settings.services:
             await self.add_service(MACHINE, service)
-        is_watching = asyncio.Event()
+        is_watching, is_telling = asyncio.Event(), asyncio.Event()
         self._tasks = [
             asyncio.create_task(self.endings.watch(is_watching), name="session endings"),
+            asyncio.create_task(self.notifications.watch(is_telling), name="notifications"),
             asyncio.create_task(self._prune_for_ever(), name="prune"),
         ]
         await is_watching.wait()
+        await is_telling.wait()
 
     async def stop(self) -> None:
         """Stop the tunnel and the background work; the database closes last."""
@@ -180,6 +193,7 @@ class Environment:
             children_store.prune(tx, now)
             pairing_store.prune(tx, now - KEEP_ENDED_MS)
             session_store.prune(tx, now - KEEP_ENDED_MS)
+            notification_store.prune(tx, before=now - KEEP_ENDED_MS)
 
         await self.database.write(prune)
 

@@ -4,12 +4,18 @@ from collections.abc import Iterable
 
 
 def security_headers(
-    nonce: str, *, connect: Iterable[str] = (), form_action: Iterable[str] = ()
+    nonce: str,
+    *,
+    connect: Iterable[str] = (),
+    form_action: Iterable[str] = (),
+    worker_policy: str | None = None,
 ) -> dict[str, str]:
     """Headers for one HTML answer whose scripts and styles carry `nonce`.
 
     `connect` and `form_action` are further origins the page may talk to or submit to. Chromium applies
     `form-action` to the redirects after a submission too, so a form that ends at another origin has to name it.
+    `worker_policy` lets the page register a service worker of its own origin: the name of the one trusted-types
+    policy by which its module may name the script.
 
     Referrer-Policy is `same-origin` and not `no-referrer`: under the latter browsers send `Origin: null` with
     our own forms, and the same-origin check would have nothing to go by.
@@ -24,7 +30,8 @@ def security_headers(
         "base-uri 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        "trusted-types 'none'" if worker_policy is None else f"trusted-types {worker_policy}",
+        "worker-src 'none'" if worker_policy is None else "worker-src 'self'",
     ]
     return {
         "content-security-policy": "; ".join(policy),

@@ -54,13 +54,14 @@ class Pages:
         *,
         status: int = 200,
         form_action: Iterable[str] = (),
+        worker_policy: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
         """Answer with `template`, a fresh nonce and the headers that go with it.
 
         Templates see `context`, `request_path`, `nonce`, `asset(name)` (a static file's URL) and `module(name)`
         (the script element of an ES module). `form_action` names the origins at which a form of this page may
-        end, besides our own.
+        end, besides our own; `worker_policy` is the header's (`security_headers`).
         """
         nonce = secrets.token_urlsafe(16)
         values = {
@@ -70,5 +71,7 @@ class Pages:
             "request_path": request.url.path,
         }
         body = self._environment.get_template(template).render(values)
-        sent = security_headers(nonce, connect=self._connect, form_action=form_action)
+        sent = security_headers(
+            nonce, connect=self._connect, form_action=form_action, worker_policy=worker_policy
+        )
         return HTMLResponse(body, status, {**sent, **(headers or {})})

@@ -75,6 +75,17 @@ def requested(row: Client | None, knock: Knock, now: int) -> Client:
     )
 
 
+def begins_to_wait(before: Client | None, after: Client) -> bool:
+    """Whether a request made the key wait that did not wait before: the one moment its owner is told of it."""
+    was_waiting = (
+        before is not None
+        and before.revoked_at is None
+        and before.status == "pending"
+        and before.cloud_user_id == after.cloud_user_id
+    )
+    return after.status == "pending" and not was_waiting
+
+
 def approved(row: Client | None, now: int, role: Role | None = None) -> Client | None:
     """After an approval; None when there is nothing to approve. `role=None` keeps an approved key's role."""
     if row is None or row.revoked_at is not None:

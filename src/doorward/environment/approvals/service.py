@@ -12,6 +12,7 @@ from doorward.environment.approvals import rules, store
 from doorward.environment.approvals.mode import SecurityMode, SecurityModes, SecurityModeUnreadable
 from doorward.environment.approvals.rules import Client, ClientStatus, Knock
 from doorward.environment.audit import record
+from doorward.environment.notifications.store import note_request
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.rules import PairingLink, connect_link, new_link
 from doorward.environment.sessions import store as session_store
@@ -212,8 +213,11 @@ class Approvals:
             self._waiting -= 1
 
     def _decide(self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, now: int) -> Decision:
-        client = rules.requested(store.find(tx, knock.thumbprint), knock, now)
+        before = store.find(tx, knock.thumbprint)
+        client = rules.requested(before, knock, now)
         store.save(tx, client)
+        if rules.begins_to_wait(before, client):
+            note_request(tx, knock.thumbprint, now=now)
         announce(tx, ClientChanged(client))
         surplus = store.drop_oldest_pending(
             tx, knock.cloud_user_id, keep=rules.MAX_PENDING_PER_USER, spare=knock.thumbprint

@@ -20,6 +20,9 @@ SECURITY_MODE_STORED = "connect-security-mode-stored"
 #: Ours: JSON of the endpoint the relay gave this environment, so that it knows its own public host.
 MANAGED_ENDPOINT = "cloud-managed-endpoint"
 
+#: Ours: the P-256 key that browsers subscribe to notifications with.
+VAPID_KEY = "web-push-vapid-key"
+
 #: What unlinking removes, in this order; the intent to be linked is cleared besides.
 LINK_SECRETS = (
     LINKED_USER,

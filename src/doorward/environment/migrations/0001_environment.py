@@ -1,4 +1,4 @@
-"""The environment's tables: pairing credentials, sessions and their children, client keys, replay guards, services, audit.
+"""The environment's tables: pairing credentials, sessions and their children, client keys, replay guards, services, push subscriptions, audit.
 
 `auth_*` tables are named after the T3 server's. Times are integer milliseconds. The CHECK constraints make an
 unknown or contradictory value impossible to store, so that no reader ever has to guess what one means.
@@ -123,6 +123,26 @@ STATEMENTS = (
         updated_at BIGINT NOT NULL
     )
     """,
+    # Exactly one of the two is what the subscription was made with, and lives as long as.
+    """
+    CREATE TABLE environment_push_subscriptions (
+        endpoint_hash TEXT PRIMARY KEY,
+        subscription TEXT NOT NULL,
+        session_id TEXT,
+        thumbprint TEXT,
+        created_at BIGINT NOT NULL,
+        CHECK ((session_id IS NULL) <> (thumbprint IS NULL))
+    )
+    """,
+    """
+    CREATE TABLE environment_knock_notices (
+        thumbprint TEXT NOT NULL,
+        requested_at BIGINT NOT NULL,
+        taken_at BIGINT,
+        PRIMARY KEY (thumbprint, requested_at)
+    )
+    """,
+    "CREATE INDEX idx_environment_knock_notices_taken ON environment_knock_notices (taken_at, requested_at)",
     """
     CREATE TABLE environment_audit (
         id TEXT PRIMARY KEY,

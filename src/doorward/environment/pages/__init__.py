@@ -28,6 +28,7 @@ from doorward.environment.pages.connections import ConnectionsRoutes
 from doorward.environment.pages.doors import LoopbackDoor, TunnelDoor
 from doorward.environment.pages.gate import GatePages
 from doorward.environment.pages.loopback import LoopbackPages
+from doorward.environment.pages.notifications import NotificationRoutes
 from doorward.web import Pages
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def tunnel_routes(environment: Environment) -> Sequence[BaseRoute]:
     pages = Pages(_PACKAGE, connect=elsewhere)
     routes: list[BaseRoute] = [*pages.routes, *GatePages(environment, pages).routes()]
     if settings.remote_admin:
-        routes += ConnectionsRoutes(environment, pages, TunnelDoor(environment)).routes()
+        door = TunnelDoor(environment)
+        routes += ConnectionsRoutes(environment, pages, door).routes()
+        routes += NotificationRoutes(environment, door).routes()
     return routes
 
 
@@ -57,4 +60,5 @@ def loopback_routes(environment: Environment) -> Sequence[BaseRoute]:
         *pages.routes,
         *LoopbackPages(environment, pages, door).routes(),
         *ConnectionsRoutes(environment, pages, door).routes(),
+        *NotificationRoutes(environment, door).routes(),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,9 +12,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from doorward.environment.access import NotAllowed
-from doorward.environment.pages.doors import Asker, Door
+from doorward.environment.pages.doors import Asker, Door, for_asker
 from doorward.environment.pages.errors import Problem, Refused
-from doorward.environment.pages.requests import Handler, answer, read_body, refusals_as_json
+from doorward.environment.pages.notifications import WORKER_POLICY
+from doorward.environment.pages.requests import answer, read_body
 from doorward.environment.pages.state import connections_state, rights_of
 from doorward.environment.pages.wire import (
     DecisionRequest,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 5.0  # seconds; what no event tells (the tunnel's state, a session's end) is seen this soon
 _GATHER = 0.05  # seconds; one decision makes several events
 
-Act = Callable[[Request, Asker], Awaitable[Response]]
-
 
 class ConnectionsRoutes:
     """`door` says who asks. Every route but the page itself needs an asker."""
@@ -46,11 +45,11 @@ class ConnectionsRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("/connections", self.page, methods=["GET"]),
-            Route("/connections/events", self._for_asker(self.events), methods=["GET"]),
-            Route("/connections/decisions", self._for_asker(self.decide), methods=["POST"]),
-            Route("/connections/mode", self._for_asker(self.set_mode), methods=["POST"]),
-            Route("/connections/sessions/end", self._for_asker(self.end_session), methods=["POST"]),
-            Route("/connections/sign-out", self._for_asker(self.sign_out), methods=["POST"]),
+            Route("/connections/events", for_asker(self._door, self.events), methods=["GET"]),
+            Route("/connections/decisions", for_asker(self._door, self.decide), methods=["POST"]),
+            Route("/connections/mode", for_asker(self._door, self.set_mode), methods=["POST"]),
+            Route("/connections/sessions/end", for_asker(self._door, self.end_session), methods=["POST"]),
+            Route("/connections/sign-out", for_asker(self._door, self.sign_out), methods=["POST"]),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -59,17 +58,7 @@ class ConnectionsRoutes:
         if elsewhere is not None:
             return elsewhere
         context = {"label": self._environment.label, "door": self._door.name}
-        return self._pages.page(request, "connections.html", context)
-
-    def _for_asker(self, act: Act) -> Handler:
-        async def handle(request: Request) -> Response:
-            asker = await self._door.asker(request)
-            try:
-                return await act(request, asker)
-            except NotAllowed as error:
-                raise Refused(Problem.NOT_ALLOWED) from error
-
-        return refusals_as_json(handle)
+        return self._pages.page(request, "connections.html", context, worker_policy=WORKER_POLICY)
 
     async def events(self, request: Request, asker: Asker) -> Response:
         """Server-sent events: the whole state at once, and again whenever it changed."""

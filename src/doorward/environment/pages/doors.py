@@ -12,15 +12,16 @@ business; this module only says who it is.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from doorward.environment.access import Actor
+from doorward.environment.access import Actor, NotAllowed
 from doorward.environment.pages.errors import Problem, Refused
-from doorward.environment.pages.requests import address_of
+from doorward.environment.pages.requests import Handler, address_of, refusals_as_json
 from doorward.environment.sessions import Session
 from doorward.environment.sessions.authentication import AuthenticationFailed, PresentedCredentials
 
@@ -52,6 +53,22 @@ class Door(Protocol):
     async def asker(self, request: Request) -> Asker:
         """Who asks. Raises Refused."""
         ...
+
+
+Act = Callable[[Request, Asker], Awaitable[Response]]
+
+
+def for_asker(door: Door, act: Act) -> Handler:
+    """A handler that acts for whoever asks at the door, and says so where they may not."""
+
+    async def handle(request: Request) -> Response:
+        asker = await door.asker(request)
+        try:
+            return await act(request, asker)
+        except NotAllowed as error:
+            raise Refused(Problem.NOT_ALLOWED) from error
+
+    return refusals_as_json(handle)
 
 
 def machine_authority(port: int) -> str:

@@ -91,6 +91,28 @@ class EndSessionRequest(Message, frozen=True, kw_only=True):
     session_id: str
 
 
+class NotificationKey(Message, frozen=True, kw_only=True):
+    """The machine's VAPID key, as `pushManager.subscribe` takes it."""
+
+    application_server_key: str
+
+
+class PushKeys(Message, frozen=True, kw_only=True):
+    p256dh: str
+    auth: str
+
+
+class SubscribeRequest(Message, frozen=True, kw_only=True):
+    """`PushSubscription.toJSON()`."""
+
+    endpoint: str
+    keys: PushKeys
+
+
+class UnsubscribeRequest(Message, frozen=True, kw_only=True):
+    endpoint: str
+
+
 class Done(Message, frozen=True, kw_only=True):
     ok: bool = True
 

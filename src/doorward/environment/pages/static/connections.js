@@ -6,6 +6,7 @@ import { Refused } from "doorward/http.js";
 import { KeyedList } from "doorward/keyed-list.js";
 import { follow } from "doorward/live.js";
 import { auditRow, serviceRow, sessionRow } from "doorward/machine-rows.js";
+import { offerNotifications } from "doorward/notify.js";
 import { fromOutside, onTheMachine } from "doorward/owner-access.js";
 import { Stopped } from "doorward/flow.js";
 
@@ -206,6 +207,7 @@ part("sign-out")?.addEventListener("click", async () => {
 async function run() {
   access = root.dataset.door === "loopback" ? onTheMachine() : await fromOutside();
   if (!access.hasSession()) throw new Stopped("no-session");
+  offerNotifications(access);
   await follow((signal) => access.open("/connections/events", signal), { onState: newState, onConnection: connection });
   access.forget();
   throw new Stopped(state ? "ended" : "no-session");

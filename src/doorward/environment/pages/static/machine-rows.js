@@ -60,6 +60,8 @@ const DONE = {
   "service.remove": (object) => `Stopped exposing ${object}`,
   "service.publish": (object, detail) => `Published ${object} at ${detail}`,
   "service.withdraw": (object) => `Withdrew ${object}`,
+  "notifications.subscribe": (object) => `Asked for notifications, by ${object}`,
+  "notifications.unsubscribe": () => "Stopped notifications of a browser",
 };
 
 const DOORS = { machine: "on this machine", loopback: "from this page", tunnel: "from outside" };
