@@ -44,6 +44,7 @@ message, long_message; `.errors[0].code`, `.errors[0].text`, `.errors[0].param`,
     await identity.sign_in.reset_password(visit, sign_in_id, password, sign_out_of_other_sessions=True) -> Changed[SignIn]
 
     await identity.accounts.change_password(signed_in, current_password, new_password, sign_out_of_other_sessions=True)
+    await identity.accounts.tell_of_link(LinkNews(user_id=…, label=…, …))  -> bool (`server` brings what the relay noted)
     await identity.accounts.delete_account(signed_in)                      (needs a re-authentication of the last 10 minutes)
 
     await identity.oauth.authorize(params: Mapping[str, str], signed_in)   -> Redirect(url) | NeedsSignIn | NeedsConsent

@@ -129,13 +129,13 @@ class MailQueue:
     def __init__(self, mailer: Mailer, *, limit: int = 1_000) -> None:
         self._mailer = mailer
         self._limit = limit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
 
     def post(self, message: Mail) -> None:
         if len(self._tasks) >= self._limit:
             _log.error("mail queue full: a message of kind %s was dropped", message.kind)
             return
-        task = asyncio.create_task(self._send(message))
+        task = asyncio.create_task(self.deliver(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -144,16 +144,19 @@ class MailQueue:
         """Messages that are not sent yet."""
         return len(self._tasks)
 
-    async def drain(self) -> None:
-        """Wait until everything posted so far was sent or has failed."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
-
-    async def _send(self, message: Mail) -> None:
+    async def deliver(self, message: Mail) -> bool:
+        """Send now; false when it could not be sent, which is logged, for a caller that keeps it and tries again."""
         try:
             await self._mailer.send(message)
         except Exception:
             _log.exception("a message of kind %s could not be sent", message.kind)
+            return False
+        return True
+
+    async def drain(self) -> None:
+        """Wait until everything posted so far was sent or has failed."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
 
 
 # The messages themselves.

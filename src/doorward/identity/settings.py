@@ -28,6 +28,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     code_resend_ms: int = 30_000
     password_per_account: RateLimit = RateLimit(10, 5 * MINUTE)
     mail_per_address: RateLimit = RateLimit(5, HOUR)
+    link_mail_per_address: RateLimit = RateLimit(20, HOUR)
     device_per_ip: RateLimit = RateLimit(10, MINUTE)
     user_code_per_account: RateLimit = RateLimit(5, MINUTE)
     token_per_ip: RateLimit = RateLimit(120, MINUTE)

@@ -5,6 +5,7 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
 `rules` and `store`.
 
     links, credentials, services   what an account and its environment own here
+    link_notices                   what the owner of a link has to be told
     endpoints                      public host names, by provider, and the edge's questions about them
     tokens, users, replay, limits  who is calling, with which key, how often
     connect                        asking an environment, and judging its answer
@@ -12,11 +13,13 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
 
 Neighbours: the accounts server (its published keys only), the environments (over their managed endpoints), the edge
 (through `server`: `authorize_tunnel`, `resolve_host`, `claims`, and the channels "relay.tunnel", "relay.hostnames",
-"relay.tunnel_claims" and "relay.tunnel_wanted").
+"relay.tunnel_claims" and "relay.tunnel_wanted"), and the identity server's mail (through `server`: `link_notices`, and
+the channel "relay.link_notices").
 """
 
 from doorward.relay.endpoints.claims import CLAIMS_CHANNEL, WANTED_CHANNEL, TunnelClaimed, TunnelWanted
 from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
+from doorward.relay.link_notices.service import LinkNotices
 from doorward.relay.relay import SCHEMA, Relay, create_relay
 from doorward.relay.settings import ClerkCloud, RateLimits, RelaySettings
 
@@ -26,6 +29,7 @@ __all__ = [
     "WANTED_CHANNEL",
     "ClerkCloud",
     "EndpointOwner",
+    "LinkNotices",
     "RateLimits",
     "Relay",
     "RelaySettings",

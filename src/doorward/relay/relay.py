@@ -29,6 +29,8 @@ from doorward.relay.endpoints.tunnels import (
 from doorward.relay.http.app import RelayApp
 from doorward.relay.limits import store as limit_store
 from doorward.relay.limits.service import WINDOW_MS, Limits
+from doorward.relay.link_notices import store as notice_store
+from doorward.relay.link_notices.service import KEEP_MS, LinkNotices
 from doorward.relay.links.service import Links
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.service import DpopProofs
@@ -48,6 +50,7 @@ PRUNE_INTERVAL_S = 300.0
 class Relay:
     """A running relay: `app` is the ASGI application, the methods are what the edge asks.
 
+    `link_notices` are what the owners of links have to be told.
     `is_connected` may be set to a function from tunnel id to "is open now"; until then the list of environments
     does not say. `claims` is what the nodes of the edge agree upon.
     """
@@ -62,6 +65,7 @@ class Relay:
     ) -> None:
         self.settings = settings
         self.is_connected: Callable[[str], bool | None] = lambda _tunnel_id: None
+        self.link_notices = LinkNotices(database, clock)
         self._database = database
         self._clock = clock
         self._pruning: asyncio.Task[None] | None = None
@@ -137,6 +141,7 @@ class Relay:
         def write(tx: Tx) -> None:
             replay_store.prune(tx, now=now)
             limit_store.prune(tx, before=now - 2 * WINDOW_MS)
+            notice_store.prune(tx, before=now - KEEP_MS)
 
         await self._database.write(write)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import msgspec
 
@@ -19,6 +17,7 @@ from doorward.relay import (
     TunnelRefused,
     TunnelWanted,
 )
+from doorward.server.background import background
 from doorward.store import Database
 from doorward.tunnel import (
     Authorize,
@@ -68,7 +67,7 @@ async def running_edge(
             _follow_claims(database, relay, edge),
             _follow_wanted(database, edge, node),
         ):
-            await stack.enter_async_context(_background(work))
+            await stack.enter_async_context(background(work))
         yield edge
 
 
@@ -166,14 +165,3 @@ async def _check_all(relay: Relay, edge: Edge) -> None:
         else:
             edge.close_tunnel(environment_id, below_generation=registration.generation)
             edge.set_hostnames(environment_id, registration.hostnames)
-
-
-@contextlib.asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -21,10 +21,12 @@ from doorward.identity.mail import Mailer
 from doorward.identity.settings import IdentitySettings
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay import Relay, RelaySettings, create_relay
+from doorward.relay import LinkNotices, Relay, RelaySettings, create_relay
+from doorward.server.background import background
 from doorward.server.configuration import Role
 from doorward.server.edge_node import running_edge
 from doorward.server.hosts import HostDispatcher
+from doorward.server.link_mail import tell_owners_of_links
 from doorward.server.metered import MeteredApp, MeteredDatabase
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
 from doorward.tunnel import Edge
@@ -62,11 +64,10 @@ class Node:
 async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncIterator[Node]:
     """Open the database, assemble the roles, run their background work; undo all of it at the end."""
     needs_relay = "relay" in plan.roles or "edge" in plan.roles
-    schemas: list[Schema] = []
+    # An identity node reads the relay's notices, so the relay's tables are there for every role.
+    schemas: list[Schema] = [RELAY_SCHEMA]
     if "identity" in plan.roles:
         schemas.append(IDENTITY_SCHEMA)
-    if needs_relay:
-        schemas.append(RELAY_SCHEMA)
     sealer = Sealer.from_file(plan.key_file)
     async with contextlib.AsyncExitStack() as stack:
         database = await open_database(plan.database_url, schemas=schemas)
@@ -89,6 +90,8 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             await identity.start()
             stack.push_async_callback(identity.stop)
             mount("identity", plan.identity.origin, identity.app)
+            notices = LinkNotices(database, clock)
+            await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))
         if needs_relay:
             relay = await create_relay(plan.relay, database, sealer=sealer, outbound=outbound, clock=clock)
             if "relay" in plan.roles:

@@ -26,6 +26,7 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id
+from doorward.identity.link_news import LinkNews, machine_linked
 from doorward.identity.oauth import grants
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import store as session_store
@@ -146,6 +147,23 @@ class Accounts:
             audit.record(tx, now=now, actor=user_id, action="user.deleted", object_id=user_id)
 
         await self._database.write(work)
+
+    async def tell_of_link(self, news: LinkNews) -> bool:
+        """Mail the owner of a link that a machine was linked; false when that has to be tried again later.
+
+        Counted apart from the codes of this address: whoever links machine after machine must not keep its owner
+        from signing in.
+        """
+        account = await self.find(news.user_id)
+        if account is None:
+            return True
+        to = account.primary_email.address
+        try:
+            await self._restrictions.spend("link mail", to, self._settings.limits.link_mail_per_address)
+        except Refused:
+            return False
+        origin, application = self._settings.origin, self._settings.application_name
+        return await self._mails.deliver(machine_linked(to, news, origin=origin, application=application))
 
     # -- e-mail addresses
 

@@ -152,6 +152,8 @@ class ClientApi:
                 for name in listed.service_names
             ),
             connected=unset_if_none(connected),
+            made_at=iso(link.made_at),
+            made_from=link.made_from,
         )
 
     async def list_devices(self, call: Call[User, None]) -> DeviceList:

@@ -16,6 +16,7 @@ from doorward.relay.endpoints.provider import (
     Provisioned,
     ProvisionRequest,
 )
+from doorward.relay.link_notices.service import noted
 from doorward.relay.links import rules, store
 from doorward.relay.links.challenge import IssuedChallenge, issue_link_challenge
 from doorward.relay.links.errors import EndpointUnavailable, LinkNotStored, LinkProofInvalid, Stage
@@ -152,10 +153,11 @@ class Links:
             provisioned = None if prepared is None else prepared.record(tx, now=now)
             if provisioned is None:
                 embedded.release(tx, user_id=wish.user_id, environment_id=proof.environment_id, now=now)
-            link = _link_row(wish.user_id, verified, provisioned, now)
+            link = _link_row(wish.user_id, verified, provisioned, origin, now)
             if provisioned is not None:
                 rules.check_endpoint_is_secure(link.http_base_url, link.ws_base_url)
             stage = "link"
+            link = noted(tx, link, now=now)
             store.upsert(tx, link, wish.capabilities, device_id=wish.device_id, now=now)
             stage = "credential"
             owner = credential_store.CredentialOwner(
@@ -244,7 +246,11 @@ class Links:
 
 
 def _link_row(
-    user_id: str, verified: rules.VerifiedLinkProof, provisioned: Provisioned | None, now: int
+    user_id: str,
+    verified: rules.VerifiedLinkProof,
+    provisioned: Provisioned | None,
+    origin: Origin,
+    now: int,
 ) -> store.LinkRow:
     proof = verified.proof
     managed = None if provisioned is None else provisioned.urls
@@ -257,4 +263,6 @@ def _link_row(
         ws_base_url=managed.ws if managed else proof.endpoint.ws_base_url,
         provider_kind="cloudflare_tunnel" if managed else proof.endpoint.provider_kind,
         created_at=now,
+        made_at=now,
+        made_from=origin.source,
     )

@@ -10,12 +10,16 @@ ProviderKind = Literal["manual", "cloudflare_tunnel", "t3_relay"]
 
 _COLUMNS = (
     "user_id, environment_id, environment_label, environment_public_key, endpoint_http_base_url,"
-    " endpoint_ws_base_url, endpoint_provider_kind, created_at"
+    " endpoint_ws_base_url, endpoint_provider_kind, created_at, made_at, made_from"
 )
 
 
 class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One active link. `created_at` is the time of the first link and survives re-links."""
+    """One active link. `created_at` is the time of the first link and survives re-links.
+
+    `made_at` and `made_from` (ms; an address, or empty) say when it last was news to its owner: linked, renamed, with
+    another key.
+    """
 
     user_id: str
     environment_id: str
@@ -25,6 +29,8 @@ class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     ws_base_url: str
     provider_kind: ProviderKind
     created_at: int
+    made_at: int
+    made_from: str
 
     @property
     def label(self) -> str:
@@ -55,8 +61,8 @@ def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str 
     tx.execute(
         "INSERT INTO relay_environment_links (user_id, environment_id, environment_label, environment_public_key,"
         " endpoint_http_base_url, endpoint_ws_base_url, endpoint_provider_kind, notifications_enabled,"
-        " live_activities_enabled, managed_tunnels_enabled, created_by_device_id, revoked_at, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)"
+        " live_activities_enabled, managed_tunnels_enabled, created_by_device_id, revoked_at, created_at, made_at,"
+        " made_from, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)"
         " ON CONFLICT (user_id, environment_id) DO UPDATE SET environment_label = excluded.environment_label,"
         " environment_public_key = excluded.environment_public_key,"
         " endpoint_http_base_url = excluded.endpoint_http_base_url,"
@@ -65,7 +71,8 @@ def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str 
         " notifications_enabled = excluded.notifications_enabled,"
         " live_activities_enabled = excluded.live_activities_enabled,"
         " managed_tunnels_enabled = excluded.managed_tunnels_enabled,"
-        " created_by_device_id = excluded.created_by_device_id, revoked_at = NULL, updated_at = excluded.updated_at",
+        " created_by_device_id = excluded.created_by_device_id, made_at = excluded.made_at,"
+        " made_from = excluded.made_from, revoked_at = NULL, updated_at = excluded.updated_at",
         (
             link.user_id,
             link.environment_id,
@@ -79,6 +86,8 @@ def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str 
             capabilities.managed_tunnels_enabled,
             device_id,
             now,
+            link.made_at,
+            link.made_from,
             now,
         ),
     )

@@ -26,6 +26,8 @@ TABLES = (
         live_activities_enabled BOOLEAN NOT NULL DEFAULT TRUE,
         managed_tunnels_enabled BOOLEAN NOT NULL DEFAULT FALSE,
         created_by_device_id TEXT,
+        made_at BIGINT NOT NULL,
+        made_from TEXT NOT NULL,
         revoked_at BIGINT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
@@ -35,6 +37,19 @@ TABLES = (
     "CREATE INDEX relay_environment_links_environment ON relay_environment_links (environment_id, revoked_at)",
     # `tunnel_id` and `hostname` outlive an unlink: the generation must never run backwards, or an edge that
     # fenced generation 7 would refuse the tunnel of a new link at generation 1.
+    """
+    CREATE TABLE relay_link_notices (
+        notice_id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        environment_id TEXT NOT NULL,
+        label TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('linked', 'renamed', 'rekeyed')),
+        source TEXT NOT NULL,
+        happened_at BIGINT NOT NULL,
+        due_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX relay_link_notices_due ON relay_link_notices (due_at)",
     """
     CREATE TABLE relay_managed_endpoint_allocations (
         user_id TEXT NOT NULL,

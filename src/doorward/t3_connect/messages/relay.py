@@ -58,7 +58,11 @@ class ServiceEntry(Wire, frozen=True, kw_only=True):
 
 
 class EnvironmentEntry(Wire, frozen=True, kw_only=True):
-    """A linked environment. `services` and `connected` are extensions of ours; stock clients drop them."""
+    """A linked environment. What comes after `linked_at` are extensions of ours; stock clients drop them.
+
+    `made_at` and `made_from` (an address, empty where unknown) say when the link last was news: first made, renamed,
+    or made with another key. `linked_at` is the first time ever.
+    """
 
     environment_id: Tstr
     label: Tstr
@@ -66,6 +70,8 @@ class EnvironmentEntry(Wire, frozen=True, kw_only=True):
     linked_at: Tstr
     services: tuple[ServiceEntry, ...] | UnsetType = UNSET
     connected: bool | UnsetType = UNSET
+    made_at: Tstr | UnsetType = UNSET
+    made_from: str | UnsetType = UNSET
 
 
 class EnvironmentList(Wire, frozen=True, kw_only=True):
