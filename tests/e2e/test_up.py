@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -93,6 +94,7 @@ async def test_over_tls_every_origin_is_https_under_one_constrained_authority(tm
     trusting, doubting = Outbound(ca_file=authority), Outbound()
     assert banner["accounts"] == f"https://127.0.0.1:{base}"
     assert banner["t3"]["T3CODE_RELAY_URL"] == f"https://127.0.0.1:{base + 1}"
+    assert os.access(banner["t3"]["T3CODE_CLOUDFLARED_PATH"], os.X_OK)
     discovery = await trusting.request("GET", f"{banner['accounts']}/.well-known/openid-configuration")
     assert discovery.json(dict)["issuer"] == banner["accounts"]
     assert (await trusting.request("GET", f"{banner['relay']}/health")).status == 200

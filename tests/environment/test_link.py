@@ -291,7 +291,7 @@ async def test_an_unreadable_mode_is_shown_as_unknown_and_never_as_account(machi
 
 async def test_a_link_made_by_a_browser_learns_its_host_from_the_connector_token(unlinked: Machine) -> None:
     token = ConnectorToken(
-        edge_url="https://edge.example.test:8445",
+        edge_url="https://edge.localhost:8445",
         hostnames=["box-0123456789abcdef.env.example.test", "demo.env.example.test"],
         environment_id="tunnel-1",
         generation=1,

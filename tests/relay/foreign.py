@@ -101,6 +101,10 @@ class Environment:
     def public_key_pem(self) -> str:
         return public_key_to_pem(self.key.public)
 
+    def twin(self, environment_id: str) -> "Environment":
+        """Another machine, with a key of its own, of the same relay."""
+        return Environment(self._issuer, self._clock, environment_id)
+
     def descriptor(self) -> dict[str, Any]:
         return {
             "environmentId": self.environment_id,
@@ -140,6 +144,19 @@ class Environment:
             scopes=["agent_activity_notifications", "managed_tunnels"],
         )
         return self.sign({**claims, **changes}, "t3-env-link+jwt", key)
+
+    def recovery_body(
+        self, user_id: str = "user_alice", *, tunnel_id: str | None = None, port: int = 3773, **changes: Any
+    ) -> dict[str, Any]:
+        """A request about this machine's tunnel: `register` with a tunnel id, `recover` without. `changes` are
+        made to the proof's claims only."""
+        body = {"cloudUserId": user_id, "origin": {"localHttpHost": "127.0.0.1", "localHttpPort": port}}
+        if tunnel_id is not None:
+            body["tunnelId"] = tunnel_id
+        action = "recover" if tunnel_id is None else "register"
+        key, typ = changes.pop("key", None), changes.pop("typ", "t3-env-managed-tunnel-recovery+jwt")
+        proof = self.sign({**self.claims(action=action, **body), **changes}, typ, key)
+        return {**body, "proof": proof}
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         body = await _body(receive)

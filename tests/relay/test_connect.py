@@ -334,3 +334,31 @@ async def test_an_unlink_during_a_mint_does_not_break_the_relay(linked: World) -
     assert (await connecting).status_code == 200
     linked.environment.delay = 0
     assert (await linked.connect()).status_code == 403
+
+
+@pytest.mark.conformance("connect-relay", 77)
+async def test_link_and_endpoint_are_looked_up_in_one_moment(world: World) -> None:
+    """Linked, it connects; unlinked, there is no link. Were the two read one after the other, an unlink or link
+    between them would show one without the other, and be told as a broken endpoint."""
+    await world.link()
+    tokens = [await world.token() for _ in range(4)]
+    linking = True
+
+    async def change_links() -> None:
+        nonlocal linking
+        for _ in range(4):
+            await world.http.delete("/v1/client/environment-links/env-1", headers=world.bearer())
+            await world.link()
+        linking = False
+
+    async def connect(token: str) -> set[str]:
+        seen = set()
+        while linking:
+            answer = await world.connect(token)
+            seen.add("connected" if answer.status_code == 200 else answer.json().get("reason", answer.text))
+        return seen
+
+    _, *outcomes = await asyncio.gather(change_links(), *(connect(token) for token in tokens))
+    seen = set().union(*outcomes)
+    assert seen <= {"connected", "environment_link_not_found"}
+    assert "connected" in seen

@@ -326,7 +326,8 @@ async def test_the_connector_token_is_complete_and_its_key_is_not_kept(world: Wo
     runtime = linked["endpointRuntime"]
     token = json.loads(b64url_decode(runtime["connectorToken"]))
     host = linked["endpoint"]["httpBaseUrl"].split("/")[2].split(":")[0]
-    assert set(token) == {"edgeUrl", "hostnames", "environmentId", "generation", "seed"}
+    assert set(token) == {"edgeUrl", "hostnames", "environmentId", "generation", "seed", "origin"}
+    assert token["origin"] == "http://127.0.0.1:3773"  # what the link proof named
     assert (token["edgeUrl"], token["hostnames"]) == (world.relay.settings.edge_url, [host])
     assert (token["environmentId"], token["generation"]) == (runtime["tunnelId"], 1)
     assert len(b64url_decode(token["seed"])) == 32

@@ -7,6 +7,7 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
     links, credentials, services   what an account and its environment own here
     link_notices                   what the owner of a link has to be told
     endpoints                      public host names, by provider, and the edge's questions about them
+    recovery                       tunnels that come and go while their link stays
     tokens, users, replay, limits  who is calling, with which key, how often
     connect                        asking an environment, and judging its answer
     audit, devices, migrations     rows

@@ -11,6 +11,7 @@ from doorward.relay.api.connect import ConnectApi
 from doorward.relay.api.documentation import DocumentationApi
 from doorward.relay.api.guards import Guards
 from doorward.relay.api.metadata import MetadataApi
+from doorward.relay.api.recovery import RecoveryApi
 from doorward.relay.api.refusals import to_relay_error
 from doorward.relay.api.services import ServicesApi
 from doorward.relay.api.token import TokenApi
@@ -19,6 +20,7 @@ from doorward.relay.credentials.service import Credentials
 from doorward.relay.endpoints.claims import TunnelClaims
 from doorward.relay.endpoints.embedded import EmbeddedProvider
 from doorward.relay.endpoints.manual import ManualProvider
+from doorward.relay.endpoints.provider import EndpointProvider
 from doorward.relay.endpoints.tunnels import (
     EndpointOwner,
     Registration,
@@ -32,6 +34,7 @@ from doorward.relay.limits.service import WINDOW_MS, Limits
 from doorward.relay.link_notices import store as notice_store
 from doorward.relay.link_notices.service import KEEP_MS, LinkNotices
 from doorward.relay.links.service import Links
+from doorward.relay.recovery.service import TunnelRecovery
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.service import DpopProofs
 from doorward.relay.services.service import ServiceNames
@@ -71,7 +74,11 @@ class Relay:
         self._pruning: asyncio.Task[None] | None = None
         self._tunnels = Tunnels(database, zone=settings.zone)
         self.claims = TunnelClaims(database, clock)
-        provider = EmbeddedProvider(settings) if settings.provider == "embedded" else ManualProvider()
+        provider: EndpointProvider = (
+            EmbeddedProvider(settings, database, clock)
+            if settings.provider == "embedded"
+            else ManualProvider()
+        )
         users = Users(settings, database, outbound, clock)
         guards = Guards(users, Credentials(database), signer, clock)
         proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
@@ -93,6 +100,11 @@ class Relay:
             *client.routes(),
             *TokenApi(users=users, proofs=proofs, limits=limits, signer=signer, clock=clock).routes(),
             *ConnectApi(guards=guards, proofs=proofs, limits=limits, connector=connector).routes(),
+            *RecoveryApi(
+                guards=guards,
+                limits=limits,
+                recovery=TunnelRecovery(database, provider, issuer=settings.issuer, clock=clock),
+            ).routes(),
             *ServicesApi(guards=guards, services=services).routes(),
         ]
         self.app = RelayApp(

@@ -46,6 +46,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     `strict_base` serves the original relay's answers where later relays changed them: a pending approval is
     told even to a client that sent no `client`, environment errors on connect are `endpoint_request_failed`,
     a publish-only link still needs a secure endpoint, and path parameters end at 100 characters.
+
+    `max_tunnels` is how many managed tunnels one account may have; `None`: as many as it likes. A row of
+    `relay_managed_tunnel_limits` overrides it for its account.
     """
 
     origin: str
@@ -60,6 +63,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
     gate_client_id: str = "doorward-gate"
     provider: ProviderName = "embedded"
+    max_tunnels: int | None = None
     clerk: ClerkCloud | None = None
     strict_base: bool = False
     request_deadline: float = 9.0

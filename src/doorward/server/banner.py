@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 
 import msgspec
@@ -55,7 +56,8 @@ def variables_for(
     `CLERK_FAPI_URL` is always among them: without it the SDKs' built-in proxy sends the secret key to Clerk's own host.
     """
     key = publishable_key_of(public.accounts_origin, development=True)
-    trust = {"NODE_EXTRA_CA_CERTS": str(ca_file), "SSL_CERT_FILE": str(ca_file)} if ca_file else {}
+    node = {"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else {}
+    trust = {**node, "SSL_CERT_FILE": str(ca_file)} if ca_file else {}
     clerk = {
         "CLERK_PUBLISHABLE_KEY": key,
         "CLERK_SECRET_KEY": secret_key,
@@ -69,7 +71,9 @@ def variables_for(
         "T3CODE_CLERK_PUBLISHABLE_KEY": key,
         "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID": public.cli_client_id,
         "T3CODE_CLERK_JWT_TEMPLATE": "t3-relay",
-        **trust,
+        "T3CODE_CLOUDFLARED_PATH": str(Path(sys.executable).with_name("doorward-connector")),
+        # Not SSL_CERT_FILE: it would replace the trust of every program that T3 Code starts, git among them.
+        **node,
     }
     return clerk, t3
 

@@ -20,6 +20,7 @@ TYP_HEALTH_REQUEST = "t3-cloud-health+jwt"
 TYP_HEALTH_RESPONSE = "t3-env-health+jwt"
 TYP_MINT_REQUEST = "t3-cloud-mint+jwt"
 TYP_MINT_RESPONSE = "t3-env-mint+jwt"
+TYP_TUNNEL_RECOVERY = "t3-env-managed-tunnel-recovery+jwt"
 TYP_TUNNEL = "doorward-tunnel+jwt"
 
 LinkScope = Literal["agent_activity_notifications", "managed_tunnels"]
@@ -111,6 +112,16 @@ class MintPendingClaims(WireClaims, frozen=True, kw_only=True):
     status: Literal["pending_approval"]
     approval_status: ApprovalStatus
     requested_at: Tstr
+
+
+class TunnelRecoveryClaims(WireClaims, frozen=True, kw_only=True):
+    """`register` tells of the tunnel an environment runs, and names it; `recover` asks for a new one."""
+
+    action: Literal["register", "recover"]
+    tunnel_id: Tstr | UnsetType = UNSET
+    environment_id: Tstr
+    cloud_user_id: Tstr
+    origin: Origin
 
 
 def mint_response_claims(claims: dict[str, Any]) -> MintAuthorizedClaims | MintPendingClaims:

@@ -1,7 +1,9 @@
 """The connector token: everything a machine needs to open its tunnel, as one string a relay hands over.
 
-base64url (no padding) of JSON `{edgeUrl, hostnames, environmentId, generation, seed}`; `seed` is the base64url of
-32 bytes, the Ed25519 private key whose public half the relay registered. It is a secret: shown once, sealed at rest.
+base64url (no padding) of JSON `{edgeUrl, hostnames, environmentId, generation, seed, origin}`; `seed` is the base64url
+of 32 bytes, the Ed25519 private key whose public half the relay registered. It is a secret: shown once, sealed at rest.
+`origin` is the machine's own HTTP server as its link proof named it; `doorward-connector` carries there, while our agent
+has a gate in front of its services and does not read it.
 """
 
 from __future__ import annotations
@@ -24,15 +26,23 @@ class _Wire(msgspec.Struct, rename="camel"):
     environment_id: str
     generation: int
     seed: str
+    origin: str = ""
 
 
 class ConnectorToken:
     """Immutable by convention; its repr leaves the seed out."""
 
-    __slots__ = ("edge_url", "environment_id", "generation", "hostnames", "seed")
+    __slots__ = ("edge_url", "environment_id", "generation", "hostnames", "origin", "seed")
 
     def __init__(
-        self, *, edge_url: str, hostnames: list[str], environment_id: str, generation: int, seed: bytes
+        self,
+        *,
+        edge_url: str,
+        hostnames: list[str],
+        environment_id: str,
+        generation: int,
+        seed: bytes,
+        origin: str = "",
     ) -> None:
         if len(seed) != SEED_BYTES:
             raise InvalidConnectorToken(f"a connector token's seed has {SEED_BYTES} bytes")
@@ -41,6 +51,7 @@ class ConnectorToken:
         self.environment_id = environment_id
         self.generation = generation
         self.seed = seed
+        self.origin = origin
 
     def __repr__(self) -> str:
         return f"ConnectorToken(edge_url={self.edge_url!r}, environment_id={self.environment_id!r}, generation={self.generation})"
@@ -53,7 +64,12 @@ class ConnectorToken:
 
     def encode(self) -> str:
         wire = _Wire(
-            self.edge_url, self.hostnames, self.environment_id, self.generation, base64url(self.seed)
+            self.edge_url,
+            self.hostnames,
+            self.environment_id,
+            self.generation,
+            base64url(self.seed),
+            self.origin,
         )
         return base64url(msgspec.json.encode(wire))
 
@@ -71,6 +87,7 @@ class ConnectorToken:
             environment_id=wire.environment_id,
             generation=wire.generation,
             seed=seed,
+            origin=wire.origin,
         )
 
 

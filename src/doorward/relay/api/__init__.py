@@ -5,6 +5,8 @@
     GET    /v1/environments, /v1/client/devices                                    client     (account)
     POST   /v1/client/environment-link-challenges, /v1/client/environment-links    client     (account)
     DELETE /v1/client/environment-links/{environmentId}                            client     (account)
+    DELETE /v1/client/environment-links/{environmentId}/tunnel                     recovery   (account)
+    POST   /v1/environments/{environmentId}/tunnel[/recovery]                      recovery   (environment credential)
     POST   /v1/client/dpop-token                                                   token      (proof + subject token)
     POST   /v1/environments/{environmentId}/connect, /status                       connect    (DPoP)
     *      /v1/environments/{environmentId}/services[/{name}]                      services   (environment credential)

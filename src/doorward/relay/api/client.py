@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from doorward.relay.api.bodies import json_body
+from doorward.relay.api.endpoints import endpoint_of, runtime_of
 from doorward.relay.api.guards import Guards
 from doorward.relay.devices.store import DeviceRow, list_of_user
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
-from doorward.relay.links.service import Linked, Links, LinkWish, ListedEnvironment
-from doorward.relay.links.store import Capabilities, LinkRow
+from doorward.relay.links.service import Links, LinkWish, ListedEnvironment
+from doorward.relay.links.store import Capabilities
 from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.users.service import User
@@ -19,8 +20,6 @@ from doorward.store import Database, StoreError
 from doorward.t3_connect import iso, unset_if_none
 from doorward.t3_connect.errors import RelayError, RelayInternal
 from doorward.t3_connect.messages import (
-    Endpoint,
-    EndpointRuntime,
     EnvironmentEntry,
     EnvironmentList,
     LinkChallengeRequest,
@@ -145,7 +144,7 @@ class ClientApi:
         return EnvironmentEntry(
             environment_id=link.environment_id,
             label=link.label,
-            endpoint=_endpoint(link),
+            endpoint=endpoint_of(link),
             linked_at=iso(link.created_at),
             services=tuple(
                 ServiceEntry(name=name, url=self._services.describe(name).url)
@@ -181,8 +180,8 @@ class ClientApi:
             ok=True,
             cloud_user_id=call.principal.user_id,
             environment_id=linked.link.environment_id,
-            endpoint=_endpoint(linked.link),
-            endpoint_runtime=_runtime(linked),
+            endpoint=endpoint_of(linked.link),
+            endpoint_runtime=None if linked.provisioned is None else runtime_of(linked.provisioned),
             relay_issuer=self._settings.origin,
             environment_credential=linked.credential,
             cloud_mint_public_key=self._cloud_mint_public_key,
@@ -203,24 +202,6 @@ class ClientApi:
 def _capabilities(body: LinkChallengeRequest | LinkRequest) -> Capabilities:
     return Capabilities(
         body.notifications_enabled, body.live_activities_enabled, body.managed_tunnels_enabled
-    )
-
-
-def _endpoint(link: LinkRow) -> Endpoint:
-    return Endpoint(
-        http_base_url=link.http_base_url, ws_base_url=link.ws_base_url, provider_kind=link.provider_kind
-    )
-
-
-def _runtime(linked: Linked) -> EndpointRuntime | None:
-    provisioned = linked.provisioned
-    if provisioned is None:
-        return None
-    return EndpointRuntime(
-        provider_kind="cloudflare_tunnel",
-        connector_token=provisioned.connector_token,
-        tunnel_id=provisioned.tunnel_id,
-        tunnel_name=provisioned.tunnel_name,
     )
 
 

@@ -9,6 +9,8 @@ from doorward.relay.extension_errors import (
 )
 from doorward.relay.limits.service import TooManyRequests
 from doorward.relay.links import errors as link_errors
+from doorward.relay.recovery.rules import RecoveryRefused
+from doorward.relay.recovery.service import EndpointNotReachable
 from doorward.relay.replay.service import ProofRefused
 from doorward.relay.services.service import NameRefused
 from doorward.t3_connect import RelayError
@@ -56,8 +58,16 @@ def _answer(error: Exception) -> wire.ErrorBody | None:
             return wire.LinkUnavailable(reason="managed_endpoint_not_configured")
         case link_errors.EndpointUnavailable():
             return _LINK_FAILURES["endpoint"]
+        case link_errors.TooManyTunnels(max_tunnels=most):
+            return wire.LinkLimitExceeded(max_tunnels=most)
+        case link_errors.EndpointNotRemoved():
+            return wire.RelayInternal(reason="upstream_unavailable")
         case link_errors.LinkNotStored(stage=stage):
             return _LINK_FAILURES[stage]
+        case RecoveryRefused():
+            return wire.AuthInvalid(reason="not_authorized")
+        case EndpointNotReachable():
+            return wire.RelayInternal(reason="upstream_unavailable")
         case connect_errors.NotAuthorized(reason=None):
             return wire.ConnectNotAuthorized()
         case connect_errors.NotAuthorized(reason=str() as refusal):

@@ -7,8 +7,7 @@ single corrupted row, can aim the relay's signed requests elsewhere.
 import msgspec
 
 from doorward.relay.connect.errors import NotAuthorized
-from doorward.relay.endpoints.embedded import urls_of
-from doorward.relay.endpoints.rules import is_valid_hostname, normalize_zone
+from doorward.relay.endpoints.rules import is_valid_hostname, normalize_zone, urls_of
 from doorward.relay.endpoints.store import AllocationRow
 from doorward.relay.links.store import LinkRow
 from doorward.relay.settings import RelaySettings

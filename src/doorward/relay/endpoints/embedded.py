@@ -11,25 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from doorward.jose import b64url_encode
 from doorward.relay.endpoints import store
-from doorward.relay.endpoints.provider import (
-    EndpointsNotConfigured,
-    OriginNotLoopback,
-    Prepared,
-    Provisioned,
-    ProvisionRequest,
-)
-from doorward.relay.endpoints.rules import (
-    EndpointNames,
-    EndpointUrls,
-    endpoint_names,
-    endpoint_urls,
-    is_loopback_origin,
-    is_valid_hostname,
-    normalize_zone,
-)
+from doorward.relay.endpoints.names import names_for
+from doorward.relay.endpoints.provider import Prepared, Provisioned, ProvisionRequest, Reconciled
+from doorward.relay.endpoints.rules import EndpointNames, loopback_url, normalize_zone, urls_of
+from doorward.relay.endpoints.tunnel_limit import check_tunnel_limit
 from doorward.relay.services.store import list_active
 from doorward.relay.settings import RelaySettings
-from doorward.store import Tx
+from doorward.store import Clock, Database, Tx
 
 SEED_BYTES = 32
 
@@ -38,7 +26,8 @@ class ConnectorToken(msgspec.Struct, frozen=True, rename="camel"):
     """What the connector reads: base64url of this as JSON. `seed` is the Ed25519 private key, base64url.
 
     `environment_id` is the tunnel's name towards the edge. It is not the environment's own id, which two
-    accounts may share: the edge must never mistake one account's tunnel for another's.
+    accounts may share: the edge must never mistake one account's tunnel for another's. `origin` is the local server the
+    link proof named, where `doorward-connector` carries to.
     """
 
     edge_url: str
@@ -46,6 +35,7 @@ class ConnectorToken(msgspec.Struct, frozen=True, rename="camel"):
     environment_id: str
     generation: int
     seed: str
+    origin: str
 
     def __repr__(self) -> str:
         return f"ConnectorToken(environment_id={self.environment_id!r}, generation={self.generation})"
@@ -61,24 +51,46 @@ class TunnelChange(msgspec.Struct, frozen=True, rename="camel"):
 class EmbeddedProvider:
     """Provisions an endpoint in the relay's own zone. Makes no outside calls, so it cannot half-succeed."""
 
-    def __init__(self, settings: RelaySettings) -> None:
+    def __init__(self, settings: RelaySettings, database: Database, clock: Clock) -> None:
         self._settings = settings
+        self._database = database
+        self._clock = clock
 
     async def prepare(self, request: ProvisionRequest) -> Prepared:
-        if not is_loopback_origin(request.local_host, request.local_port):
-            raise OriginNotLoopback
-        settings = self._settings
-        if not normalize_zone(settings.zone):
-            raise EndpointsNotConfigured("This relay has no zone for endpoints.")
-        names = endpoint_names(
-            stage=settings.stage,
-            user_id=request.user_id,
-            environment_id=request.environment_id,
-            zone=settings.zone,
+        return PreparedTunnel(self._settings, request, names_for(request, self._settings))
+
+    def close(self, tx: Tx, allocation: store.AllocationRow, *, now: int) -> bool:
+        return close_endpoint(tx, allocation, now=now)
+
+    async def tear_down(self, *, user_id: str, environment_id: str) -> None:
+        """Nothing is kept outside the database, and `close` was part of the link's transaction."""
+
+    async def release(self, *, user_id: str, environment_id: str) -> bool:
+        now = self._clock()
+
+        def write(tx: Tx) -> None:
+            allocation = store.find(tx, user_id=user_id, environment_id=environment_id)
+            if allocation is not None and allocation.tunnel_public_key is not None:
+                generation = store.forget_tunnel_key(tx, allocation, now=now)
+                announce(tx, allocation.tunnel_id or "", generation)
+
+        await self._database.write(write)
+        return True
+
+    async def reconcile(self, request: ProvisionRequest, *, tunnel_id: str) -> Reconciled:
+        """The connector's token says where it carries to: another origin needs another token."""
+        names_for(request, self._settings)
+        allocation = await self._database.read(
+            lambda tx: store.find(tx, user_id=request.user_id, environment_id=request.environment_id)
         )
-        if not is_valid_hostname(names.hostname, settings.zone):
-            raise EndpointsNotConfigured("The relay's zone is not a DNS name.")
-        return PreparedTunnel(settings, request, names)
+        is_current = (
+            allocation is not None
+            and allocation.is_ready
+            and allocation.tunnel_id == tunnel_id
+            and allocation.tunnel_public_key is not None
+            and allocation.origin == request.origin
+        )
+        return "ready" if is_current else "recovery_required"
 
 
 class PreparedTunnel:
@@ -95,6 +107,12 @@ class PreparedTunnel:
     def record(self, tx: Tx, *, now: int) -> Provisioned:
         """Register the public half for the next generation, and tell edges that older tunnels are superseded."""
         request, settings = self._request, self._settings
+        check_tunnel_limit(
+            tx,
+            user_id=request.user_id,
+            environment_id=request.environment_id,
+            default=settings.max_tunnels,
+        )
         allocation = store.reserve(
             tx,
             user_id=request.user_id,
@@ -108,8 +126,10 @@ class PreparedTunnel:
         generation = store.register_tunnel_key(
             tx,
             allocation,
+            tunnel_id=tunnel_id,
             tunnel_public_key=b64url_encode(self._public_key),
             dns_record_id=allocation.hostname,
+            origin=request.origin,
             now=now,
         )
         announce(tx, tunnel_id, generation)
@@ -123,6 +143,7 @@ class PreparedTunnel:
             environment_id=tunnel_id,
             generation=generation,
             seed=b64url_encode(self._seed),
+            origin=loopback_url(request.local_host, request.local_port),
         )
         return Provisioned(
             urls=urls_of(allocation.hostname, settings),
@@ -131,21 +152,19 @@ class PreparedTunnel:
             tunnel_name=allocation.tunnel_name,
         )
 
-
-def urls_of(hostname: str, settings: RelaySettings) -> EndpointUrls:
-    return endpoint_urls(hostname, scheme=settings.endpoint_scheme, port=settings.endpoint_port)
+    async def abandon(self) -> None:
+        """Nothing is held: a key that was never registered opens nothing."""
 
 
 def announce(tx: Tx, tunnel_id: str, generation: int) -> None:
     tx.notify("relay.tunnel", msgspec.json.encode(TunnelChange(tunnel_id, generation)).decode())
 
 
-def release(tx: Tx, *, user_id: str, environment_id: str, now: int) -> bool:
+def close_endpoint(tx: Tx, allocation: store.AllocationRow, *, now: int) -> bool:
     """Close the tunnel for good: no key opens the raised generation. False when there was nothing to close."""
-    allocation = store.find(tx, user_id=user_id, environment_id=environment_id)
-    if allocation is None or allocation.ready_at is None:
+    if allocation.ready_at is None:
         return False
-    generation = store.release(tx, allocation, now=now)
+    generation = store.close(tx, allocation, now=now)
     if allocation.tunnel_id is not None:
         announce(tx, allocation.tunnel_id, generation)
     return True

@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from doorward.relay.settings import RelaySettings
 from doorward.t3_connect import is_loopback_host
 
 TUNNEL_NAME_PREFIX = "t3coderelay-managedendpoint-"
@@ -62,6 +63,10 @@ def endpoint_urls(hostname: str, *, scheme: str, port: int | None) -> EndpointUr
     )
 
 
+def urls_of(hostname: str, settings: RelaySettings) -> EndpointUrls:
+    return endpoint_urls(hostname, scheme=settings.endpoint_scheme, port=settings.endpoint_port)
+
+
 def is_valid_hostname(hostname: str, zone: str) -> bool:
     """Whether this is a canonical DNS name strictly below the zone.
 
@@ -80,3 +85,9 @@ def is_valid_hostname(hostname: str, zone: str) -> bool:
 def is_loopback_origin(host: str, port: int) -> bool:
     """Whether a local origin names this machine itself: a tunnel must never become a way into its network."""
     return is_loopback_host(host) and 1 <= port <= 65535
+
+
+def loopback_url(host: str, port: int) -> str:
+    """The URL of a local origin, as a connector token carries it."""
+    name = host.strip().lower().strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

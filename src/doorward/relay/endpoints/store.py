@@ -5,14 +5,19 @@ import msgspec
 from doorward.relay.endpoints.rules import EndpointNames
 from doorward.store import Tx
 
-_COLUMNS = "user_id, environment_id, hostname, tunnel_name, tunnel_id, dns_record_id, ready_at, generation, tunnel_public_key"
+_COLUMNS = (
+    "user_id, environment_id, hostname, tunnel_name, tunnel_id, dns_record_id, ready_at, generation,"
+    " tunnel_public_key, origin, recovery_enabled_at, recovery_environment_public_key, leased_until, updated_at"
+)
 
 
 class AllocationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is reserved for one (account, environment).
+    """What is reserved for one (account, environment). Times in milliseconds.
 
-    `tunnel_id` names the tunnel towards the edge: opaque, and unlike the environment id never shared by two
-    accounts. `tunnel_public_key` is the raw Ed25519 key, base64url, of the connector of this `generation`.
+    `tunnel_id` names the tunnel: opaque, and unlike the environment id never shared by two accounts.
+    `tunnel_public_key` is the raw Ed25519 key, base64url, of the connector of this `generation` (embedded tunnels
+    only). `origin` is the local address the tunnel was last pointed at, as `origin_text` writes it. `leased_until`
+    is when the provider call that holds the row must have ended.
     """
 
     user_id: str
@@ -24,10 +29,20 @@ class AllocationRow(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: int | None
     generation: int
     tunnel_public_key: str | None
+    origin: str | None
+    recovery_enabled_at: int | None
+    recovery_environment_public_key: str | None
+    leased_until: int | None
+    updated_at: int
 
     @property
     def is_ready(self) -> bool:
         return self.ready_at is not None and self.tunnel_id is not None and self.dns_record_id is not None
+
+
+def origin_text(host: str, port: int) -> str:
+    """How a local origin is stored and compared."""
+    return f"{host} {port}"
 
 
 def _row(row: tuple[object, ...]) -> AllocationRow:
@@ -44,7 +59,7 @@ def find(tx: Tx, *, user_id: str, environment_id: str) -> AllocationRow | None:
 
 
 def reserve(
-    tx: Tx, *, user_id: str, environment_id: str, names: EndpointNames, tunnel_id: str, now: int
+    tx: Tx, *, user_id: str, environment_id: str, names: EndpointNames, tunnel_id: str | None, now: int
 ) -> AllocationRow:
     """Insert if absent, then read back: what was stored first wins over what was derived now."""
     tx.execute(
@@ -60,17 +75,26 @@ def reserve(
 
 
 def register_tunnel_key(
-    tx: Tx, allocation: AllocationRow, *, tunnel_public_key: str, dns_record_id: str, now: int
+    tx: Tx,
+    allocation: AllocationRow,
+    *,
+    tunnel_id: str,
+    tunnel_public_key: str,
+    dns_record_id: str,
+    origin: str,
+    now: int,
 ) -> int:
     """Give the next generation to a new connector key and mark the endpoint ready; returns that generation."""
     generation = allocation.generation + 1
     tx.execute(
-        "UPDATE relay_managed_endpoint_allocations SET generation = ?, tunnel_public_key = ?, dns_record_id = ?,"
-        " ready_at = ?, updated_at = ? WHERE user_id = ? AND environment_id = ?",
+        "UPDATE relay_managed_endpoint_allocations SET generation = ?, tunnel_id = ?, tunnel_public_key = ?,"
+        " dns_record_id = ?, origin = ?, ready_at = ?, updated_at = ? WHERE user_id = ? AND environment_id = ?",
         (
             generation,
+            tunnel_id,
             tunnel_public_key,
             dns_record_id,
+            origin,
             now,
             now,
             allocation.user_id,
@@ -80,15 +104,38 @@ def register_tunnel_key(
     return generation
 
 
-def release(tx: Tx, allocation: AllocationRow, *, now: int) -> int:
+def close(tx: Tx, allocation: AllocationRow, *, now: int) -> int:
     """Forget the connector key and raise the generation, keeping the names; returns the new generation."""
+    generation = forget_tunnel_key(tx, allocation, now=now)
+    tx.execute(
+        "UPDATE relay_managed_endpoint_allocations SET ready_at = NULL, recovery_enabled_at = NULL,"
+        " recovery_environment_public_key = NULL WHERE user_id = ? AND environment_id = ?",
+        (allocation.user_id, allocation.environment_id),
+    )
+    return generation
+
+
+def forget_tunnel_key(tx: Tx, allocation: AllocationRow, *, now: int) -> int:
+    """No connector opens the tunnel until a new key is registered, but the endpoint stays the link's."""
     generation = allocation.generation + 1
     tx.execute(
-        "UPDATE relay_managed_endpoint_allocations SET generation = ?, tunnel_public_key = NULL, ready_at = NULL,"
-        " updated_at = ? WHERE user_id = ? AND environment_id = ?",
+        "UPDATE relay_managed_endpoint_allocations SET generation = ?, tunnel_public_key = NULL, updated_at = ?"
+        " WHERE user_id = ? AND environment_id = ?",
         (generation, now, allocation.user_id, allocation.environment_id),
     )
     return generation
+
+
+def enable_recovery(
+    tx: Tx, *, user_id: str, environment_id: str, tunnel_id: str, origin: str, public_key: str, now: int
+) -> bool:
+    """Note that the environment of this key can bring its tunnel back. False when tunnel or origin changed meanwhile."""
+    updated = tx.execute(
+        "UPDATE relay_managed_endpoint_allocations SET recovery_enabled_at = ?, recovery_environment_public_key = ?"
+        " WHERE user_id = ? AND environment_id = ? AND tunnel_id = ? AND origin = ?",
+        (now, public_key, user_id, environment_id, tunnel_id, origin),
+    )
+    return updated == 1
 
 
 _OF_LINKED = (

@@ -44,7 +44,8 @@ class Registration(msgspec.Struct, frozen=True):
 
 _UNLINKED = TunnelRefused("unlinked", "This machine is not linked. Link it again to expose its services.")
 _SUPERSEDED = TunnelRefused(
-    "generation_superseded", "A newer link of this machine replaced this connector's key. Restart the agent."
+    "generation_superseded",
+    "This connector's key was released or replaced by a newer one. Restart the agent.",
 )
 _FORGED = TunnelRefused("invalid_signature", "The connector's signature does not match its registered key.")
 
@@ -66,9 +67,9 @@ class Tunnels:
             return allocation, () if allocation is None else self._hostnames(tx, allocation)
 
         allocation, hostnames = await self._database.read(read)
-        if allocation is None or not allocation.is_ready or allocation.tunnel_public_key is None:
+        if allocation is None or not allocation.is_ready:
             return _UNLINKED
-        if allocation.generation != generation:
+        if allocation.generation != generation or allocation.tunnel_public_key is None:
             return _SUPERSEDED
         public_key = b64url_decode(allocation.tunnel_public_key)
         if not is_signed_by(public_key, token):

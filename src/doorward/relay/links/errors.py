@@ -4,6 +4,7 @@ LinkRefused
 ├── LinkProofExpired      the environment's proof is past its `exp`; a fresh proof will do
 ├── LinkProofInvalid      `reason` is one of the protocol's words
 ├── EndpointUnavailable   no public endpoint; `is_configured` says whether the relay offers any
+├── TooManyTunnels        the account has its `max_tunnels` managed tunnels already
 └── LinkNotStored         the database refused; `stage` says at which rows
 """
 
@@ -40,7 +41,17 @@ class EndpointUnavailable(LinkRefused):
         self.is_configured = is_configured
 
 
+class TooManyTunnels(LinkRefused):
+    def __init__(self, max_tunnels: int) -> None:
+        super().__init__(f"{max_tunnels} tunnels")
+        self.max_tunnels = max_tunnels
+
+
 class LinkNotStored(LinkRefused):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self.stage: Stage = stage
+
+
+class EndpointNotRemoved(Exception):
+    """The link has ended, but what its provider keeps is still there: unlinking again finishes that."""

@@ -1,11 +1,12 @@
 """Making, ending and listing links."""
 
+import logging
+
 import msgspec
 
 from doorward.relay.audit.store import Origin, record
 from doorward.relay.credentials import store as credential_store
 from doorward.relay.credentials.rules import new_credential
-from doorward.relay.endpoints import embedded
 from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.provider import (
     EndpointError,
@@ -15,17 +16,28 @@ from doorward.relay.endpoints.provider import (
     Prepared,
     Provisioned,
     ProvisionRequest,
+    TunnelLimitReached,
 )
 from doorward.relay.link_notices.service import noted
 from doorward.relay.links import rules, store
 from doorward.relay.links.challenge import IssuedChallenge, issue_link_challenge
-from doorward.relay.links.errors import EndpointUnavailable, LinkNotStored, LinkProofInvalid, Stage
+from doorward.relay.links.errors import (
+    EndpointNotRemoved,
+    EndpointUnavailable,
+    LinkNotStored,
+    LinkProofInvalid,
+    LinkRefused,
+    Stage,
+    TooManyTunnels,
+)
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.rules import LINK_CHALLENGE_OWNER, environment_key_owner, jwt_expiry_ms
 from doorward.relay.services import store as service_store
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.store import Clock, Database, StoreError, Tx
+
+logger = logging.getLogger("doorward.relay")
 
 
 class LinkWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,12 +140,8 @@ class Links:
         )
         try:
             return await self._provider.prepare(request)
-        except OriginNotLoopback as error:
-            raise LinkProofInvalid("origin_not_allowed") from error
-        except EndpointsNotConfigured as error:
-            raise EndpointUnavailable(is_configured=False) from error
         except EndpointError as error:
-            raise EndpointUnavailable(is_configured=True) from error
+            raise _refusal(error) from error
 
     async def _write(
         self,
@@ -152,7 +160,7 @@ class Links:
             stage = "endpoint"
             provisioned = None if prepared is None else prepared.record(tx, now=now)
             if provisioned is None:
-                embedded.release(tx, user_id=wish.user_id, environment_id=proof.environment_id, now=now)
+                self._close_endpoint(tx, wish.user_id, proof.environment_id, now)
             link = _link_row(wish.user_id, verified, provisioned, origin, now)
             if provisioned is not None:
                 rules.check_endpoint_is_secure(link.http_base_url, link.ws_base_url)
@@ -179,17 +187,37 @@ class Links:
             return Linked(link=link, credential=credential.token, provisioned=provisioned)
 
         try:
-            return await self._database.write(write)
-        except StoreError as error:
-            if stage == "endpoint":
-                raise EndpointUnavailable(is_configured=True) from error
-            raise LinkNotStored(stage) from error
+            linked = await self._database.write(write)
+        except BaseException as error:
+            if prepared is not None:
+                await prepared.abandon()
+            if isinstance(error, EndpointError):
+                raise _refusal(error) from error
+            if isinstance(error, StoreError):
+                raise (
+                    EndpointUnavailable(is_configured=True) if stage == "endpoint" else LinkNotStored(stage)
+                ) from error
+            raise
+        if prepared is None:
+            await self._tear_down_if_possible(wish.user_id, proof.environment_id)
+        return linked
+
+    def _close_endpoint(self, tx: Tx, user_id: str, environment_id: str, now: int) -> bool:
+        allocation = endpoint_store.find(tx, user_id=user_id, environment_id=environment_id)
+        return allocation is not None and self._provider.close(tx, allocation, now=now)
+
+    async def _tear_down_if_possible(self, user_id: str, environment_id: str) -> None:
+        """The link without tunnel is made either way; what an earlier one left is removed now or by the census."""
+        try:
+            await self._provider.tear_down(user_id=user_id, environment_id=environment_id)
+        except EndpointError as error:
+            logger.warning("An earlier endpoint of a link could not be removed: %s", error)
 
     async def unlink(self, *, user_id: str, environment_id: str, origin: Origin) -> bool:
         """End the caller's link, its tunnel, its names and, with the key's last link, its credentials.
 
-        True when an active link ended now. The tunnel is closed even when there was none: that repairs whatever an
-        earlier attempt left behind.
+        True when an active link ended now. The endpoint is removed even when there was none: that finishes whatever
+        an earlier attempt left behind. The link has ended when `EndpointNotRemoved` is raised.
         """
         now = self._clock()
 
@@ -199,7 +227,7 @@ class Links:
             is_revoked = link is not None and store.revoke(
                 tx, user_id=user_id, environment_id=environment_id, now=now
             )
-            closed = embedded.release(tx, user_id=user_id, environment_id=environment_id, now=now)
+            closed = allocation is not None and self._provider.close(tx, allocation, now=now)
             freed = service_store.release_all(tx, user_id=user_id, environment_id=environment_id, now=now)
             if link is not None:
                 credential_store.revoke_unlinked(
@@ -221,7 +249,13 @@ class Links:
                     tx.notify("relay.hostnames", allocation.tunnel_id)
             return is_revoked
 
-        return await self._database.write(write)
+        ended = await self._database.write(write)
+        try:
+            await self._provider.tear_down(user_id=user_id, environment_id=environment_id)
+        except EndpointError as error:
+            logger.warning("The endpoint of an ended link is still there: %s", error)
+            raise EndpointNotRemoved from error
+        return ended
 
     async def list(self, user_id: str) -> list[ListedEnvironment]:
         """The caller's active links, oldest first."""
@@ -243,6 +277,19 @@ class Links:
             ]
 
         return await self._database.read(read)
+
+
+def _refusal(error: EndpointError) -> LinkRefused:
+    match error:
+        case OriginNotLoopback():
+            return LinkProofInvalid("origin_not_allowed")
+        case TunnelLimitReached(max_tunnels=limit):
+            return TooManyTunnels(limit)
+        case EndpointsNotConfigured():
+            return EndpointUnavailable(is_configured=False)
+        case _:
+            logger.warning("An endpoint could not be provisioned: %s", error)
+            return EndpointUnavailable(is_configured=True)
 
 
 def _link_row(

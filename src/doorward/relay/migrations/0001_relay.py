@@ -1,4 +1,4 @@
-"""The relay's tables: links, endpoint allocations, credentials, service names, devices, replay, rates, keys, audit.
+"""The relay's tables: links, allocations, tunnel limits, credentials, names, devices, replay, rates, keys, audit.
 
 Column names follow the T3 Connect relay where it has the table; the CHECK constraints, which it lacks, make
 an unknown value impossible to store, so that no reader ever has to guess what one means.
@@ -61,6 +61,10 @@ TABLES = (
         ready_at BIGINT,
         generation BIGINT NOT NULL DEFAULT 0 CHECK (generation >= 0),
         tunnel_public_key TEXT,
+        origin TEXT,
+        recovery_enabled_at BIGINT,
+        recovery_environment_public_key TEXT,
+        leased_until BIGINT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
         PRIMARY KEY (user_id, environment_id)
@@ -77,6 +81,14 @@ TABLES = (
         instance TEXT NOT NULL,
         epoch BIGINT NOT NULL CHECK (epoch > 0),
         claimed_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE relay_managed_tunnel_limits (
+        user_id TEXT PRIMARY KEY,
+        max_tunnels INTEGER NOT NULL CHECK (max_tunnels >= 0),
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
     )
     """,
     """

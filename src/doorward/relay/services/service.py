@@ -7,8 +7,7 @@ import msgspec
 from doorward.relay.audit.store import Origin, record
 from doorward.relay.credentials.store import CredentialOwner
 from doorward.relay.endpoints import store as endpoint_store
-from doorward.relay.endpoints.embedded import urls_of
-from doorward.relay.endpoints.rules import normalize_zone
+from doorward.relay.endpoints.rules import normalize_zone, urls_of
 from doorward.relay.services import store
 from doorward.relay.services.rules import HOLD_MS, MOST_NAMES, check_name, may_claim
 from doorward.relay.settings import RelaySettings

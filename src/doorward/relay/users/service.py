@@ -9,7 +9,7 @@ import msgspec
 from doorward.jose import JoseError
 from doorward.outbound import Outbound, OutboundError
 from doorward.relay.endpoints import store as endpoint_store
-from doorward.relay.endpoints.embedded import urls_of
+from doorward.relay.endpoints.rules import urls_of
 from doorward.relay.settings import ClerkCloud, RelaySettings
 from doorward.relay.users import clerk
 from doorward.relay.users.rules import audiences, is_for_relay, is_recent

@@ -13,6 +13,7 @@ from doorward.t3_connect.messages.shared import (
     Descriptor,
     Endpoint,
     EndpointRuntime,
+    Origin,
 )
 from doorward.t3_connect.wire import Form, SchemaMismatch, Tstr, Wire, decode_json
 
@@ -123,6 +124,32 @@ class LinkResponse(Wire, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"LinkResponse(environment_id={self.environment_id!r}, endpoint={self.endpoint!r})"
+
+
+class TunnelRecoveryRequest(Wire, frozen=True, kw_only=True):
+    """An environment tells which tunnel it runs."""
+
+    cloud_user_id: Tstr
+    tunnel_id: Tstr
+    origin: Origin
+    proof: Tstr
+
+
+class TunnelRecoveryStatus(Wire, frozen=True, kw_only=True):
+    status: Literal["ready", "recovery_required"]
+
+
+class TunnelRequest(Wire, frozen=True, kw_only=True):
+    """An environment whose tunnel is gone asks for a new one."""
+
+    cloud_user_id: Tstr
+    origin: Origin
+    proof: Tstr
+
+
+class TunnelResponse(Wire, frozen=True, kw_only=True):
+    endpoint: Endpoint
+    endpoint_runtime: EndpointRuntime
 
 
 class TokenExchangeRequest(Form, frozen=True, kw_only=True):
