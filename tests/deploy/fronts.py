@@ -31,13 +31,17 @@ class Behind(NamedTuple):
 
     control: str
     edges: tuple[str, ...]
+    admin_ports: tuple[int, ...] = ()
+    """Where each edge says whether it is ready; empty: a node that accepts connections is."""
 
 
 @contextlib.asynccontextmanager
-async def haproxy(behind: Behind, certificates: Certificates, folder: Path) -> AsyncIterator[Front]:
+async def haproxy(
+    behind: Behind, certificates: Certificates, folder: Path, *, port: int = 0
+) -> AsyncIterator[Front]:
     """`deploy/haproxy.cfg`: control and machines on one TLS port."""
     program = _require("haproxy")
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     together = folder / "haproxy.pem"
     together.write_bytes(certificates.leaf.read_bytes() + certificates.key.read_bytes())
     variables = {
@@ -46,6 +50,10 @@ async def haproxy(behind: Behind, certificates: Certificates, folder: Path) -> A
         "DOORWARD_RELAY": RELAY,
         "DOORWARD_CONTROL_1": behind.control,
     } | {f"DOORWARD_EDGE_{number}": address for number, address in enumerate(behind.edges, 1)}
+    if behind.admin_ports:
+        variables["DOORWARD_EDGE_READY"] = "yes"
+    for number, admin in enumerate(behind.admin_ports, 1):
+        variables[f"DOORWARD_EDGE_CHECK_{number}"] = f"port {admin} inter 100ms fall 1 rise 1"
     command = [program, "-f", str(DEPLOY / "haproxy.cfg")]
     await _succeeds([*command, "-c"], variables)
     async with _running([*command, "-db"], variables, port, folder / "haproxy.log"):

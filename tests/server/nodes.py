@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class ServedNode:
         roles: Sequence[str] = ROLES,
         data: Path | None = None,
         database_url: str | None = None,
+        front_port: int | None = None,
+        edge: str = "",
         extra: str = "",
     ) -> None:
         self.folder = folder
@@ -29,6 +32,9 @@ class ServedNode:
         self.accounts = f"http://accounts.localhost:{self.control_port}"
         self.relay = f"http://relay.localhost:{self.control_port}"
         self.admin = f"http://127.0.0.1:{self.admin_port}"
+        # Machines dial a TLS front where there is one.
+        scheme, edge_port = ("http", self.edge_port) if front_port is None else ("https", front_port)
+        self.edge_url = f"{scheme}://edge.machines.localhost:{edge_port}"
         self.config = folder / "doorward.toml"
         folder.mkdir(parents=True, exist_ok=True)
         database = f'[database]\nurl = "{database_url}"\n' if database_url else ""
@@ -40,12 +46,14 @@ data = "{self.data}"
 origin = "{self.accounts}"
 [relay]
 origin = "{self.relay}"
-zone = "machines.localhost:{self.edge_port}"
+zone = "machines.localhost:{edge_port}"
 [edge]
-url = "http://edge.machines.localhost:{self.edge_port}"
+url = "{self.edge_url}"
+{edge}
 [listen]
 control = "127.0.0.1:{self.control_port}"
 edge = "127.0.0.1:{self.edge_port}"
+trusted_proxies = {["127.0.0.1"] if front_port else []!r}
 [admin]
 listen = "127.0.0.1:{self.admin_port}"
 {extra}
@@ -71,6 +79,16 @@ listen = "127.0.0.1:{self.admin_port}"
         assert self.program is not None
         assert self.program.stop() == 0, self.program.output
 
+    def terminate(self) -> None:
+        """End it as a service manager does, and wait until it has."""
+        assert self.program is not None
+        self.program.process.send_signal(signal.SIGTERM)
+        assert self.program.finish(seconds=60) == 0, self.program.output
+
+    def kill(self) -> None:
+        if self.program is not None and self.program.process.poll() is None:
+            self.program.kill()
+
 
 @contextlib.contextmanager
 def served(folder: Path, **options: object) -> Iterator[ServedNode]:
@@ -80,5 +98,4 @@ def served(folder: Path, **options: object) -> Iterator[ServedNode]:
     try:
         yield node
     finally:
-        if node.program is not None and node.program.process.poll() is None:
-            node.program.kill()
+        node.kill()

@@ -233,8 +233,12 @@ class Connector:
         self._set_state("connected", hostnames=tuple(config.hostnames))
 
     def _turned_away(self, link: ConnectorLink, message: messages.GoAwayMessage) -> None:
-        for line in self._lines.values():
+        lines = [line for line in self._lines.values() if line.link is link]
+        for line in lines:
             line.turn_away(link, message)
+        if not lines and any(other.is_settled for other in self._links):
+            # Its line went on to another node long ago.
+            link.say_moved()
 
     def _wanted(self, hostname: str) -> None:
         """Visitors of this name reach another node: dial once more under it, and leave what is open as it is."""

@@ -266,7 +266,7 @@ class ConnectorLink(Link):
         super().__init__(endpoint, heartbeat, engine.buffers)
         self.over: asyncio.Future[messages.GoAwayMessage] = self.loop.create_future()
         self.configured_at: float | None = None
-        self.is_turned_away = False
+        self.is_turned_away = self._has_said_moved = False
         self._engine = engine
         self._answer_nonce = answer_nonce
         self._configured = configured
@@ -279,9 +279,16 @@ class ConnectorLink(Link):
         self._handlers[core.GoAwayReceived] = self._go_away_received
         self._handlers[core.Wanted] = self._wanted_elsewhere
 
+    @property
+    def is_settled(self) -> bool:
+        """It carries requests and nobody asked us to leave it."""
+        return self.configured_at is not None and not self.is_turned_away and self.is_open
+
     def say_moved(self) -> None:
         """There is another connection: the edge may end this one when nothing needs it any more."""
-        self.is_turned_away = False
+        if self._has_said_moved:
+            return
+        self._has_said_moved = True
         notice = messages.GoAwayMessage("moved", drain_ms=1)
         self.endpoint.notify(frames.GOAWAY, messages.encode(notice))
         self.flush_soon()

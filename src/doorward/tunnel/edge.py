@@ -347,19 +347,19 @@ class Edge:
                 del self._arrivals[environment_id]
 
     async def _arrive(self, arrival: asyncio.Future[None], environment_id: str, name: str) -> None:
-        now = asyncio.get_running_loop().time()
-        if (
-            self._want is not None
-            and now - self._wanted_at.get(environment_id, -_WANT_SECONDS) >= _WANT_SECONDS
-        ):
-            # Once a second at most: the visitors of a machine that is off must not keep every node busy.
-            if len(self._wanted_at) > 1000:
-                self._wanted_at.clear()
-            self._wanted_at[environment_id] = now
-            try:
-                await self._want(environment_id, name)
-            except Exception:
-                log.exception("the other nodes could not be asked for a tunnel")
+        """Ask the other nodes for the tunnel until it is here; the caller sets the limit."""
+        while self._want is not None and not arrival.done():
+            now = arrival.get_loop().time()
+            if now - self._wanted_at.get(environment_id, -_WANT_SECONDS) >= _WANT_SECONDS:
+                # Once a second at most: the visitors of a machine that is off must not keep every node busy.
+                if len(self._wanted_at) > 1000:
+                    self._wanted_at.clear()
+                self._wanted_at[environment_id] = now
+                try:
+                    await self._want(environment_id, name)
+                except Exception:
+                    log.exception("the other nodes could not be asked for a tunnel")
+            await asyncio.wait((arrival,), timeout=_WANT_SECONDS)
         await arrival
 
     def _true_peer(self, head: RequestHead, peer: Peer) -> tuple[Peer, bytes]:

@@ -1,0 +1,160 @@
+"""Two edge nodes behind HAProxy are restarted one after the other, under load: no visitor notices."""
+
+import asyncio
+import contextlib
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from websockets.exceptions import ConnectionClosed
+
+from doorward.http1 import Answer, Decision, Forward, Peer, RequestHead, TcpUpstream
+from doorward.relay import SCHEMA
+from doorward.store import open_database
+from doorward.tunnel import Connector
+from tests import databases
+from tests.deploy.fronts import ACCOUNTS, RELAY, ZONE, Behind, haproxy
+from tests.e2e.certificates import Certificates, issue
+from tests.e2e.processes import free_ports
+from tests.server.machines import Machine
+from tests.server.nodes import ServedNode
+from tests.tunnel.carriers import until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgresql]
+
+MACHINES = 4
+EDGE = "nodes = 2\nnotice_seconds = 1\ndrain_seconds = 6"
+
+
+class Load:
+    """Visitors of every machine, one request after the other; what they got."""
+
+    def __init__(self, hosts: list[str], port: int, trust: ssl.SSLContext) -> None:
+        self.hosts = hosts
+        self.port = port
+        self.trust = trust
+        self.answers: Counter[str] = Counter()
+        self.closes: list[int] = []
+        self.is_over = False
+
+    async def visit(self, host: str) -> None:
+        async with httpx.AsyncClient(verify=self.trust, trust_env=False, timeout=30) as visitor:
+            number = 0
+            while not self.is_over:
+                number += 1
+                method, body = ("GET", None) if number % 3 else ("POST", b"x" * 20_000)
+                try:
+                    answer = await visitor.request(
+                        method,
+                        f"https://127.0.0.1:{self.port}/{number}",
+                        content=body,
+                        headers={"host": f"{host}:{self.port}"},
+                        extensions={"sni_hostname": host},
+                    )
+                    self.answers[str(answer.status_code)] += 1
+                except httpx.HTTPError as error:
+                    self.answers[repr(error)] += 1
+                await asyncio.sleep(0.01)
+
+    async def chat(self, host: str) -> None:
+        """A WebSocket that comes back whenever it is told to."""
+        while not self.is_over:
+            async with websockets.connect(
+                f"wss://{host}:{self.port}/chat",
+                host="127.0.0.1",
+                ssl=self.trust,
+                proxy=None,
+                open_timeout=30,
+            ) as chat:
+                try:
+                    while not self.is_over:
+                        await chat.send("still there?")
+                        await asyncio.wait_for(chat.recv(), 30)
+                        await asyncio.sleep(0.05)
+                except ConnectionClosed as closed:
+                    self.closes.append(closed.rcvd.code if closed.rcvd is not None else 1006)
+
+
+@contextlib.asynccontextmanager
+async def machines(
+    hosts: list[Machine], edge_url: str, certificates: Certificates
+) -> AsyncIterator[list[Connector]]:
+    async def echo(chat: websockets.ServerConnection) -> None:
+        # The edge ends this side without a close frame.
+        with contextlib.suppress(ConnectionClosed):
+            async for message in chat:
+                await chat.send(message)
+
+    async with websockets.serve(echo, "127.0.0.1", 0) as service, asyncio.TaskGroup() as group:
+        upstream = TcpUpstream("127.0.0.1", service.sockets[0].getsockname()[1])
+
+        def router(head: RequestHead, peer: Peer) -> Decision:
+            return Forward(upstream, head) if head.upgrade else Answer(200, [], b"here")
+
+        connectors = [
+            Connector(machine.token(edge_url), router=router, ca_file=certificates.authority, environ={})
+            for machine in hosts
+        ]
+        running = [group.create_task(connector.run()) for connector in connectors]
+        await until(lambda: all(connector.state.word == "connected" for connector in connectors), 60)
+        try:
+            yield connectors
+        finally:
+            for connector in connectors:
+                await connector.close()
+            await asyncio.wait(running, timeout=10)
+
+
+async def test_a_rolling_restart_of_two_edge_nodes_fails_no_request(tmp_path: Path) -> None:
+    certificates = issue(tmp_path, [ACCOUNTS, RELAY, f"*.{ZONE}"])
+    (front_port,) = free_ports(1)
+    async with contextlib.AsyncExitStack() as stack:
+        url = stack.enter_context(databases.new_postgresql([SCHEMA]))
+        boxes = [Machine(f"box-{number}", zone=ZONE) for number in range(MACHINES)]
+        database = await open_database(url, schemas=[SCHEMA])
+        for box in boxes:
+            await box.register(database)
+        await database.close()
+        nodes = [
+            ServedNode(
+                tmp_path / f"node{number}",
+                roles=["edge"],
+                data=tmp_path / "data",
+                database_url=url,
+                front_port=front_port,
+                edge=EDGE,
+            )
+            for number in (1, 2)
+        ]
+        for node in nodes:
+            await asyncio.to_thread(node.start)
+            stack.callback(node.kill)
+        behind = Behind(
+            "127.0.0.1:9",
+            tuple(f"127.0.0.1:{node.edge_port}" for node in nodes),
+            tuple(node.admin_port for node in nodes),
+        )
+        await stack.enter_async_context(haproxy(behind, certificates, tmp_path, port=front_port))
+        await stack.enter_async_context(machines(boxes, nodes[0].edge_url, certificates))
+        hosts = [box.hosts[0] for box in boxes]
+        load = Load(hosts, front_port, ssl.create_default_context(cafile=str(certificates.authority)))
+        async with asyncio.TaskGroup() as group:
+            for host in hosts * 2:
+                group.create_task(load.visit(host))
+            for host in hosts:
+                group.create_task(load.chat(host))
+            await until(lambda: load.answers["200"] > 100, 30)
+            for node in nodes:
+                await asyncio.to_thread(node.terminate)
+                await asyncio.to_thread(node.start)
+                served = load.answers["200"]
+                await until(lambda served=served: load.answers["200"] > served + 100, 30)
+            load.is_over = True
+    assert set(load.answers) == {"200"}, load.answers
+    # Every WebSocket that had to move was told to come back, none was cut.
+    assert load.closes
+    assert set(load.closes) == {1012}

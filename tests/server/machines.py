@@ -1,0 +1,55 @@
+"""A linked machine as the database knows it, and its connector token: what a link leaves behind, without the link."""
+
+import secrets
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from doorward.jose import b64url_encode
+from doorward.store import Database, Tx
+from doorward.tunnel import ConnectorToken
+
+
+class Machine:
+    """`names` are labels in the zone: its API host first, then services."""
+
+    def __init__(self, *names: str, zone: str, account: str = "user_1") -> None:
+        self.hosts = [f"{name}.{zone}" for name in names]
+        self.names = names
+        self.account = account
+        self.tunnel_id = secrets.token_hex(16)
+        self.seed = secrets.token_bytes(32)
+
+    async def register(self, database: Database) -> None:
+        public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+        key, environment = b64url_encode(public), f"env-{self.tunnel_id}"
+
+        def write(tx: Tx) -> None:
+            tx.execute(
+                "INSERT INTO relay_environment_links (user_id, environment_id, environment_public_key,"
+                " endpoint_http_base_url, endpoint_ws_base_url, endpoint_provider_kind, created_at, updated_at)"
+                " VALUES (?, ?, 'key', 'https://x', 'wss://x', 'cloudflare_tunnel', 1, 1)",
+                (self.account, environment),
+            )
+            tx.execute(
+                "INSERT INTO relay_managed_endpoint_allocations (user_id, environment_id, hostname, tunnel_name,"
+                " tunnel_id, dns_record_id, ready_at, generation, tunnel_public_key, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, 'embedded', 1, 1, ?, 1, 1)",
+                (self.account, environment, self.hosts[0], self.tunnel_id, self.tunnel_id, key),
+            )
+            for name in self.names[1:]:
+                tx.execute(
+                    "INSERT INTO relay_service_names (name, user_id, environment_id, created_at, updated_at)"
+                    " VALUES (?, ?, ?, 1, 1)",
+                    (name, self.account, environment),
+                )
+
+        await database.write(write)
+
+    def token(self, edge_url: str) -> ConnectorToken:
+        return ConnectorToken(
+            edge_url=edge_url,
+            hostnames=[self.hosts[0]],
+            environment_id=self.tunnel_id,
+            generation=1,
+            seed=self.seed,
+        )
