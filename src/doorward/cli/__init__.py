@@ -2,6 +2,7 @@
 
 serving       up, serve
 expose        the agent
+backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
 login         connect login
 security      connect security
@@ -20,7 +21,7 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import connect, expose, machines, serving
+from doorward.cli import backup, connect, expose, machines, serving
 from doorward.cli.availability import Program
 
 
@@ -38,6 +39,8 @@ for command in (
     machines.open_service,
     machines.forward,
     connect.connect,
+    backup.backup,
+    backup.restore,
 ):
     program.add_command(command)
 

@@ -29,11 +29,11 @@ def upgrade_sqlite(connection: sqlite3.Connection, schema: Schema, folder: Path)
         _run(borrowed, schema, folder)
 
 
-def upgrade_postgresql(url: str, schema: Schema, folder: Path) -> None:
-    """Run the missing revisions in one transaction of a connection of their own; the caller holds the lock."""
+def upgrade_postgresql(url: str, schema: Schema, folder: Path, *, to: str = "head") -> None:
+    """Run the missing revisions, up to `to`, in one transaction of a connection of its own; the caller holds the lock."""
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
     with _errors_explained(schema, engine), engine.begin() as connection:
-        _run(connection, schema, folder)
+        _run(connection, schema, folder, to)
 
 
 @contextmanager
@@ -65,11 +65,11 @@ class _Borrowed:
         """The caller closes."""
 
 
-def _run(connection: Connection, schema: Schema, folder: Path) -> None:
+def _run(connection: Connection, schema: Schema, folder: Path, to: str = "head") -> None:
     scripts = ScriptDirectory(str(folder), version_locations=[str(folder)])
 
     def missing(stored: Any, context: MigrationContext) -> Iterable[MigrationStep]:
-        revisions = reversed(list(scripts.iterate_revisions("head", stored or "base")))
+        revisions = reversed(list(scripts.iterate_revisions(to, stored or "base")))
         return [MigrationStep.upgrade_from_script(scripts.revision_map, revision) for revision in revisions]
 
     context = MigrationContext.configure(

@@ -47,7 +47,7 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -162,8 +162,11 @@ def _file_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def migrate_postgresql(url: str, schemas: Sequence[Schema]) -> None:
-    """Bring the database to this code's versions. Raises what `open_database` raises."""
+def migrate_postgresql(url: str, schemas: Sequence[Schema], *, to: Mapping[str, str] | None = None) -> None:
+    """Bring the database to this code's versions, or (for data of an older backup) to those `to` names by schema.
+
+    Raises what `open_database` raises.
+    """
     import psycopg
 
     from doorward.store.postgresql_listener import connect
@@ -185,6 +188,8 @@ def migrate_postgresql(url: str, schemas: Sequence[Schema]) -> None:
             connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
             for schema in schemas:
                 if is_due(schema, version(schema)):
-                    alembic_runner.upgrade_postgresql(url, schema, revision_folder(schema))
+                    alembic_runner.upgrade_postgresql(
+                        url, schema, revision_folder(schema), to=(to or {}).get(schema.name, "head")
+                    )
         except psycopg.Error as error:
             raise DatabaseFailed(f"PostgreSQL refused a revision: {error}") from error

@@ -83,6 +83,11 @@ class Sealer:
         return hmac.compare_digest(bytes(envelope[1:_HEADER_BYTES]), self._key_id)
 
 
+def key_ids(path: Path) -> list[str]:
+    """The ids of a key file's keys, the current one first; they say nothing about the keys. Raises KeyFileRefused."""
+    return [_key_id(key).hex() for key in _read_keys(path) or ()]
+
+
 def _key_id(kek: bytes) -> bytes:
     return hashlib.sha256(b"doorward key id\0" + kek).digest()[:_KEY_ID_BYTES]
 
