@@ -151,7 +151,14 @@ def unpack(path: Path, folder: Path) -> Manifest:
                     manifest = msgspec.json.decode(file.read(), type=Manifest)
                 else:
                     found[header.name] = _write(folder / header.name, header, file)
-    except (tarfile.TarError, zlib.error, EOFError, msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+    except (
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        OSError,
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise BackupFailed(f"Cannot read {path}: {error.strerror}.") from error
         raise BackupFailed(f"{path} is damaged, or no backup of Doorward.") from error

@@ -11,7 +11,7 @@ from doorward.server.stages import PRODUCTION
 
 KEY_FILE = "key-encryption.key"
 #: Made anew by whoever runs, or of no use elsewhere.
-_LEFT_OUT = ("run", "stages")
+_LEFT_OUT = frozenset(("run", "stages", "logs"))
 _LEFT_OUT_SUFFIXES = (".lock", ".log", ".tmp", ".partial", "-wal", "-shm", "-journal", ".sqlite")
 
 
@@ -38,7 +38,7 @@ class Place:
     def _is_kept(self, path: Path) -> bool:
         relative = path.relative_to(self.root)
         return (
-            relative.parts[0] not in _LEFT_OUT
+            _LEFT_OUT.isdisjoint(relative.parts[:-1])
             and not path.name.endswith(_LEFT_OUT_SUFFIXES)
             and not path.name.startswith(".")
             and path != self.key_file
