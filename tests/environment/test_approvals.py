@@ -340,6 +340,18 @@ async def test_a_decision_against_a_key_ends_all_it_holds_at_once(machine: Machi
         await environment.authentication.session_of_ticket(ticket)
 
 
+async def test_what_one_accounts_approval_gave_ends_when_another_account_brings_the_key(
+    machine: Machine,
+) -> None:
+    device = machine.device()
+    await machine.admit(device)
+    unused = (await machine.ask_mint(device)).json()["credential"]
+    knock = Knock(thumbprint=device.thumbprint, cloud_user_id="user_other")
+    assert (await machine.environment.approvals.decide(knock)).status == "pending"
+    assert (await machine.exchange(unused, device)).status_code == 401
+    assert (await machine.as_device(device, "GET", "/api/auth/session")).json()["authenticated"] is False
+
+
 async def test_requiring_approval_ends_what_was_let_in_without(make_machine: MakeMachine) -> None:
     machine = await make_machine(mode="account")
     stranger, friend = machine.device(), machine.device()

@@ -219,6 +219,9 @@ class Approvals:
         if rules.begins_to_wait(before, client):
             note_request(tx, knock.thumbprint, now=now)
         announce(tx, ClientChanged(client))
+        if rules.is_let_in(before) and not rules.is_let_in(client):
+            # Another account came with this key: what the first one's approval gave does not pass to it.
+            self._take_away(tx, knock.thumbprint, now)
         surplus = store.drop_oldest_pending(
             tx, knock.cloud_user_id, keep=rules.MAX_PENDING_PER_USER, spare=knock.thumbprint
         )
