@@ -36,6 +36,10 @@ format: $(DEV) ## format the code and sort its imports
 bench: $(DEV) ## measure speed and memory; writes build/bench.json
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## break it for hours (SCALE=0.05: for some minutes) and show what each fault cost
+	@DOORWARD_SOAK=$(or $(SCALE),1) $(BIN)/python -m pytest -n 0 tests/faults $(ARGS)
+
 .PHONY: lock
 lock: $(DEV) ## renew the lock files in requirements/
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra server pyproject.toml -o requirements/runtime.txt

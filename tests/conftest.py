@@ -14,6 +14,7 @@ import pytest
 
 from doorward.store import Database, Schema, open_database
 from tests import databases
+from tests.faults.ledger import report_faults
 from tests.system_parts import report_missing_parts
 
 DatabaseUrl = Callable[..., str]
@@ -32,6 +33,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     report_missing_parts(terminalreporter)
+    report_faults(terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -124,6 +124,7 @@ class ThreeProcesses(Installation):
     scheme = "http"
     accounts_host, relay_host, zone_host = "accounts.localhost", "relay.localhost", "env.localhost"
     server_address = "127.0.0.1"
+    service_module = "tests.e2e.demo_program"
     ca_file: Path | None = None
     certificate: tuple[Path, Path] | None = None
     """Certificate and key file of every listener of the server, where `scheme` is https."""
@@ -139,17 +140,25 @@ class ThreeProcesses(Installation):
         )
         self.accounts = f"{self.scheme}://{self.accounts_host}:{self.accounts_port}"
         self.relay = f"{self.scheme}://{self.relay_host}:{self.relay_port}"
-        self.zone = f"{self.zone_host}:{self.edge_port}"
+        self.zone = f"{self.zone_host}:{self.visitors_port()}"
         self.start_identity()
         self.administrator = self.programs["identity"].wait_for(r"^\s+(http\S+)").group(1)
         self.start_relay()
         self.start_demo()
 
+    def visitors_port(self) -> int:
+        """Where visitors, and the relay, dial the edge."""
+        return self.edge_port
+
+    def tunnel_port(self) -> int:
+        """Where the agent dials the edge."""
+        return self.edge_port
+
     def start_demo(self) -> None:
         self.programs["demo"] = Program(
             [str(self.service_port)],
             home=self.folder / "nobody",
-            module="tests.e2e.demo_program",
+            module=self.service_module,
             prefix=self.prefix("machine"),
         )
         self.programs["demo"].wait_for("listening")
@@ -186,7 +195,7 @@ origin = "{self.accounts}"
 origin = "{self.relay}"
 zone = "{self.zone}"
 [edge]
-url = "{self.scheme}://edge.{self.zone}"
+url = "{self.scheme}://edge.{self.zone_host}:{self.tunnel_port()}"
 [listen]
 control = "{self.server_address}:{control}"
 edge = "{self.server_address}:{self.edge_port}"

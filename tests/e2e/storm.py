@@ -93,10 +93,14 @@ class World:
     async def restart(self, part: Part) -> None:
         await asyncio.to_thread(self.installation.restart, part)
 
-    async def machine(self) -> EnvironmentEntry:
-        """The one machine of the account, as the relay lists it."""
+    async def linked_machines(self) -> tuple[EnvironmentEntry, ...]:
+        """The account's, as the relay lists them."""
         device = Device(self.outbound, self.installation.relay, self.access_token, None)  # type: ignore[arg-type]
-        machines = await device.relay.machines()
+        return await device.relay.machines()
+
+    async def machine(self) -> EnvironmentEntry:
+        """The one machine of the account."""
+        machines = await self.linked_machines()
         assert len(machines) == 1, machines
         return machines[0]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from doorward.client.errors import ClientError, MachineUnknown, Refused, SignInRequired, Unavailable
 from doorward.jose import PrivateKey, create_dpop_proof
-from doorward.outbound import Outbound, OutboundError, Response, UnexpectedBody
+from doorward.outbound import Outbound, OutboundError, Response, UnexpectedBody, clocks_apart
 from doorward.t3_connect.messages import (
     GRANT_TYPE_TOKEN_EXCHANGE,
     TOKEN_TYPE_ACCESS_TOKEN,
@@ -170,6 +170,8 @@ class RelayClient:
     def _refusal(self, answer: Response, doing: str) -> ClientError:
         """The relay's tagged error as a sentence a person can act on."""
         problem = _problem(answer)
+        if answer.status == 401 and (apart := clocks_apart(answer, self._clock())):
+            return Refused(f"The relay refused to {doing}: {apart}", reason="clock_skew")
         match answer.status, problem.tag:
             case 401, _ if problem.reason in ("invalid_bearer", "not_authorized"):
                 return SignInRequired(

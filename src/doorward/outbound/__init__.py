@@ -5,6 +5,7 @@ file), time and size limits, proxies, and where a stranger's URL may lead (`publ
 cookies are kept: what answers is what was asked.
 
     client.py      Outbound, Response
+    clocks.py      what to say when a refusal may come from a wrong clock
     addresses.py   which names are this machine; `dial_address` for raw sockets
     trust.py       `tls_context`
     proxies.py     HTTPS_PROXY and NO_PROXY
@@ -18,6 +19,7 @@ cookies are kept: what answers is what was asked.
 
 from doorward.outbound.addresses import dial_address, is_localhost
 from doorward.outbound.client import Headers, Outbound, Response
+from doorward.outbound.clocks import clocks_apart
 from doorward.outbound.errors import (
     AddressRefused,
     CertificateRefused,
@@ -42,6 +44,7 @@ __all__ = [
     "TooLarge",
     "UnexpectedBody",
     "Unreachable",
+    "clocks_apart",
     "dial_address",
     "is_localhost",
     "tls_context",

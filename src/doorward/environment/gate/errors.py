@@ -32,6 +32,11 @@ class Refusal(Enum):
     NOT_FOUND = (404, "not_found", "There is nothing here.")
     METHOD_NOT_ALLOWED = (405, "method_not_allowed", "This address takes another method.")
     SERVICE_DOWN = (502, "service_down", "The service does not answer on this machine.")
+    CANNOT_CHECK = (
+        503,
+        "cannot_check",
+        "This machine cannot look up who may visit at the moment. Try again shortly; its owner finds the reason in its log.",
+    )
     NOT_READY = (503, "not_ready", "This machine is not linked at the moment.")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -44,10 +45,13 @@ from doorward.http1 import (
     Upstream,
 )
 from doorward.http1.heads import Derived
+from doorward.store import StoreError
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
     from doorward.environment.services import PublishedService
+
+log = logging.getLogger(__name__)
 
 
 class Gate:
@@ -75,6 +79,14 @@ class Gate:
         return admission.forward(head)
 
     async def _judge(self, head: RequestHead, peer: Peer) -> Decision:
+        try:
+            return await self._look_up(head, peer)
+        except StoreError as error:
+            # A full disk, as a rule. Who cannot be looked up is not let in, and one line says why.
+            log.error("a visitor cannot be checked: %s", error)  # noqa: TRY400
+            return answers.refusal(Refusal.CANNOT_CHECK)
+
+    async def _look_up(self, head: RequestHead, peer: Peer) -> Decision:
         host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
         if self._environment.link.is_api_host(host):
             return Forward(self._api, head)

@@ -20,7 +20,7 @@ from doorward.environment.link.service import Link, NoLongerWanted
 from doorward.environment.link.supervisor import ConnectorRefused
 from doorward.environment.link.undo import revoke_at_relay
 from doorward.environment.services import Services
-from doorward.outbound import Outbound, OutboundError
+from doorward.outbound import Outbound, OutboundError, clocks_apart
 from doorward.store import Clock, StoreError
 from doorward.t3_connect import InsecureOrigin, SchemaMismatch, secure_origin
 from doorward.t3_connect.errors import decode_relay_error
@@ -263,9 +263,9 @@ class Reconciler:
             said = decode_relay_error(response.body)
             tag = said.__struct_config__.tag if said is not None else "no reason given"
             reason = getattr(said, "reason", "") or ""
-            raise ReconcileFailed(
-                f"T3 Connect relay request failed: HTTP {response.status}, {tag} {reason}".rstrip()
-            )
+            told = f"T3 Connect relay request failed: HTTP {response.status}, {tag} {reason}".rstrip()
+            apart = clocks_apart(response, self._clock())
+            raise ReconcileFailed(f"{told}. {apart}" if apart else told)
         return self._decoded(shape, response.body)
 
     def _decoded(self, shape: type[T], body: bytes) -> T:

@@ -1,0 +1,92 @@
+"""Sockets that stay open."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import statistics
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.storm import World
+from tests.faults.ledger import record
+from tests.faults.scale import WEBSOCKET_SECONDS, WEBSOCKETS
+from tests.faults.visitor import Traffic, Visitor
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.xdist_group("faults-websockets"),
+    pytest.mark.timeout(WEBSOCKET_SECONDS + 180),
+]
+
+LARGE = 16 * 1024 * 1024
+
+
+async def test_sockets_are_not_cut_and_carry_what_they_are_given(visitor: Visitor):
+    sockets = [await visitor.websocket("/echo") for _ in range(WEBSOCKETS)]
+    took: list[float] = []
+    until = time.monotonic() + WEBSOCKET_SECONDS
+
+    async def talk(number: int) -> None:
+        socket, messages = sockets[number], 0
+        while time.monotonic() < until:
+            text = f"{number} {messages} {secrets.token_hex(8)}"
+            began = time.monotonic()
+            await socket.send(text)
+            assert await asyncio.wait_for(socket.recv(), 30) == text
+            took.append(time.monotonic() - began)
+            messages += 1
+            if messages % 10 == 0:
+                # the service's library answers, end to end
+                await asyncio.wait_for(await socket.ping(), 30)
+            await asyncio.sleep(1)
+
+    await asyncio.gather(*(talk(number) for number in range(WEBSOCKETS)))
+    for socket in sockets:
+        await socket.close()
+    p99 = statistics.quantiles(took, n=100)[-1] * 1000
+    record(
+        f"{WEBSOCKETS} WebSockets for {WEBSOCKET_SECONDS:.0f} s",
+        loss=f"none cut, {len(took)} messages whole, p99 {p99:.0f} ms",
+    )
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_large_messages_arrive_whole(visitor: Visitor, compression: str | None):
+    message = secrets.token_bytes(LARGE)
+    async with await visitor.websocket("/echo", compression=compression) as socket:
+        await socket.send(message)
+        assert await asyncio.wait_for(socket.recv(), 60) == message
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4001])
+async def test_close_codes_and_reasons_pass_both_ways(visitor: Visitor, code: int):
+    async with await visitor.websocket("/echo") as socket:
+        await socket.send(f"close {code} said by the service")
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 30)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (code, "said by the service")
+    name = secrets.token_hex(8)
+    async with await visitor.websocket(f"/echo?id={name}") as socket:
+        await socket.close(code, "said by the visitor")
+    assert (await visitor.journal(name))["end"] == f"closed {code}"
+
+
+@pytest.mark.parametrize("part", ["relay", "agent", "demo"])
+async def test_a_socket_whose_road_died_ends_and_does_not_hang(world: World, visitor: Visitor, part: str):
+    socket = await visitor.websocket("/echo")
+    await socket.send("here")
+    assert await asyncio.wait_for(socket.recv(), 30) == "here"
+    cut = time.monotonic()
+    await asyncio.to_thread(world.installation.cut, part)  # type: ignore[arg-type]
+    with pytest.raises(ConnectionClosed):
+        await asyncio.wait_for(socket.recv(), 30)
+    ended = time.monotonic() - cut
+    record(f"kill -9 of {part} under a WebSocket: it ends", recovered=ended, within=5)
+    assert ended < 5
+    await world.restart(part)  # type: ignore[arg-type]
+    async with Traffic(visitor) as traffic:
+        await traffic.flows("again", since=time.monotonic(), within=35)
