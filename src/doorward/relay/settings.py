@@ -11,7 +11,7 @@ from doorward.t3_connect import normalize_issuer
 ProviderName = Literal["embedded", "manual"]
 
 
-class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many requests one account may make per minute; the next one is answered 429."""
 
     link_challenges: int = 60

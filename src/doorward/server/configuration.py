@@ -14,6 +14,9 @@
     origin = "https://relay.example.com"
     zone = "machines.example.net"              # a domain of its own, with a wildcard record to the edge
 
+    [relay.rate_limits]                        # of one account, per minute
+    connects = 240                             # and token_exchanges = 240, links = 60, link_challenges = 60
+
     [edge]
     url = "https://edge.machines.example.net"  # where machines dial in
     nodes = 1                                  # how many share the URL: one that ends sends its machines to the others
@@ -56,6 +59,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from doorward.relay.settings import RateLimits
+
 Role = Literal["identity", "relay", "edge"]
 
 
@@ -84,6 +89,7 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     jwks_url: str | None = None
     jwt_audience: str = "t3-code-relay"
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
+    rate_limits: RateLimits = RateLimits()
 
 
 class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

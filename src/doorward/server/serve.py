@@ -68,6 +68,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             provider=relay.provider,
             jwt_audience=relay.jwt_audience,
             oauth_client_ids=relay.oauth_client_ids,
+            rate_limits=relay.rate_limits,
             clerk=clerk,
         ),
         mailer=mailer,

@@ -1,0 +1,216 @@
+"""The control plane under load: connect, status, token exchange and list, on SQLite and PostgreSQL.
+
+Three real processes (identity; relay with edge; the machine's agent) are asked by this one, whose requests and proofs are made
+beforehand, so that its own signatures are not in the way. Rates and p99 are wall time on this machine, which the client shares; the
+ratio of connect is one of CPU time: what its six signature operations alone would take, divided by what relay and machine spent
+together. A connect is not a cached answer: the relay looks up account, link and proof, asks the machine through the tunnel, and
+both write what they decided before they answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from tests import databases
+from tests.e2e.accounts import Account
+from tests.e2e.installations import ThreeProcesses
+from tests.e2e.storm import World
+from tests.e2e.visiting import Device
+
+from doorward.client.connection import this_device
+from doorward.jose import create_dpop_proof
+from doorward.outbound import Outbound
+from doorward.store import system_clock
+from doorward.t3_connect.messages import ConnectRequest
+
+REQUESTS = 300
+CONCURRENCY = 8
+GOAL = 0.25
+UNLIMITED = "[relay.rate_limits]\nconnects = 1000000\ntoken_exchanges = 1000000\n"
+
+Send = Callable[[int], Any]
+
+
+class _Unlimited(ThreeProcesses):
+    def _configuration(self, data: Path, roles: list[str], control: int) -> str:
+        return super()._configuration(data, roles, control) + UNLIMITED
+
+
+def measure() -> list[dict[str, Any]]:
+    rows = []
+    databases.begin_run()
+    try:
+        for engine in ("SQLite", "PostgreSQL"):
+            with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+                url = stack.enter_context(databases.new_postgresql([])) if engine == "PostgreSQL" else None
+                installation = _Unlimited(Path(name), url)
+                try:
+                    installation.start()
+                    rows += asyncio.run(_measured(installation, engine))
+                finally:
+                    installation.stop()
+    finally:
+        databases.end_run()
+    return rows
+
+
+async def _measured(installation: ThreeProcesses, engine: str) -> list[dict[str, Any]]:
+    outbound = Outbound()
+    try:
+        world = World(installation, outbound, Account(installation.accounts, outbound), Random(1))
+        await world.link()
+        device = await world.new_device()
+        await device.knock()
+        await world.told("connect", "security", "approve", device.thumbprint)
+        rows = []
+        for what, send in (await _requests(world, device, outbound)).items():
+            before = _cpu_seconds(installation)
+            rate, p99 = await _load(send)
+            spent = (_cpu_seconds(installation) - before) / REQUESTS
+            rows.append(_row(f"{what} on {engine}", rate, "1/s"))
+            rows.append(_row(f"{what} on {engine}, p99", p99 * 1000, "ms"))
+            if what == "connect":
+                rows[-2] |= {
+                    "against": "its signatures alone, CPU",
+                    "ratio": (ratio := _signature_seconds() / spent),
+                    "goal": f">= {GOAL}x",
+                    "met": ratio >= GOAL,
+                }
+        return rows
+    finally:
+        await outbound.close()
+
+
+async def _requests(world: World, device: Device, outbound: Outbound) -> dict[str, Send]:
+    """What is sent, by name; each proof is made here and used once."""
+    relay = world.installation.relay
+    environment = f"{relay}/v1/environments/{device.machine.environment_id}"
+    token = await device.relay._relay_token(device.key)
+    status_token = await _token_for(device, outbound, relay, world.access_token, "environment:status")
+    body = msgspec.json.encode(
+        ConnectRequest(client_proof_key_thumbprint=device.thumbprint, client=this_device())
+    )
+
+    def proofs(url: str, access_token: str | None = None) -> list[str]:
+        now = system_clock() // 1000
+        return [
+            create_dpop_proof(device.key, method="POST", url=url, now=now, access_token=access_token)
+            for _ in range(REQUESTS)
+        ]
+
+    def bound(url: str, access_token: str, content: bytes | None) -> Send:
+        made = proofs(url, access_token)
+
+        async def send(number: int) -> int:
+            headers = {"authorization": f"DPoP {access_token}", "dpop": made[number]}
+            if content is not None:
+                headers["content-type"] = "application/json"
+            return (await outbound.request("POST", url, headers=headers, body=content)).status
+
+        return send
+
+    exchanges = proofs(device.relay_token_url)
+
+    async def exchange(number: int) -> int:
+        return (await device.relay_token(exchanges[number])).status
+
+    async def listing(_: int) -> int:
+        headers = {"authorization": f"Bearer {world.access_token}"}
+        return (await outbound.request("GET", f"{relay}/v1/environments", headers=headers)).status
+
+    return {
+        "connect": bound(f"{environment}/connect", token, body),
+        "status": bound(f"{environment}/status", status_token, None),
+        "token exchange": exchange,
+        "list": listing,
+    }
+
+
+async def _token_for(device: Device, outbound: Outbound, relay: str, account: str, scope: str) -> str:
+    url = device.relay_token_url
+    form = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": account,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "resource": relay,
+        "scope": scope,
+        "client_id": "doorward-cli",
+    }
+    answer = await outbound.form(url, form, headers={"dpop": device.proof(url)})
+    token: str = answer.json(dict[str, Any])["access_token"]
+    return token
+
+
+async def _load(send: Send) -> tuple[float, float]:
+    """Requests a second and the 99th percentile of their seconds, some at a time; every answer must be a 200."""
+    seconds: list[float] = []
+    numbers = iter(range(REQUESTS))
+
+    async def worker() -> None:
+        for number in numbers:
+            began = time.perf_counter()
+            status = await send(number)
+            seconds.append(time.perf_counter() - began)
+            if status != 200:
+                raise RuntimeError(f"a request was answered {status}")
+
+    began = time.perf_counter()
+    await asyncio.gather(*[worker() for _ in range(CONCURRENCY)])
+    return REQUESTS / (time.perf_counter() - began), sorted(seconds)[int(REQUESTS * 0.99) - 1]
+
+
+def _cpu_seconds(installation: ThreeProcesses) -> float:
+    """What relay and machine have spent, all threads."""
+    spent = 0.0
+    for name in ("relay", "agent"):
+        stat = Path(f"/proc/{installation.programs[name].process.pid}/stat").read_text()
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        spent += (int(user) + int(system)) / 100
+    return spent
+
+
+def _signature_seconds() -> float:
+    """A connect's signature operations, raw: the device's proof and the relay's access token verified; the relay's request
+    to mint signed and verified; the machine's answer signed and verified."""
+    message = b"m" * 600
+    p256 = ec.generate_private_key(ec.SECP256R1())
+    proof = p256.sign(message, ec.ECDSA(SHA256()))
+    edwards = ed25519.Ed25519PrivateKey.generate()
+    signed = edwards.sign(message)
+    es256 = _best(lambda: p256.public_key().verify(proof, message, ec.ECDSA(SHA256())))
+    verified = _best(lambda: edwards.public_key().verify(signed, message))
+    return es256 + 3 * verified + 2 * _best(lambda: edwards.sign(message))
+
+
+def _best(call: Callable[[], object]) -> float:
+    """Seconds of CPU of one call."""
+    best = float("inf")
+    for _ in range(7):
+        began = time.process_time()
+        for _ in range(200):
+            call()
+        best = min(best, (time.process_time() - began) / 200)
+    return best
+
+
+def _row(name: str, value: float, unit: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "against": None,
+        "ratio": None,
+        "goal": None,
+        "met": None,
+    }
