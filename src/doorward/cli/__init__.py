@@ -2,6 +2,7 @@
 
 serving       up, serve
 expose        the agent
+keys          keys list|rotate|retire
 backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
 login         connect login
@@ -21,7 +22,7 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import backup, connect, expose, machines, serving
+from doorward.cli import backup, connect, expose, keys, machines, serving
 from doorward.cli.availability import Program
 
 
@@ -41,6 +42,7 @@ for command in (
     connect.connect,
     backup.backup,
     backup.restore,
+    keys.keys,
 ):
     program.add_command(command)
 

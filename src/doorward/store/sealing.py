@@ -27,12 +27,17 @@ _TAG_BYTES = 16
 
 
 class Sealer:
-    """Seals with one key-encryption key (32 bytes), opens with it and with `retired` ones."""
+    """Seals with one key-encryption key (32 bytes), opens with it and with `retired` ones.
 
-    def __init__(self, kek: bytes, *, retired: Sequence[bytes] = ()) -> None:
+    One that was made from a file looks there again for a key it does not know: a rotation by a command reaches
+    the servers that run.
+    """
+
+    def __init__(self, kek: bytes, *, retired: Sequence[bytes] = (), path: Path | None = None) -> None:
         for key in (kek, *retired):
             if len(key) != KEY_BYTES:
                 raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes, not {len(key)}")
+        self._path = path
         self._key_id = _key_id(kek)
         self._keys = {_key_id(key): AESGCM(key) for key in (*retired, kek)}
 
@@ -53,7 +58,7 @@ class Sealer:
             raise KeyFileRefused(
                 f"The key file {path} is empty. Restore it from a backup: without it nothing opens."
             )
-        return cls(keys[0], retired=keys[1:])
+        return cls(keys[0], retired=keys[1:], path=path)
 
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """An envelope only this key and this context open; different each time."""
@@ -67,7 +72,7 @@ class Sealer:
         if len(envelope) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or envelope[:1] != _VERSION:
             raise SealBroken("This is not a sealed value.")
         header, nonce = envelope[:_HEADER_BYTES], envelope[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
-        key = self._keys.get(header[1:])
+        key = self._keys.get(header[1:]) or self._newer_key(header[1:])
         if key is None:
             raise SealBroken(
                 f"A value was sealed with key {header[1:].hex()}, which is not in the key file. "
@@ -78,9 +83,34 @@ class Sealer:
         except InvalidTag:
             raise SealBroken("A sealed value was changed, or belongs to another row.") from None
 
+    def _newer_key(self, key_id: bytes) -> AESGCM | None:
+        for key in (_read_keys(self._path) or ()) if self._path is not None else ():
+            self._keys.setdefault(_key_id(key), AESGCM(key))
+        return self._keys.get(key_id)
+
+    def key_id_of(self, envelope: bytes) -> str:
+        """The id of the key that sealed it."""
+        return bytes(envelope[1:_HEADER_BYTES]).hex()
+
     def is_current(self, envelope: bytes) -> bool:
         """Whether the current key sealed it; false asks a rotation to seal it again."""
         return hmac.compare_digest(bytes(envelope[1:_HEADER_BYTES]), self._key_id)
+
+
+def add_key(path: Path) -> None:
+    """Put a new key in front, which seals from now on; the others still open. Raises KeyFileRefused."""
+    keys = _read_keys(path)
+    if not keys:
+        raise KeyFileRefused(f"There is no key in {path} to rotate.")
+    _replace_key_file(path, [secrets.token_bytes(KEY_BYTES), *keys])
+
+
+def drop_retired_keys(path: Path) -> None:
+    """Keep the first key alone. What another one sealed is lost from now on. Raises KeyFileRefused."""
+    keys = _read_keys(path)
+    if not keys:
+        raise KeyFileRefused(f"There is no key in {path}.")
+    _replace_key_file(path, keys[:1])
 
 
 def key_ids(path: Path) -> list[str]:
@@ -120,16 +150,35 @@ def _read_keys(path: Path) -> list[bytes] | None:
     return keys
 
 
+def _write_draft(path: Path, keys: Sequence[bytes]) -> Path:
+    """The keys in a file beside `path`, on the disk. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(b"".join(key.hex().encode() + b"\n" for key in keys))
+        file.flush()
+        os.fsync(descriptor)
+    return draft
+
+
+def _replace_key_file(path: Path, keys: Sequence[bytes]) -> None:
+    """Readers see the old file or the new one, and so does whoever comes after a crash."""
+    try:
+        _write_draft(path, keys).replace(path)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise KeyFileRefused(f"Cannot write the key file {path} ({error.strerror}).") from error
+
+
 def _create_key_file(path: Path) -> None:
     """Write a new key so that a crash leaves either no file or a whole one; whoever is first wins."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
-            file.flush()
-            os.fsync(descriptor)
+        temporary = _write_draft(path, [secrets.token_bytes(KEY_BYTES)])
         try:
             os.link(temporary, path)
         except FileExistsError:

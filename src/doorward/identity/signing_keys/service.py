@@ -150,7 +150,7 @@ class SigningKeys:
         record = SigningKeyRecord(
             kid=kid,
             state=state,
-            sealed_private_key=self._sealer.seal(key.to_pem().encode(), context=_context(kid)),
+            sealed_private_key=self._sealer.seal(key.to_pem().encode(), context=key_context(kid)),
             public_jwk=msgspec.json.encode(jwk).decode(),
             created_at=now,
             activated_at=now if state == "active" else None,
@@ -161,17 +161,23 @@ class SigningKeys:
             _log.info("made signing key %s (%s)", kid, state)
 
     def _open(self, kid: str, sealed: bytes) -> PrivateKey:
-        pem = self._sealer.open(sealed, context=_context(kid)).decode()
+        pem = self._sealer.open(sealed, context=key_context(kid)).decode()
         return PrivateKey.from_pem(pem, alg="RS256", kid=kid, generated_by_us=True)
 
 
-def _context(kid: str) -> str:
+def key_context(kid: str) -> str:
+    """What a sealed signing key is bound to."""
     return f"identity/signing-key/{kid}"
+
+
+def secret_context(name: str) -> str:
+    """What a sealed row of `identity_secrets` is bound to."""
+    return f"identity/secret/{name}"
 
 
 async def load_keyed_hash(database: Database, sealer: Sealer, clock: Clock) -> KeyedHash:
     """The instance's hash secret, made at the first start and sealed ever after."""
-    context = f"identity/secret/{_HASH_SECRET}"
+    context = secret_context(_HASH_SECRET)
     sealed = sealer.seal(secrets.token_bytes(32), context=context)
     now = clock()
 
