@@ -1,4 +1,4 @@
-"""Running relays: `world` on both engines, `wire` on one, `worlds` with settings of the test's choice."""
+"""Running relays: `world` and `cloud` on both engines, `wire` on one, `worlds` with settings of the test's choice."""
 
 import contextlib
 import secrets
@@ -24,6 +24,16 @@ async def world(
     """For what depends on rows and transactions."""
     database = await open_test_database(SCHEMA)
     async with open_world(database, clock, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def cloud(
+    open_test_database: OpenTestDatabase, clock: ClockForTests, tmp_path: Path
+) -> AsyncIterator[World]:
+    """Like `world`, with endpoints by Cloudflare."""
+    database = await open_test_database(SCHEMA)
+    async with open_world(database, clock, tmp_path, provider="cloudflare") as running:
         yield running
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from doorward.jose import generate_key, sign_jwt
 from doorward.relay import RelaySettings, TunnelAuthorized, TunnelRefused
-from doorward.relay.domain import StageTooLong, relay_domain
 from doorward.relay.endpoints.rules import endpoint_names, endpoint_urls, is_valid_hostname, slug
 from doorward.tunnel import ConnectorToken, proof
 from tests.relay.world import World
@@ -39,16 +38,6 @@ def test_no_name_ever_holds_what_somebody_typed(stage: str, user_id: str, enviro
     assert len(label) <= 63
     assert is_valid_hostname(names.hostname, "z.test")
     assert label.removesuffix(label[-16:]) in ("", slug(stage)[:46].rstrip("-") + "-")
-
-
-@pytest.mark.conformance("connect-relay", 117)
-def test_the_relays_own_name_follows_its_stage() -> None:
-    assert relay_domain(stage="prod", api_zone="Example.test.") == "relay.example.test"
-    assert relay_domain(stage="dev_julius", api_zone="example.test") == "relay-dev-julius.example.test"
-    longest = "a" * (63 - len("relay-"))
-    assert relay_domain(stage=longest, api_zone="z.test") == f"relay-{longest}.z.test"
-    with pytest.raises(StageTooLong, match=f"'{longest}b' makes the label 'relay-{longest}b'"):
-        relay_domain(stage=longest + "b", api_zone="z.test")
 
 
 @pytest.mark.conformance("connect-relay", 116)

@@ -25,11 +25,7 @@ async def post(world: World, path: str, linked: dict[str, Any], body: dict[str, 
 
 async def register(world: World, linked: dict[str, Any], **changes: Any) -> httpx.Response:
     changes.setdefault("tunnel_id", linked["endpointRuntime"]["tunnelId"])
-    return await post(world, REGISTER, linked, world.environment.recovery_body(**changes))
-
-
-async def recover(world: World, linked: dict[str, Any], **changes: Any) -> httpx.Response:
-    return await post(world, RECOVER, linked, world.environment.recovery_body(**changes))
+    return await world.recover(linked, **changes)
 
 
 async def authorize(world: World, runtime: dict[str, Any]) -> TunnelAuthorized | TunnelRefused:
@@ -43,7 +39,7 @@ async def test_a_released_tunnel_is_closed_while_its_link_and_names_stay(world: 
     linked = await world.link()
     listed = (await world.http.get("/v1/environments", headers=world.bearer())).json()
     async with world.database.subscribe("relay.tunnel") as closings:
-        released = await world.http.delete(RELEASE, headers=world.bearer())
+        released = await world.release()
         assert (released.status_code, released.json()) == (200, {"ok": True})
         assert '"generation":2' in await anext(closings)
     refused = await authorize(world, linked["endpointRuntime"])
@@ -52,13 +48,13 @@ async def test_a_released_tunnel_is_closed_while_its_link_and_names_stay(world: 
     assert (await world.http.get("/v1/environments", headers=world.bearer())).json() == listed
     host = linked["endpoint"]["httpBaseUrl"].split("/")[2]
     assert await world.relay.resolve_host(host) is not None
-    assert (await world.http.delete(RELEASE, headers=world.bearer())).json() == {"ok": True}
+    assert (await world.release()).json() == {"ok": True}
     assert await world.rows("SELECT action FROM relay_audit WHERE action = 'tunnel.released'")
 
 
 async def test_a_release_is_of_the_callers_tunnel_only(world: World) -> None:
     linked = await world.link("user_alice")
-    other = await world.http.delete(RELEASE, headers=world.bearer("user_bob"))
+    other = await world.release("user_bob")
     assert other.json() == {"ok": True}
     assert isinstance(await authorize(world, linked["endpointRuntime"]), TunnelAuthorized)
     assert (await world.http.delete(RELEASE)).status_code == 401
@@ -74,9 +70,9 @@ async def test_a_tunnel_that_is_not_the_recorded_one_must_be_recovered_and_keeps
     assert (stale.status_code, stale.json()) == (200, {"status": "recovery_required"})
     assert stale.headers["cache-control"] == "no-store"
 
-    await world.http.delete(RELEASE, headers=world.bearer())
+    await world.release()
     assert (await register(world, linked)).json() == {"status": "recovery_required"}
-    recovered = await recover(world, linked)
+    recovered = await world.recover(linked)
     assert recovered.status_code == 200, recovered.text
     assert recovered.headers["cache-control"] == "no-store"
     assert recovered.json()["endpoint"] == linked["endpoint"]
@@ -90,7 +86,7 @@ async def test_a_tunnel_that_is_not_the_recorded_one_must_be_recovered_and_keeps
 async def test_a_tunnel_to_another_local_port_is_recovered_with_a_token_that_says_so(world: World) -> None:
     linked = await world.link()
     assert (await register(world, linked, port=4000)).json() == {"status": "recovery_required"}
-    recovered = (await recover(world, linked, port=4000)).json()
+    recovered = (await world.recover(linked, port=4000)).json()
     token, _ = connector(recovered)
     assert token["origin"] == "http://127.0.0.1:4000"
     assert (await register(world, recovered | linked, port=4000)).json() == {"status": "ready"}
@@ -122,7 +118,7 @@ async def test_a_proof_that_does_not_say_exactly_this_changes_nothing(
 ) -> None:
     linked = await wire.link()
     before = await wire.rows("SELECT * FROM relay_managed_endpoint_allocations")
-    for answer in (await register(wire, linked, **forgery), await recover(wire, linked, **forgery)):
+    for answer in (await register(wire, linked, **forgery), await wire.recover(linked, **forgery)):
         assert (answer.status_code, answer.json()["reason"]) == (401, "not_authorized")
         assert "dpopFailureReason" not in answer.json()
     assert await wire.rows("SELECT * FROM relay_managed_endpoint_allocations") == before
@@ -145,17 +141,17 @@ async def test_what_is_no_longer_linked_with_a_tunnel_is_not_recovered(world: Wo
     assert other_path.status_code == 401
     without_tunnel = await world.link(managedTunnelsEnabled=False)
     await world.execute("UPDATE relay_environment_links SET endpoint_provider_kind = 'manual'")
-    assert (await recover(world, without_tunnel)).json()["reason"] == "not_authorized"
-    assert (await recover(world, linked)).status_code == 401
+    assert (await world.recover(without_tunnel)).json()["reason"] == "not_authorized"
+    assert (await world.recover(linked)).status_code == 401
     again = await world.link()
-    await world.http.delete("/v1/client/environment-links/env-1", headers=world.bearer())
-    assert (await recover(world, again)).status_code == 401
+    await world.unlink()
+    assert (await world.recover(again)).status_code == 401
 
 
 async def test_a_stored_endpoint_that_is_not_the_links_is_not_recovered(wire: World) -> None:
     linked = await wire.link()
     await wire.execute("UPDATE relay_managed_endpoint_allocations SET hostname = 'elsewhere.env.localhost'")
-    assert (await recover(wire, linked)).json()["reason"] == "not_authorized"
+    assert (await wire.recover(linked)).json()["reason"] == "not_authorized"
     assert await wire.rows("SELECT generation FROM relay_managed_endpoint_allocations") == [(1,)]
 
 
@@ -189,7 +185,7 @@ async def test_one_tunnel_more_than_allowed_is_refused_and_an_owned_one_passes(w
     await world.link("user_bob", environment=machines[3])
     publishing = await world.link(environment=machines[3], managedTunnelsEnabled=False)
     assert publishing["endpointRuntime"] is None
-    await world.http.delete("/v1/client/environment-links/env-2", headers=world.bearer())
+    await world.unlink(environment_id="env-2")
     await world.link(environment=machines[3])
 
 

@@ -1,4 +1,4 @@
-"""A relay, an accounts server and an environment on loopback, and a client that speaks to the relay."""
+"""A relay, an accounts server, an environment and, on wish, Cloudflare on loopback, and a client that speaks to the relay."""
 
 import contextlib
 import socket
@@ -11,8 +11,10 @@ import httpx
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
 from doorward.relay import Relay, RelaySettings, create_relay
+from doorward.relay.settings import CloudflareSettings
 from doorward.store import Database, Sealer
 from tests.conftest import ClockForTests
+from tests.relay.cloudflare import FakeCloudflare
 from tests.relay.foreign import AccountsServer, Environment
 from tests.relay.servers import listen, serve
 
@@ -38,8 +40,10 @@ class World:
         *,
         sealer: Sealer,
         outbound: Outbound,
+        cloudflare: FakeCloudflare,
     ) -> None:
         self.relay = relay
+        self.cloudflare = cloudflare
         self.sealer = sealer
         self.outbound = outbound
         self.database = database
@@ -138,6 +142,23 @@ class World:
         path = f"/v1/environments/{environment_id}/status"
         return await self.http.post(path, headers=self.dpop_headers(token, path))
 
+    async def unlink(self, user_id: str = "user_alice", environment_id: str = "env-1") -> httpx.Response:
+        path = f"/v1/client/environment-links/{environment_id}"
+        return await self.http.delete(path, headers=self.bearer(user_id))
+
+    async def release(self, user_id: str = "user_alice") -> httpx.Response:
+        path = "/v1/client/environment-links/env-1/tunnel"
+        return await self.http.delete(path, headers=self.bearer(user_id))
+
+    async def recover(self, linked: dict[str, Any], **changes: Any) -> httpx.Response:
+        """Tell of a tunnel (`tunnel_id` given) or ask for a new one."""
+        path = "/v1/environments/env-1/tunnel" + ("/recovery" if "tunnel_id" in changes else "")
+        return await self.http.post(
+            path,
+            json=self.environment.recovery_body(**changes),
+            headers={"authorization": f"Bearer {linked['environmentCredential']}"},
+        )
+
     async def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         return await self.database.read(lambda tx: tx.fetch_all(sql, params))
 
@@ -164,6 +185,10 @@ async def _start(
 ) -> World:
     relay_socket, accounts_socket, environment_socket = sockets
     accounts = AccountsServer(f"http://accounts.localhost:{_port(accounts_socket)}", clock)
+    cloudflare = FakeCloudflare(clock)
+    if changes.get("provider") == "cloudflare":
+        cleanup = changes.pop("cleanup", "off")
+        changes = {**changes, "cloudflare": await _serve_cloudflare(cloudflare, stack, cleanup)}
     origin = changes.pop("origin", f"http://relay.localhost:{_port(relay_socket)}")
     settings = RelaySettings(
         **{
@@ -183,7 +208,18 @@ async def _start(
     relay = await create_relay(settings, database, sealer=sealer, outbound=outbound, clock=clock)
     http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
     port = _port(relay_socket)
-    world = World(relay, database, accounts, environment, clock, http, port, sealer=sealer, outbound=outbound)
+    world = World(
+        relay,
+        database,
+        accounts,
+        environment,
+        clock,
+        http,
+        port,
+        sealer=sealer,
+        outbound=outbound,
+        cloudflare=cloudflare,
+    )
     await stack.enter_async_context(
         serve(
             (world.serve, relay_socket),
@@ -194,6 +230,20 @@ async def _start(
     stack.push_async_callback(outbound.close)
     await stack.enter_async_context(http)
     return world
+
+
+async def _serve_cloudflare(
+    cloudflare: FakeCloudflare, stack: contextlib.AsyncExitStack, cleanup: Any
+) -> CloudflareSettings:
+    listener = stack.enter_context(contextlib.closing(listen()))
+    await stack.enter_async_context(serve((cloudflare.app, listener)))
+    return CloudflareSettings(
+        account_id="acc-1",
+        zone_id="zone-1",
+        api_token=cloudflare.token,
+        api_url=f"http://api.localhost:{_port(listener)}/client/v4",
+        cleanup=cleanup,
+    )
 
 
 def _port(listener: socket.socket) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration, split_address
+from doorward.server.serve import plan_of
 
 GOOD = """
 data = "{data}"
@@ -53,6 +54,16 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
         ('data = "{data}"', 'data = "{data}"\nroles = []', "roles is empty"),
         ('data = "{data}"', 'data = "{data}"\nroles = ["identities"]', "roles"),
         ('data = "{data}"', "data = ", "is not TOML"),
+        ('url = "https://edge.machines.example.net"', "", "edge.url is missing"),
+        ("[edge]", 'provider = "cloudflare"\n[edge]', "roles names edge"),
+        ("[edge]", "[relay.cloudflare]\naccount_id = 'a'\nzone_id = 'z'\n[edge]", "api_token_file"),
+        (
+            "[edge]",
+            "[relay.cloudflare]\naccount_id = 'a'\nzone_id = 'z'\napi_token_file = '/t'\n[edge]",
+            "go together",
+        ),
+        ("[edge]", "environment_timeout = 9\n[edge]", "below relay.request_deadline"),
+        ("[edge]", "max_tunnels = -1\n[edge]", "max_tunnels"),
     ],
 )
 def test_a_mistake_is_named(load, old, new, told):
@@ -78,3 +89,30 @@ def test_addresses_are_host_and_port(text, address):
 def test_what_is_not_an_address_is_refused(text):
     with pytest.raises(ConfigurationInvalid):
         split_address(text)
+
+
+def test_cloudflare_needs_no_edge_and_its_token_stays_out_of_the_file(load, tmp_path):
+    (tmp_path / "token").write_text("cf-s3cret\n")
+    configuration = load(
+        GOOD[: GOOD.index("[edge]")].replace("data =", 'roles = ["identity", "relay"]\ndata =')
+        + f"""provider = "cloudflare"
+max_tunnels = 3
+[relay.cloudflare]
+account_id = "acc"
+zone_id = "zone"
+api_token_file = "{tmp_path}/token"
+cleanup = "dry-run"
+"""
+    )
+    plan = plan_of(configuration)
+    assert plan.relay.cloudflare is not None
+    assert (plan.relay.cloudflare.api_token, plan.relay.cloudflare.cleanup) == ("cf-s3cret", "dry-run")
+    assert (plan.relay.endpoint_scheme, plan.relay.endpoint_port, plan.relay.max_tunnels) == (
+        "https",
+        None,
+        3,
+    )
+    assert "cf-s3cret" not in repr(plan)
+    (tmp_path / "token").unlink()
+    with pytest.raises(ConfigurationInvalid, match="token"):
+        plan_of(configuration)

@@ -106,12 +106,16 @@ def test_a_stage_has_data_and_names_of_its_own(env_file: Callable[[str], Path]) 
     assert plan.production_url == "sqlite:////var/lib/doorward/doorward.sqlite"
 
 
-def test_a_stage_never_takes_the_named_host_of_production() -> None:
+@pytest.mark.conformance("connect-relay", 117)
+def test_a_stage_never_takes_the_named_host_of_production_and_fits_into_a_label() -> None:
     assert relay_host("prod", domain="Connect.example.com.", api_zone="x.com") == "connect.example.com"
     assert (
         relay_host("dev_ada", domain="connect.example.com", api_zone="x.com") == "connect-dev-ada.example.com"
     )
     assert relay_host("dev", domain="", api_zone=".Example.com") == "relay-dev.example.com"
+    assert relay_host("a" * 57, domain="", api_zone="x.com") == f"relay-{'a' * 57}.x.com"
+    with pytest.raises(ConfigurationInvalid, match=f"The stage '{'a' * 58}' makes 'relay-{'a' * 58}'"):
+        relay_host("a" * 58, domain="", api_zone="x.com")
 
 
 def test_two_stages_share_no_schema() -> None:

@@ -18,6 +18,8 @@ from doorward.relay.api.token import TokenApi
 from doorward.relay.connect.service import Connector
 from doorward.relay.credentials.service import Credentials
 from doorward.relay.endpoints.claims import TunnelClaims
+from doorward.relay.endpoints.cloudflare.census import Sweep, TunnelCensus
+from doorward.relay.endpoints.cloudflare.provider import CloudflareProvider
 from doorward.relay.endpoints.embedded import EmbeddedProvider
 from doorward.relay.endpoints.manual import ManualProvider
 from doorward.relay.endpoints.provider import EndpointProvider
@@ -74,11 +76,7 @@ class Relay:
         self._pruning: asyncio.Task[None] | None = None
         self._tunnels = Tunnels(database, zone=settings.zone)
         self.claims = TunnelClaims(database, clock)
-        provider: EndpointProvider = (
-            EmbeddedProvider(settings, database, clock)
-            if settings.provider == "embedded"
-            else ManualProvider()
-        )
+        provider, self._census = _provider(settings, database, outbound, clock)
         users = Users(settings, database, outbound, clock)
         guards = Guards(users, Credentials(database), signer, clock)
         proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
@@ -157,14 +155,33 @@ class Relay:
 
         await self._database.write(write)
 
+    async def sweep(self) -> Sweep:
+        """Look for tunnels nobody uses, where the provider keeps them elsewhere."""
+        return Sweep() if self._census is None else await self._census.sweep()
+
     async def _prune_forever(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_INTERVAL_S)
             try:
                 await self.prune()
+                await self.sweep()
             except StoreError as error:
                 # The next round deletes what this one could not.
                 logger.warning("Pruning failed: %s", error.code)
+
+
+def _provider(
+    settings: RelaySettings, database: Database, outbound: Outbound, clock: Clock
+) -> tuple[EndpointProvider, TunnelCensus | None]:
+    """What gives the machines their public names, and who looks after what that leaves behind elsewhere."""
+    if settings.cloudflare is not None:
+        cloudflare = CloudflareProvider(settings, settings.cloudflare, database, outbound, clock)
+        return cloudflare, TunnelCensus(
+            cloudflare, database, clock, stage=settings.stage, mode=settings.cloudflare.cleanup
+        )
+    if settings.provider == "embedded":
+        return EmbeddedProvider(settings, database, clock), None
+    return ManualProvider(), None
 
 
 async def create_relay(

@@ -8,7 +8,8 @@ import msgspec
 from doorward.jose import normalize_url
 from doorward.t3_connect import normalize_issuer
 
-ProviderName = Literal["embedded", "manual"]
+ProviderName = Literal["embedded", "cloudflare", "manual"]
+CleanupMode = Literal["off", "dry-run", "delete"]
 
 
 class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,6 +29,22 @@ class ClerkCloud(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ClerkCloud({self.api_url})"
+
+
+class CloudflareSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The Cloudflare account whose tunnels, and the zone in whose DNS, machines get their names.
+
+    `cleanup` says what becomes of tunnels nobody uses: nothing is looked at, they are told in the log, or deleted.
+    """
+
+    account_id: str
+    zone_id: str
+    api_token: str
+    api_url: str = "https://api.cloudflare.com/client/v4"
+    cleanup: CleanupMode = "off"
+
+    def __repr__(self) -> str:
+        return f"CloudflareSettings(account_id={self.account_id!r}, zone_id={self.zone_id!r})"
 
 
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +80,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
     gate_client_id: str = "doorward-gate"
     provider: ProviderName = "embedded"
+    cloudflare: CloudflareSettings | None = None
     max_tunnels: int | None = None
     clerk: ClerkCloud | None = None
     strict_base: bool = False
@@ -73,6 +91,10 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.environment_timeout >= self.request_deadline:
             raise ValueError("environment_timeout must be below request_deadline.")
+        if (self.provider == "cloudflare") != (self.cloudflare is not None):
+            raise ValueError(
+                "The cloudflare provider, and only it, needs Cloudflare's account, zone and token."
+            )
         if urlsplit(self.issuer).path or not urlsplit(self.issuer).netloc:
             raise ValueError(f"The relay's origin {self.origin!r} must be an origin, without a path.")
         normalize_url(self.issuer)

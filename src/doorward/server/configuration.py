@@ -13,9 +13,17 @@
     [relay]
     origin = "https://relay.example.com"
     zone = "machines.example.net"              # a domain of its own, with a wildcard record to the edge
+    provider = "embedded"                      # our own tunnel; or "cloudflare", or "manual": machines bring theirs
+    max_tunnels = 10                           # per account; default: as many as it likes
 
     [relay.rate_limits]                        # of one account, per minute
     connects = 240                             # and token_exchanges = 240, links = 60, link_challenges = 60
+
+    [relay.cloudflare]                         # with provider = "cloudflare"; there is then no edge
+    account_id = "..."
+    zone_id = "..."                            # of relay.zone
+    api_token_file = "/etc/doorward/cloudflare-token"
+    cleanup = "off"                            # tunnels nobody uses: dry-run tells of them, delete removes them
 
     [edge]
     url = "https://edge.machines.example.net"  # where machines dial in
@@ -81,11 +89,23 @@ class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     sign_up: Literal["open", "invite-only"] = "invite-only"
 
 
+class CloudflareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    account_id: str
+    zone_id: str
+    api_token_file: Path
+    cleanup: Literal["off", "dry-run", "delete"] = "off"
+
+
 class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     origin: str
     zone: str
     stage: str = "prod"
-    provider: Literal["embedded", "manual"] = "embedded"
+    provider: Literal["embedded", "cloudflare", "manual"] = "embedded"
+    cloudflare: CloudflareSection | None = None
+    max_tunnels: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    strict_base: bool = False
+    request_deadline: Annotated[float, msgspec.Meta(gt=0)] = 9.0
+    environment_timeout: Annotated[float, msgspec.Meta(gt=0)] = 8.0
     jwks_url: str | None = None
     jwt_audience: str = "t3-code-relay"
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
@@ -93,9 +113,12 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`nodes` is how many share `url` behind a load balancer. `alternates` are URLs of edges without one."""
+    """`nodes` is how many share `url` behind a load balancer. `alternates` are URLs of edges without one.
 
-    url: str
+    Without the embedded tunnel there is no edge, and no `url`.
+    """
+
+    url: str = ""
     nodes: Annotated[int, msgspec.Meta(ge=1)] = 1
     notice_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
@@ -140,8 +163,8 @@ class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     identity: IdentitySection
     relay: RelaySection
-    edge: EdgeSection
     data: Path
+    edge: EdgeSection = EdgeSection()
     roles: tuple[Role, ...] = ("identity", "relay", "edge")
     database: DatabaseSection = DatabaseSection()
     listen: ListenSection = ListenSection()
@@ -188,6 +211,7 @@ def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
     ):
         require_origin(path, key, origin)
     _require_apart(path, configuration)
+    _require_provider(path, configuration)
     for proxy in configuration.listen.trusted_proxies:
         _require_network(path, proxy)
 
@@ -230,6 +254,26 @@ def _require_apart(path: Path, configuration: ServeConfiguration) -> None:
             raise ConfigurationInvalid(
                 f"{path}: {key} lies inside relay.zone ({zone}). Give machines a domain of their own."
             )
+
+
+def _require_provider(path: Path, configuration: ServeConfiguration) -> None:
+    """What the choice of relay.provider asks of the other settings."""
+    relay = configuration.relay
+    problem = None
+    if relay.provider == "embedded" and not configuration.edge.url:
+        problem = "edge.url is missing: machines dial in there. Write https://host."
+    elif relay.provider != "embedded" and "edge" in configuration.roles:
+        problem = (
+            f"roles names edge, which carries embedded tunnels only; relay.provider is {relay.provider}."
+        )
+    elif (relay.provider == "cloudflare") != (relay.cloudflare is not None):
+        problem = 'relay.provider = "cloudflare" and the section [relay.cloudflare] go together.'
+    elif relay.provider == "cloudflare" and ":" in relay.zone:
+        problem = "relay.zone has a port, but Cloudflare serves machines at 443; write the zone alone."
+    elif relay.environment_timeout >= relay.request_deadline:
+        problem = "relay.environment_timeout must be below relay.request_deadline."
+    if problem is not None:
+        raise ConfigurationInvalid(f"{path}: {problem}")
 
 
 def _path(kind: type, value: object) -> object:

@@ -14,8 +14,13 @@ from urllib.parse import urlsplit
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
 from doorward.listening import bind, serving
-from doorward.relay import ClerkCloud, RelaySettings
-from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, split_address
+from doorward.relay import ClerkCloud, CloudflareSettings, RelaySettings
+from doorward.server.configuration import (
+    CloudflareSection,
+    ConfigurationInvalid,
+    ServeConfiguration,
+    split_address,
+)
 from doorward.server.dotenv import set_variable
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.server.stages import PRODUCTION, prepare_stage
@@ -60,12 +65,17 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             origin=relay.origin,
             stage=relay.stage,
             zone=zone_host,
-            endpoint_scheme="https" if edge.scheme == "https" else "http",
+            endpoint_scheme="http" if edge.scheme == "http" else "https",
             endpoint_port=int(zone_port) if zone_port else None,
             edge_url=configuration.edge.url,
             accounts_issuer=identity.origin,
             jwks_url=configuration.jwks_url,
             provider=relay.provider,
+            cloudflare=_cloudflare(relay.cloudflare),
+            max_tunnels=relay.max_tunnels,
+            strict_base=relay.strict_base,
+            request_deadline=relay.request_deadline,
+            environment_timeout=relay.environment_timeout,
             jwt_audience=relay.jwt_audience,
             oauth_client_ids=relay.oauth_client_ids,
             rate_limits=relay.rate_limits,
@@ -205,6 +215,17 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     return stopped
+
+
+def _cloudflare(section: CloudflareSection | None) -> CloudflareSettings | None:
+    if section is None:
+        return None
+    return CloudflareSettings(
+        account_id=section.account_id,
+        zone_id=section.zone_id,
+        api_token=_secret(section.api_token_file) or "",
+        cleanup=section.cleanup,
+    )
 
 
 def _secret(path: Path | None) -> str | None:

@@ -44,9 +44,11 @@ def relay_host(stage: str, *, domain: str, api_zone: str) -> str:
         first, _, rest = host.partition(".")
         slug = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", stage.lower())).strip("-")
         host = f"{first}-{slug}.{rest}"
-    if len(host.partition(".")[0]) > 63:
+    label = host.partition(".")[0]
+    if len(label) > 63:
         raise ConfigurationInvalid(
-            f"The relay's host {host} has a label of more than 63 characters. Choose a shorter stage."
+            f"The stage {stage!r} makes {label!r} of the relay's host name; a label has at most 63 characters. "
+            "Choose a shorter stage or name."
         )
     return host
 

@@ -84,8 +84,8 @@ class EndpointError(Exception):
     ├── OriginNotLoopback       the local origin is not this machine
     ├── EndpointsNotConfigured  the relay has no zone, or its provider gives no endpoints
     ├── TunnelLimitReached      the account has `max_tunnels` already
-    ├── ProvisioningFailed      the provider tried and failed; `stage` says where
-    └── TeardownFailed          what the provider keeps could not be removed; `stage` says where
+    ├── ProvisioningFailed      the provider tried and failed; `stage` says where, the text also why
+    └── TeardownFailed          what the provider keeps could not be removed; likewise
     """
 
 
@@ -104,12 +104,12 @@ class TunnelLimitReached(EndpointError):
 
 
 class ProvisioningFailed(EndpointError):
-    def __init__(self, stage: str) -> None:
-        super().__init__(stage)
+    def __init__(self, stage: str, reason: str = "") -> None:
+        super().__init__(f"{stage}: {reason}" if reason else stage)
         self.stage = stage
 
 
 class TeardownFailed(EndpointError):
-    def __init__(self, stage: str) -> None:
-        super().__init__(stage)
+    def __init__(self, stage: str, reason: str = "") -> None:
+        super().__init__(f"{stage}: {reason}" if reason else stage)
         self.stage = stage

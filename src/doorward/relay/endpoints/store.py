@@ -153,6 +153,15 @@ def find_linked_by_tunnel(tx: Tx, tunnel_id: str) -> AllocationRow | None:
     return None if row is None else _row(row)
 
 
+def find_by_tunnel(tx: Tx, tunnel_id: str) -> AllocationRow | None:
+    """Linked or not."""
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM relay_managed_endpoint_allocations WHERE tunnel_id = ?",  # noqa: S608
+        (tunnel_id,),
+    )
+    return None if row is None else _row(row)
+
+
 def list_linked_of_user(tx: Tx, user_id: str) -> list[AllocationRow]:
     rows = tx.fetch_all(
         f"SELECT {_PREFIXED} FROM relay_managed_endpoint_allocations{_OF_LINKED} WHERE a.user_id = ?",  # noqa: S608

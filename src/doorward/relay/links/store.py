@@ -119,3 +119,13 @@ def revoke(tx: Tx, *, user_id: str, environment_id: str, now: int) -> bool:
         (now, now, user_id, environment_id),
     )
     return revoked == 1
+
+
+def has_tunnel(tx: Tx, *, user_id: str, environment_id: str) -> bool:
+    """Whether the account is linked with the environment by a managed endpoint now."""
+    row = tx.fetch_one(
+        "SELECT 1 FROM relay_environment_links WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL"
+        " AND managed_tunnels_enabled = ?",
+        (user_id, environment_id, True),
+    )
+    return row is not None
