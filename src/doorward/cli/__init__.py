@@ -2,6 +2,7 @@
 
 serving       up, serve
 expose        the agent
+doctor        doctor
 keys          keys list|rotate|retire
 backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
@@ -22,7 +23,7 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import backup, connect, expose, keys, machines, serving
+from doorward.cli import backup, connect, doctor, expose, keys, machines, serving
 from doorward.cli.availability import Program
 
 
@@ -43,6 +44,7 @@ for command in (
     backup.backup,
     backup.restore,
     keys.keys,
+    doctor.doctor,
 ):
     program.add_command(command)
 

@@ -6,6 +6,7 @@ edge_node       a node's edge, joined to the relay and to the other nodes
 serve           that process in production, from doorward.toml
 env_file        that process from T3's and Clerk's variables; dotenv and stages behind it
 backup/         backup and restore
+doctor/         what is wrong, why it matters, how to mend it
 keys            listing and replacing a server's keys
 admin           metrics and health on a listener of their own; metrics, metered behind it
 logs            JSON or plain lines, never a secret

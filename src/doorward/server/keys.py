@@ -95,6 +95,18 @@ class KeyRing:
             ],
         )
 
+    async def open_all(self) -> int:
+        """Open every sealed value, to see that it can be done; how many there are. Raises SealBroken."""
+        sealer = Sealer.from_file(self._key_file)
+
+        def read(tx: Tx) -> int:
+            rows = [(column, *row) for column in SEALED_COLUMNS for row in _rows(tx, column)]
+            for column, key, envelope in rows:
+                sealer.open(envelope, context=column.context(key))
+            return len(rows)
+
+        return await self._database.read(read)
+
     async def rotate_signing(self, *, force: bool) -> str:
         """Put the waiting key to work; its kid. Raises ValueError while verifiers may not know it yet."""
         keys = signing_keys.SigningKeys(self._database, Sealer.from_file(self._key_file), self._clock)

@@ -36,13 +36,7 @@ def dump(url: str, schemas: Sequence[Schema], folder: Path) -> dict[str, str]:
     """Write each table into a file of its name, all of one snapshot; the version of each schema. Blocking."""
     with _connected(url) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        versions = {}
-        for schema in schemas:
-            found = connection.execute("SELECT to_regclass(%s)", (schema.version_table,)).fetchone()
-            if found is not None and found[0] is not None:
-                select = f"SELECT version_num FROM {schema.version_table}"  # noqa: S608
-                row = connection.execute(select.encode()).fetchone()
-                versions[schema.name] = str(row[0]) if row else ""
+        found = _versions(connection, schemas)
         for table in tables_of(connection, schemas):
             columns = _columns(connection, table)
             with (
@@ -55,7 +49,24 @@ def dump(url: str, schemas: Sequence[Schema], folder: Path) -> dict[str, str]:
                 for data in copy:
                     file.write(data)
         connection.execute("COMMIT")
-    return versions
+    return found
+
+
+def versions(url: str, schemas: Sequence[Schema]) -> dict[str, str]:
+    """The version of each schema that is there. Blocking."""
+    with _connected(url) as connection:
+        return _versions(connection, schemas)
+
+
+def _versions(connection: psycopg.Connection[Any], schemas: Sequence[Schema]) -> dict[str, str]:
+    found = {}
+    for schema in schemas:
+        table = connection.execute("SELECT to_regclass(%s)", (schema.version_table,)).fetchone()
+        if table is not None and table[0] is not None:
+            select = f"SELECT version_num FROM {schema.version_table}"  # noqa: S608
+            row = connection.execute(select.encode()).fetchone()
+            found[schema.name] = str(row[0]) if row else ""
+    return found
 
 
 def is_empty(url: str, schemas: Sequence[Schema]) -> bool:
@@ -104,8 +115,8 @@ def tables_of(
 ) -> list[str]:
     """Our tables, each after those it refers to."""
     names = [row[0] for row in connection.execute(_TABLES, ([schema.name for schema in schemas],))]
-    versions = {schema.version_table for schema in schemas}
-    waiting = [name for name in names if with_versions or name not in versions]
+    own = {schema.version_table for schema in schemas}
+    waiting = [name for name in names if with_versions or name not in own]
     references = connection.execute(_REFERENCES).fetchall()
     needs = {name: {b for a, b in references if a == name and b in waiting} for name in waiting}
     ordered: list[str] = []
