@@ -5,6 +5,7 @@ from doorward.tunnel import endpoint as core
 from doorward.tunnel.endpoint import Endpoint, Event, Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.streams import Stream
+from doorward.tunnel.window_budget import WindowBudget
 
 VISITOR = Peer("198.51.100.7", True)
 OK = ResponseHead(200, b"OK", [(b"content-type", b"text/plain")], b"", -1)
@@ -25,10 +26,18 @@ def upload(length: int = -1) -> RequestHead:
 class Conversation:
     """`edge_says` and `machine_says` move everything one end has to send and return what the other heard."""
 
-    def __init__(self, *, windows: Windows | None = None, heartbeat: Heartbeat | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        windows: Windows | None = None,
+        heartbeat: Heartbeat | None = None,
+        budget: WindowBudget | None = None,
+    ) -> None:
         self.now = 100.0
         self.edge = Endpoint(is_edge=True, now=self.now, windows=windows, heartbeat=heartbeat)
-        self.machine = Endpoint(is_edge=False, now=self.now, windows=windows, heartbeat=heartbeat)
+        self.machine = Endpoint(
+            is_edge=False, now=self.now, windows=windows, heartbeat=heartbeat, budget=budget
+        )
         self.edge.unlock(self.now)
         self.machine.unlock(self.now)
         self.settle()

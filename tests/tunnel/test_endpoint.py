@@ -10,7 +10,8 @@ from doorward.tunnel.endpoint import Endpoint, Windows
 from doorward.tunnel.frames import FIN, MANDATORY, FrameReader, ProtocolError, pack
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.scheduler import QUANTUM
-from doorward.tunnel.streams import INITIAL_WINDOW
+from doorward.tunnel.streams import INITIAL_WINDOW, Stream
+from doorward.tunnel.window_budget import WindowBudget
 from tests.tunnel.conversation import OK, VISITOR, Conversation, get, received, upload
 
 
@@ -151,6 +152,41 @@ def test_windows_together_stay_below_the_tunnels_cap() -> None:
             talk.machine_says()
     total = sum(stream.window for _, stream in pairs)
     assert 4 * INITIAL_WINDOW < total <= cap
+
+
+def test_windows_of_all_tunnels_grow_within_one_budget_and_shrink_when_it_is_tight() -> None:
+    budget = WindowBudget(1024 * 1024)
+    talk = Conversation(budget=budget)
+    first, at_machine = talk.opened(upload())
+
+    def consume_a_window(stream: Stream, there: Stream) -> None:
+        """The machine takes a whole window at once, within a round trip."""
+        size = there.window
+        while size:
+            talk.edge.send(stream, bytes(min(size, stream.credit)), talk.now)
+            for event in talk.edge_says():
+                assert isinstance(event, core.DataReceived)
+                size -= len(event.data)
+                talk.machine.consumed(there, len(event.data), talk.now)
+            talk.machine_says()
+
+    talk.machine.liveness.rtt = 1.0
+    for _ in range(6):
+        consume_a_window(first, at_machine)
+    # Twice doubled (256 + 512 KiB granted); the third time does not fit.
+    assert at_machine.window == 1024 * 1024
+    assert budget.used == 768 * 1024
+    budget.take(budget.limit - budget.used)
+    consume_a_window(first, at_machine)
+    assert at_machine.window == 512 * 1024
+    assert budget.used == 512 * 1024
+    # What was granted once is not granted again: the sender ends up with the smaller window.
+    for _ in range(8):
+        consume_a_window(first, at_machine)
+    assert first.credit + at_machine.uncredited <= at_machine.window
+    talk.edge.reset(first, core.CANCELLED)
+    talk.edge_says()
+    assert budget.used == 256 * 1024
 
 
 def test_the_machine_refuses_streams_beyond_the_cap() -> None:

@@ -31,6 +31,13 @@
     notice_seconds = 0                         # at the end, until the load balancer sees that this node is not ready
     drain_seconds = 30                         # then, for what is open
 
+    [edge.limits.default]                      # for each account, on this node; docs/tunnel.md has all of them
+    machines = 10
+    bytes_per_second = 100_000_000
+
+    [edge.limits.accounts.user_123]            # instead, for this one
+    machines = 50
+
     [listen]
     control = "127.0.0.1:8080"                 # identity and relay, behind TLS of yours or with [tls]
     edge = "0.0.0.0:443"
@@ -68,6 +75,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward.relay.settings import RateLimits
+from doorward.tunnel import Allowances
 
 Role = Literal["identity", "relay", "edge"]
 
@@ -123,6 +131,7 @@ class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     notice_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
     alternates: tuple[str, ...] = ()
+    limits: Allowances = Allowances()
 
 
 class ListenSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

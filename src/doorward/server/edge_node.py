@@ -20,6 +20,8 @@ from doorward.relay import (
 from doorward.server.background import background
 from doorward.store import Database
 from doorward.tunnel import (
+    UNLIMITED,
+    Allowances,
     Authorize,
     Claim,
     Edge,
@@ -46,6 +48,7 @@ async def running_edge(
     *,
     control: Mapping[str, Upstream],
     trusted_proxies: Collection[str],
+    allowances: Allowances = UNLIMITED,
 ) -> AsyncIterator[Edge]:
     """An edge that follows what the relay and the other nodes decide; closed at the end."""
     node = secrets.token_hex(8)
@@ -57,6 +60,7 @@ async def running_edge(
         want=_want(relay, node),
         control=control,
         trusted_proxies=trusted_proxies,
+        allowances=allowances,
     )
     relay.is_connected = edge.is_connected
     async with contextlib.AsyncExitStack() as stack:

@@ -29,7 +29,7 @@ from doorward.server.hosts import HostDispatcher
 from doorward.server.link_mail import tell_owners_of_links
 from doorward.server.metered import MeteredApp, MeteredDatabase
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
-from doorward.tunnel import Edge
+from doorward.tunnel import UNLIMITED, Allowances, Edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class NodePlan:
     ca_file: Path | None = None
     control_upstreams: Mapping[str, Path] | None = None
     trusted_proxies: tuple[str, ...] = ()
+    allowances: Allowances = UNLIMITED
     is_measured: bool = False
 
 
@@ -107,6 +108,7 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
                         host: UnixUpstream(str(path)) for host, path in (plan.control_upstreams or {}).items()
                     },
                     trusted_proxies=plan.trusted_proxies,
+                    allowances=plan.allowances,
                 )
             )
         yield Node(

@@ -85,6 +85,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
         ca_file=configuration.ca_file,
         is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
+        allowances=configuration.edge.limits,
     )
 
 

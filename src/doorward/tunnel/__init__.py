@@ -18,6 +18,7 @@ from doorward.tunnel.admission import (
     TunnelRefusal,
     Want,
 )
+from doorward.tunnel.allowances import UNLIMITED, Allowance, Allowances
 from doorward.tunnel.connector import Connector, ConnectorState
 from doorward.tunnel.dialing import InvalidEdgeUrl
 from doorward.tunnel.edge import Drain, Edge, EdgeStats
@@ -26,6 +27,9 @@ from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 
 __all__ = [
+    "UNLIMITED",
+    "Allowance",
+    "Allowances",
     "Authorize",
     "Claim",
     "Connector",

@@ -32,10 +32,18 @@ from doorward.http1 import (
 from doorward.http1.heads import Derived
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import Authorize, Claim, LocalClaims, ResolveHost, TunnelGrant, Want
+from doorward.tunnel.allowances import (
+    UNLIMITED,
+    AccountUse,
+    Allowances,
+    FailedProofs,
+    TokenBucket,
+)
 from doorward.tunnel.edge_link import EdgeLink, EdgeStream
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
+from doorward.tunnel.window_budget import WindowBudget, quarter_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +108,8 @@ class Edge:
         heartbeat: Heartbeat | None = None,
         hold_seconds: float = 5.0,
         trusted_proxies: Collection[str] = (),
+        allowances: Allowances = UNLIMITED,
+        budget: WindowBudget | None = None,
     ) -> None:
         self.origin = origin.rstrip("/")
         self.authorize = authorize
@@ -110,6 +120,15 @@ class Edge:
         self.log = log
         self.links: set[EdgeLink] = set()
         self.buffers = ReceiveBuffers()
+        self.budget = budget or WindowBudget(quarter_of_memory())
+        self.failed_proofs = FailedProofs(allowances.failed_proofs_per_minute)
+        self._allowances = allowances
+        self._uses: dict[str, AccountUse] = {}
+        rate = allowances.handshakes_per_second
+        # Half a second's worth at once: a burst larger than that is a herd.
+        self._handshakes = (
+            None if rate is None else TokenBucket(rate, max(1.0, rate / 2), asyncio.get_running_loop().time())
+        )
         self._control = {host.lower(): upstream for host, upstream in (control or {}).items()}
         self._hold_seconds = hold_seconds
         self._trusts_unix = "unix" in trusted_proxies
@@ -241,6 +260,16 @@ class Edge:
 
     # What links report.
 
+    def use_of(self, account: str) -> AccountUse:
+        """What the account uses of this node; kept while it has a machine connected."""
+        use = self._uses.get(account)
+        if use is None:
+            if len(self._uses) > 2 * len(self._tunnels) + 100:
+                self._uses = {name: kept for name, kept in self._uses.items() if kept.environments}
+            now = asyncio.get_running_loop().time()
+            use = self._uses[account] = AccountUse(self._allowances.of(account), now)
+        return use
+
     def link_ready(self, link: EdgeLink, grant: TunnelGrant) -> None:
         """The newest authenticated connector owns the environment's names; the one before it is told why it ends.
 
@@ -252,6 +281,9 @@ class Edge:
             self.supersede(grant.environment_id, epoch=older.epoch)
             return
         self._tunnels[grant.environment_id] = link
+        if link.use is not None:
+            self._uses[grant.account] = link.use
+            link.use.environments.add(grant.environment_id)
         self.set_hostnames(grant.environment_id, grant.hostnames)
         self.supersede(grant.environment_id, epoch=link.epoch)
         if older is not None and older.is_open:
@@ -266,6 +298,8 @@ class Edge:
         self._forget_hosts(link)
         if link.grant is not None and self._tunnels.get(link.grant.environment_id) is link:
             del self._tunnels[link.grant.environment_id]
+            if link.use is not None:
+                link.use.environments.discard(link.grant.environment_id)
 
     def link_closed(self, link: EdgeLink, reason: str) -> None:
         self.stop_routing(link)
@@ -296,6 +330,9 @@ class Edge:
 
     def _tunnel(self, head: RequestHead, peer: Peer) -> Decision:
         accept = head.get(b"accept")
+        wait = self._wait(peer)
+        if wait is not None:
+            return wait
         if self._is_draining:
             return _busy(problem(503, "edge_restarting", "This edge is restarting.", accept=accept), 1)
         if head.method == b"GET" and head.upgrade.lower() == UPGRADE:
@@ -306,6 +343,19 @@ class Edge:
         answer = problem(426, "upgrade_required", "Machines open their tunnel here.", accept=accept)
         answer.headers = [*answer.headers, (b"upgrade", UPGRADE)]
         return answer
+
+    def _wait(self, peer: Peer) -> Answer | None:
+        """Before any work is done for a machine that asks: whether it has to come later."""
+        now = asyncio.get_running_loop().time()
+        blocked = self.failed_proofs.wait(peer.ip, now)
+        if blocked:
+            answer = problem(429, "too_many_failures", "Too many failed proofs from your address.")
+            return _busy(answer, max(1, round(blocked)))
+        if self._handshakes is not None and self._handshakes.try_take(now):
+            answer = problem(503, "edge_busy", "Too many machines connect at once.")
+            # Spread, or those who were refused together come back together.
+            return _busy(answer, random.randint(1, 10))  # noqa: S311
+        return None
 
     async def _find(self, name: str, head: RequestHead, peer: Peer, forwarded_host: bytes) -> Decision:
         """A host without a tunnel: unknown, or known and perhaps just reconnecting."""
@@ -390,6 +440,11 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
     grant = link.grant
+    refusal = link.refusal(peer.ip)
+    if refusal is not None:
+        failure, wait = refusal
+        accept = head.get(b"accept")
+        return _busy(problem(failure.status, failure.code, failure.message, accept=accept), wait)
     return Forward(link, head, tag=grant.environment_id if grant is not None else "", peer=peer)
 
 

@@ -12,6 +12,7 @@ from doorward.http1.heads import NO_BODY_STATUSES
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
 from doorward.tunnel.admission import TunnelGrant, TunnelHello, TunnelRefusal
+from doorward.tunnel.allowances import AccountUse
 from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.link import Link, LinkStream
 from doorward.tunnel.message_frames import SERVICE_RESTART, MessageFrames
@@ -25,6 +26,15 @@ _AUTH_SECONDS = 10.0
 TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
 TUNNEL_BUSY = Failure(
     503, "tunnel_busy", "The machine is handling as many requests as it can. Try again in a moment.", True
+)
+VISITOR_BUSY = Failure(
+    429,
+    "visitor_busy",
+    "Too many requests at once from your address. Wait until some of them have ended.",
+    True,
+)
+TOO_FAST = Failure(
+    429, "too_many_requests", "This account's machines are asked more often than it may be. Slow down.", True
 )
 REQUEST_REFUSED = Failure(
     503, "request_refused", "The machine could not take the request. Try again in a moment.", True
@@ -43,10 +53,12 @@ class EdgeStream(LinkStream):
         "_is_raw",
         "_is_restarting",
         "_wants_upgrade",
+        "visitor",
     )
 
     def __init__(self, link: EdgeLink, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
         super().__init__(link, link.endpoint.open(head, peer))
+        self.visitor = peer.ip
         self._inbound: Inbound | None = inbound
         self._is_answered = False
         self._is_raw = False
@@ -205,11 +217,14 @@ class EdgeLink(Link):
 
     def __init__(self, edge: Edge, peer: Peer) -> None:
         now = asyncio.get_running_loop().time()
-        endpoint = Endpoint(is_edge=True, now=now, windows=edge.windows, heartbeat=edge.heartbeat)
+        endpoint = Endpoint(
+            is_edge=True, now=now, windows=edge.windows, heartbeat=edge.heartbeat, budget=edge.budget
+        )
         super().__init__(endpoint, edge.heartbeat, edge.buffers)
         self.edge = edge
         self.peer = peer
         self.grant: TunnelGrant | None = None
+        self.use: AccountUse | None = None
         self.requests = 0
         self.epoch = 0
         self.has_moved = False
@@ -228,6 +243,25 @@ class EdgeLink(Link):
             return _Refused(inbound, TUNNEL_BUSY)
         self.requests += 1
         return EdgeStream(self, head, peer, inbound)
+
+    def refusal(self, visitor: str) -> tuple[Failure, int] | None:
+        """Why one more request of this address may not come now, and seconds until it may."""
+        streams, use = self.endpoint.streams, self.use
+        if use is None:
+            return None
+        allowance = use.allowance
+        if len(streams) >= allowance.streams_per_tunnel:
+            return TUNNEL_BUSY, 1
+        most = allowance.streams_per_visitor
+        # Counted only where there are so many that it may matter.
+        if (
+            most is not None
+            and len(streams) >= most
+            and sum(stream.context.visitor == visitor for stream in streams.values()) >= most
+        ):
+            return VISITOR_BUSY, 1
+        wait = use.request(self.loop.time())
+        return (TOO_FAST, max(1, round(wait))) if wait else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -294,6 +328,8 @@ class EdgeLink(Link):
             )
             decision = await self.edge.authorize(hello)
             if isinstance(decision, TunnelRefusal):
+                if decision.reason == "invalid_signature":
+                    self.edge.failed_proofs.count(self.peer.ip, self.loop.time())
                 self.go_away(decision.reason, decision.message, is_final=decision.is_final)
                 return
             if decision.environment_id != environment_id or decision.generation != claims.generation:
@@ -302,8 +338,17 @@ class EdgeLink(Link):
                 )
                 return
             check_signature(token, decision.public_key)
+            use = self.edge.use_of(decision.account)
+            if not use.has_room_for(environment_id):
+                self.go_away(
+                    "too_many_machines",
+                    f"Your account may have {use.allowance.machines} machines connected at once. Stop one, then wait a minute.",
+                    spread_ms=60_000,
+                )
+                return
             self.epoch = await self.edge.claim(hello)
         except InvalidProof as refusal:
+            self.edge.failed_proofs.count(self.peer.ip, self.loop.time())
             self.go_away(
                 refusal.code, str(refusal), is_final=refusal.code in ("invalid_signature", "wrong_audience")
             )
@@ -317,6 +362,8 @@ class EdgeLink(Link):
         if self._auth_handle is not None:
             self._auth_handle.cancel()
         self.grant = decision
+        self.use = use
+        self._meter = use.meter(self.loop.time())
         self.endpoint.unlock(self.loop.time())
         config = messages.ConfigMessage(environment_id, decision.generation, list(decision.hostnames))
         self.endpoint.notify(frames.CONFIG, messages.encode(config))

@@ -16,6 +16,7 @@ from doorward.tunnel.frames import FIN, HEADER, MANDATORY, Frame, FrameReader, P
 from doorward.tunnel.liveness import Advice, Heartbeat, Liveness
 from doorward.tunnel.scheduler import Scheduler
 from doorward.tunnel.streams import INITIAL_WINDOW, Stream
+from doorward.tunnel.window_budget import WindowBudget
 
 # Why a stream was reset.
 DONE = 0
@@ -102,10 +103,17 @@ class Endpoint:
     """One end of a tunnel. Until `unlock` it refuses every frame about streams."""
 
     def __init__(
-        self, *, is_edge: bool, now: float, windows: Windows | None = None, heartbeat: Heartbeat | None = None
+        self,
+        *,
+        is_edge: bool,
+        now: float,
+        windows: Windows | None = None,
+        heartbeat: Heartbeat | None = None,
+        budget: WindowBudget | None = None,
     ) -> None:
         self.is_edge = is_edge
         self.windows = windows or Windows()
+        self._budget = budget or WindowBudget(self.windows.tunnel_max)
         self.streams: dict[int, Stream] = {}
         self.liveness = Liveness(heartbeat or Heartbeat(), now)
         self.unchoked: list[Stream] = []
@@ -185,6 +193,12 @@ class Endpoint:
             self._grow(stream, now)
         if stream.uncredited * 2 >= stream.window:
             credit, stream.uncredited = stream.uncredited, 0
+            if stream.debt:
+                paid = min(stream.debt, credit)
+                stream.debt -= paid
+                credit -= paid
+                if not credit:
+                    return
             stream.allowance += credit
             self._control.append(pack(frames.WINDOW, 0, stream.id, credit.to_bytes(4, "big")))
 
@@ -384,6 +398,7 @@ class Endpoint:
         if self.streams.pop(stream.id, None) is None:
             return False
         self._window_total -= stream.window
+        self._budget.give_back(stream.window - INITIAL_WINDOW)
         self._scheduler.remove(stream)
         stream.queue.clear()
         stream.queued = 0
@@ -397,14 +412,25 @@ class Endpoint:
         stream.window_since = None
         if self.liveness.may_measure(now):
             self.ping(now)
+        if self._budget.is_tight and stream.window > INITIAL_WINDOW:
+            self._shrink(stream)
+            return
         if since is None or rtt is None or now - since >= 4 * rtt:
             return
         room = self.windows.tunnel_max - self._window_total
         more = min(stream.window, self.windows.stream_max - stream.window, room)
-        if more > 0:
+        if more > 0 and self._budget.take(more):
             stream.window += more
             stream.uncredited += more
             self._window_total += more
+
+    def _shrink(self, stream: Stream) -> None:
+        """Halve a grown window: credit that was given cannot be taken back, so as much is not given again."""
+        less = min(stream.window // 2, stream.window - INITIAL_WINDOW)
+        stream.window -= less
+        stream.debt += less
+        self._window_total -= less
+        self._budget.give_back(less)
 
 
 QUEUE_HIGH = 256 * 1024

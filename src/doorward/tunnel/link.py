@@ -16,6 +16,7 @@ from doorward.http1 import Data, Headers, ResponseHead
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
+from doorward.tunnel.allowances import TunnelMeter
 from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.frames import ProtocolError
 from doorward.tunnel.liveness import Heartbeat
@@ -100,6 +101,8 @@ class Link(asyncio.BufferedProtocol):
         self._heartbeat = heartbeat
         self._transport: asyncio.Transport | None = None
         self._is_paused = False
+        self._meter: TunnelMeter | None = None
+        self._is_throttled = False
         self._is_flush_due = False
         self._is_over = False
         self._poll_handle: asyncio.TimerHandle | None = None
@@ -147,6 +150,8 @@ class Link(asyncio.BufferedProtocol):
             return
         if self.endpoint.has_output:
             self.flush_soon()
+        if self._meter is not None:
+            self._limit_reading(self._meter, len(data))
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -162,7 +167,7 @@ class Link(asyncio.BufferedProtocol):
 
     def flush_soon(self) -> None:
         """Everything the loop's present turn produces leaves in one write: one TLS record, one system call."""
-        if not self._is_flush_due and not self._is_paused:
+        if not (self._is_flush_due or self._is_paused or self._is_throttled):
             self._is_flush_due = True
             self.loop.call_soon(self._flush)
 
@@ -176,6 +181,8 @@ class Link(asyncio.BufferedProtocol):
             if not out:
                 break
             _write(transport, out)
+            if self._meter is not None and self._limit_writing(self._meter, sum(map(len, out))):
+                break
         if endpoint.unchoked:
             streams, endpoint.unchoked = endpoint.unchoked, []
             for stream in streams:
@@ -194,6 +201,30 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
         self._finish(reason)
+
+    # Bandwidth: once a read and once a write, never a frame. The other end feels it as back-pressure.
+
+    def _limit_reading(self, meter: TunnelMeter, size: int) -> None:
+        delay = meter.moved(size, self.loop.time())
+        if delay > 0 and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self.loop.call_later(delay, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _limit_writing(self, meter: TunnelMeter, size: int) -> bool:
+        """Whether the rest has to wait."""
+        delay = meter.moved(size, self.loop.time())
+        if delay > 0:
+            self._is_throttled = True
+            self.loop.call_later(delay, self._write_on)
+        return delay > 0
+
+    def _write_on(self) -> None:
+        self._is_throttled = False
+        self.flush_soon()
 
     # Events.
 

@@ -18,6 +18,7 @@ class Stream:
         "allowance",
         "context",
         "credit",
+        "debt",
         "fin",
         "id",
         "is_choked",
@@ -51,6 +52,7 @@ class Stream:
         self.allowance = INITIAL_WINDOW
         self.window = INITIAL_WINDOW
         self.uncredited = 0
+        self.debt = 0
         self.window_consumed = 0
         self.window_since: float | None = None
         self.is_remote_ended = False
