@@ -5,6 +5,7 @@ import secrets
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from doorward.jose import b64url_encode
+from doorward.relay.links.store import Capabilities, LinkRow, upsert
 from doorward.store import Database, Tx
 from doorward.tunnel import ConnectorToken
 
@@ -24,12 +25,19 @@ class Machine:
         key, environment = b64url_encode(public), f"env-{self.tunnel_id}"
 
         def write(tx: Tx) -> None:
-            tx.execute(
-                "INSERT INTO relay_environment_links (user_id, environment_id, environment_public_key,"
-                " endpoint_http_base_url, endpoint_ws_base_url, endpoint_provider_kind, created_at, updated_at)"
-                " VALUES (?, ?, 'key', 'https://x', 'wss://x', 'cloudflare_tunnel', 1, 1)",
-                (self.account, environment),
+            link = LinkRow(
+                user_id=self.account,
+                environment_id=environment,
+                environment_label=self.names[0],
+                environment_public_key=key,
+                http_base_url=f"https://{self.hosts[0]}",
+                ws_base_url=f"wss://{self.hosts[0]}",
+                provider_kind="cloudflare_tunnel",
+                created_at=1,
+                made_at=1,
+                made_from="",
             )
+            upsert(tx, link, Capabilities(False, False, True), device_id=None, now=1)
             tx.execute(
                 "INSERT INTO relay_managed_endpoint_allocations (user_id, environment_id, hostname, tunnel_name,"
                 " tunnel_id, dns_record_id, ready_at, generation, tunnel_public_key, created_at, updated_at)"
