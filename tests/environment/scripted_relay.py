@@ -24,6 +24,7 @@ class ScriptedRelay:
         self.is_down = False
         self.environment_id_in_answer: str | None = None
         self.endpoint_runtime: Any = None
+        self.has_names = True
         self.bearers: set[str] = set()
         self.proofs: list[dict[str, Any]] = []
         self.deleted: list[str] = []
@@ -73,6 +74,8 @@ class ScriptedRelay:
 
     async def claim(self, request: Request) -> Response:
         assert request.headers["authorization"] == "Bearer t3env_secret"
+        if not self.has_names:
+            return Response(status_code=404)
         name = request.path_params["name"]
         if name == "taken":
             return Response(b'{"code":"name_taken"}', 409, media_type="application/json")

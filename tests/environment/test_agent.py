@@ -20,6 +20,7 @@ from doorward.environment.keys.runtime_file import read_runtime_file
 from doorward.environment.link.cli_token import CliToken
 from doorward.environment.local import VerbFailed, open_machine
 from doorward.jose import generate_key, sign_jwt
+from doorward.t3_connect.messages import EndpointRuntime
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
 from tests.environment.scripted_relay import ScriptedRelay, scripted_relay
 
@@ -83,6 +84,43 @@ async def test_a_second_agent_on_the_same_folder_is_refused_in_one_sentence(tmp_
                 pass
 
 
+@pytest.mark.parametrize("is_doorward", [True, False], ids=["our relay", "a relay without names"])
+async def test_with_cloudflares_tunnel_the_gate_judges_what_arrives_at_the_named_origin(
+    tmp_path: Path, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch, is_doorward: bool
+) -> None:
+    cloudflared = tmp_path / "cloudflared"
+    cloudflared.write_text("#!/bin/sh\nexec sleep 60\n")
+    cloudflared.chmod(0o755)
+    monkeypatch.setenv("T3CODE_CLOUDFLARED_PATH", str(cloudflared))
+    relay.endpoint_runtime = EndpointRuntime(
+        provider_kind="cloudflare_tunnel", connector_token="cloudflares-own", tunnel_id="t"
+    )
+    relay.has_names = is_doorward
+    async with agent_at(tmp_path, relay, services=(Service(name="demo", port=9000),)) as agent:
+        environment = agent.environment
+        await agent.link_with(grant(agent))
+        await until(lambda: environment.supervisor.status.status == "running")
+        port = relay.proofs[-1]["origin"]["localHttpPort"]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as carried:
+            api = {"host": "box-0123456789abcdef.env.localhost:8080"}
+            answer = await carried.get("/.well-known/t3/environment", headers=api)
+            assert answer.json()["environmentId"] == environment.environment_id
+            # What only the machine's own page may do is not there.
+            assert (await carried.get("/api/connect/link-state", headers=api)).status_code == 404
+            assert (await carried.get("/", headers={"host": "other.example"})).status_code == 421
+            if is_doorward:
+                await until(lambda: environment.services.by_host("demo.env.localhost:8080") is not None)
+                service = await carried.get("/", headers={"host": "demo.env.localhost:8080"})
+                assert service.status_code == 401
+            else:
+                await until(lambda: environment.services.published()[0].refusal == "names_not_offered")
+                assert agent.link_failure is None
+    async with agent_at(tmp_path, relay):
+        await until(lambda: len(relay.proofs) == 2)
+        # Cloudflare remembers where the tunnel leads.
+        assert relay.proofs[-1]["origin"]["localHttpPort"] == port
+
+
 async def test_a_second_start_finds_everything_as_it_was(tmp_path: Path) -> None:
     async with agent_at(tmp_path, services=(Service(name="demo", port=9000),)) as agent:
         first = (agent.environment.environment_id, agent.environment.keys.public_pem())
@@ -109,7 +147,12 @@ async def test_with_a_sign_in_the_agent_links_itself_and_claims_its_services(
         proof = relay.proofs[-1]
         assert proof["aud"] == relay.url
         assert proof["sub"] == proof["environmentId"] == environment.environment_id
-        assert proof["origin"] == {"localHttpHost": "127.0.0.1", "localHttpPort": environment.port}
+        origin = proof["origin"]
+        assert origin["localHttpHost"] == "127.0.0.1"
+        # Cloudflare's tunnel would carry there, to the gate, never to the machine's own page.
+        assert origin["localHttpPort"] != environment.port
+        with pytest.raises(httpx.ConnectError):
+            await httpx.AsyncClient().get(f"http://127.0.0.1:{origin['localHttpPort']}/")
         assert proof["endpoint"]["providerKind"] == "cloudflare_tunnel"
         assert proof["scopes"] == ["agent_activity_notifications", "managed_tunnels"]
         assert environment.link.api_origin() == "http://box-0123456789abcdef.env.localhost:8080"

@@ -21,6 +21,7 @@ One folder per capability, the same words inside: `rules` (pure), `store` (SQL),
     approvals/  the security mode and the state machine of client keys
     mint/       answering the relay: health and mint
     link/       link proof, relay configuration, reconcile at start, the connector, unlink
+    relay_client/ cloudflared, where the relay gives Cloudflare's tunnels: find, install, run
     children/   what the gate issues under a session: codes and cookies of a service host
     services/   which local service answers at which public host
     stream/     auth-access events

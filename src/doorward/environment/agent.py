@@ -18,6 +18,7 @@ from pathlib import Path
 
 from doorward.environment.control import SOCKET_NAME, control_socket
 from doorward.environment.environment import Environment, create_environment
+from doorward.environment.gate.origin import GateOrigin
 from doorward.environment.gate.router import Gate
 from doorward.environment.keys import SecretStoreFailed
 from doorward.environment.keys.runtime_file import remove_runtime_file, write_runtime_file
@@ -118,7 +119,7 @@ async def running_agent(
         stack.push_async_callback(environment.stop)
         environment.port = int(listener.getsockname()[1])
         environment.modes.initialise("client-approval")
-        await _gate_and_tunnel(stack, environment, api_path, ca_file)
+        origin = await _gate_and_tunnel(stack, environment, api_path, ca_file)
         await environment.start()
 
         await stack.enter_async_context(serving(environment.tunnel_app, api_listener, grace=GRACE_SECONDS))
@@ -127,7 +128,7 @@ async def running_agent(
         write_runtime_file(settings.state_dir, host=settings.host, port=environment.port, now=clock())
         stack.callback(remove_runtime_file, settings.state_dir)
 
-        local = Origin(local_http_host="127.0.0.1", local_http_port=environment.port)
+        local = Origin(local_http_host="127.0.0.1", local_http_port=origin.port)
         await stack.enter_async_context(_task(environment.reconciler.run(local), "reconcile"))
         await stack.enter_async_context(_task(_resume_tunnel(environment), "resume"))
         log.info("the agent of %s is running on port %d", environment.label, environment.port)
@@ -137,22 +138,25 @@ async def running_agent(
 
 async def _gate_and_tunnel(
     stack: contextlib.AsyncExitStack, environment: Environment, api_path: Path, ca_file: Path | None
-) -> None:
+) -> GateOrigin:
     """The gate decides every request of the tunnel; the supervisor makes its connectors with it."""
 
     def close_tag(tag: str) -> int:
         connector = environment.supervisor.connector
-        return 0 if connector is None else connector.close_tag(tag)
+        return origin.close_tag(tag) + (0 if connector is None else connector.close_tag(tag))
 
     gate = Gate(environment, UnixUpstream(str(api_path)), close_tag)
+    origin = GateOrigin(gate, environment.settings.state_dir / "gate-port")
+    stack.push_async_callback(origin.close)
 
     def connect(token: ConnectorToken) -> RunningConnector:
         return Connector(token, router=gate.route, ca_file=ca_file)
 
-    environment.supervisor.use(connect)
+    environment.supervisor.use(connect, open_origin=origin.open)
     is_watching = asyncio.Event()
     await stack.enter_async_context(_task(gate.watch(is_watching), "gate streams"))
     await is_watching.wait()
+    return origin
 
 
 async def _resume_tunnel(environment: Environment) -> None:

@@ -24,6 +24,7 @@ from doorward.environment.notifications import Notifications
 from doorward.environment.notifications import store as notification_store
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.service import Pairing
+from doorward.environment.relay_client import RelayClient
 from doorward.environment.replay import ReplayGuards
 from doorward.environment.services import PublishedService, Services
 from doorward.environment.sessions import store as session_store
@@ -89,7 +90,8 @@ class Environment:
         )
         self.audit = Audit(database)
         self.services = Services(database, clock)
-        self.supervisor = Supervisor()
+        self.relay_client = RelayClient(settings.home / "tools", outbound)
+        self.supervisor = Supervisor(self.relay_client)
         self.link = Link(database, clock, self.secrets, self.modes, self.supervisor)
         self.tokens = CliTokens(
             self.secrets,

@@ -1,8 +1,8 @@
 """How Doorward dials out: the one HTTP client of every room.
 
 Owns: resolving `localhost` names by itself, refusing plain http to anywhere else, trust (the system's, plus one
-file), time and size limits, proxies, and where a stranger's URL may lead (`public_only`). Mounts no routes and imports no other room. No redirects are followed and no
-cookies are kept: what answers is what was asked.
+file), time and size limits, proxies, and where a stranger's URL may lead (`public_only`). Mounts no routes and imports no other room. No redirects are followed, but
+by `download`, and no cookies are kept: what answers is what was asked.
 
     client.py      Outbound, Response
     clocks.py      what to say when a refusal may come from a wrong clock

@@ -7,11 +7,11 @@ starting a process that dials nobody, costs nothing.
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import msgspec
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_MAX_BYTES = 1_000_000
 MAX_CONNECTIONS = 100
+MAX_REDIRECTS = 5
 # Shorter than the 5 s after which uvicorn and most proxies close an idle connection: a request should not meet a
 # connection that is being closed under it.
 KEEP_ALIVE_SECONDS = 4.0
@@ -132,6 +133,28 @@ class Outbound:
         except TimeoutError:
             raise TimedOut(f"{target.origin} did not answer within {seconds:g} seconds.") from None
 
+    async def download(
+        self, url: str, take: Callable[[bytes, int | None], None], *, timeout: float, max_bytes: int
+    ) -> int:
+        """GET something large, following redirects; the last answer's status.
+
+        `take` gets each piece of the body of a 200, and how long the whole is said to be. Pieces may have been taken
+        before an error. Raises what `request` raises.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            target = parse_target(url)
+            road = Road(self._kind_of(target), False, False)
+            try:
+                async with asyncio.timeout(timeout):
+                    answer = await self._exchange("GET", road, target, {}, None, max_bytes, take)
+            except TimeoutError:
+                raise TimedOut(f"{target.origin} did not answer within {timeout:g} seconds.") from None
+            location = answer.headers.get("location")
+            if answer.status not in (301, 302, 303, 307, 308) or location is None:
+                return answer.status
+            url = urljoin(url, location)
+        raise Unreachable(f"{target.origin} sends from one place to the next without end.")
+
     async def json(
         self,
         url: str,
@@ -176,6 +199,7 @@ class Outbound:
         headers: Mapping[str, str],
         body: bytes | None,
         max_bytes: int,
+        take: Callable[[bytes, int | None], None] | None = None,
     ) -> Response:
         import httpcore
 
@@ -196,9 +220,11 @@ class Outbound:
                 headers=[(name.encode(), value.encode("latin-1")) for name, value in fields.items()],
                 content=body,
             ) as response:
-                return Response(
-                    response.status, Headers(response.headers), await _read(response, target, max_bytes)
-                )
+                received = Headers(response.headers)
+                if take is None or response.status != 200:
+                    return Response(response.status, received, await _read(response, target, max_bytes))
+                await _hand_on(response, target, max_bytes, take, received)
+                return Response(response.status, received, b"")
         except httpcore.LocalProtocolError as error:
             raise ValueError(f"this request cannot be written as HTTP: {error}") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
@@ -252,6 +278,23 @@ async def _read(response: "httpcore.Response", target: Target, max_bytes: int) -
             raise TooLarge(f"{target.origin} answered with more than {max_bytes} bytes.")
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def _hand_on(
+    response: "httpcore.Response",
+    target: Target,
+    max_bytes: int,
+    take: Callable[[bytes, int | None], None],
+    headers: Headers,
+) -> None:
+    length = headers.get("content-length", "")
+    total = int(length) if length.isdecimal() else None
+    size = 0
+    async for chunk in response.aiter_stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"{target.origin} answered with more than {max_bytes} bytes.")
+        take(chunk, total)
 
 
 def _unreachable(target: Target, error: BaseException) -> Unreachable:

@@ -18,6 +18,7 @@ from doorward.environment.access import Action, Actor, Door, NotAllowed, require
 from doorward.environment.api.auth_access import auth_access
 from doorward.environment.api.doors import actor_of, cookie_of, credentials_of, is_own_page
 from doorward.environment.api.failures import ONLY_HERE, environment_error
+from doorward.environment.api.relay_client import install_relay_client
 from doorward.environment.api.rpc import Methods, RpcConnection, RpcFailed, Stream, Unary
 from doorward.environment.environment import Environment
 from doorward.environment.link.errors import LinkRefused
@@ -151,10 +152,29 @@ def methods_for(environment: Environment, actor: Actor) -> Methods:
             raise _missing("orchestration:read")
         return server_config(environment)
 
+    async def get_relay_client_status() -> object:
+        _require_linking(actor)
+        return environment.relay_client.status()
+
     return {
         "server.getConfig": Unary(get_config),
         "subscribeAuthAccess": Stream(lambda: _subscription(environment, actor)),
+        "cloud.getRelayClientStatus": Unary(get_relay_client_status),
+        "cloud.installRelayClient": Stream(lambda: _installation(environment, actor)),
     }
+
+
+def _require_linking(actor: Actor) -> None:
+    try:
+        require(actor, Action.LINK)
+    except NotAllowed as error:
+        raise _missing("relay:write") from error
+
+
+async def _installation(environment: Environment, actor: Actor) -> AsyncGenerator[object, None]:
+    _require_linking(actor)
+    async for value in install_relay_client(environment.relay_client):
+        yield value
 
 
 async def _subscription(environment: Environment, actor: Actor) -> AsyncGenerator[object, None]:

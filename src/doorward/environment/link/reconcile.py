@@ -246,9 +246,11 @@ class Reconciler:
             if response.status == 200:
                 claimed = self._decoded(ServiceRegistration, response.body)
                 await self._services.claimed(MACHINE, service.name, claimed.url)
-            elif response.status in (409, 422):
-                await self._services.refused(MACHINE, service.name, _refusal_code(response.body))
-                log.warning("the relay refused the name %s: %s", service.name, _refusal_code(response.body))
+            elif response.status in (404, 409, 422):
+                # A relay of T3 Connect that is not Doorward's has no names to give, and is no worse a relay for that.
+                code = "names_not_offered" if response.status == 404 else _refusal_code(response.body)
+                await self._services.refused(MACHINE, service.name, code)
+                log.warning("the relay refused the name %s: %s", service.name, code)
             else:
                 raise ReconcileFailed(
                     f"T3 Connect relay request failed: it answered {response.status} to the name {service.name}."

@@ -1,16 +1,19 @@
 """The connector of a linked machine: started, kept, replaced and stopped as the relay's configuration says.
 
-A Doorward connector token starts the tunnel in this process. Any other token belongs to `cloudflared`, which
-this version does not run: that is a status, with the reason, never a silence.
+A Doorward connector token starts the tunnel in this process. Any other token belongs to `cloudflared`, which runs as a
+child. What cannot be started is a status, with the reason, never a silence.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+import msgspec
+
+from doorward.environment.relay_client import CannotRun, RelayClient, RelayClientProcess
 from doorward.t3_connect.messages import EndpointRuntime, EndpointRuntimeStatus
 from doorward.t3_connect.wire import unset_if_none
 from doorward.tunnel import ConnectorToken, InvalidConnectorToken
@@ -40,6 +43,7 @@ class RunningConnector(Protocol):
 
 #: Makes a connector for a token; None where this process carries no tunnel (a CLI beside no agent).
 ConnectorFactory = Callable[[ConnectorToken], RunningConnector]
+OpenOrigin = Callable[[], Awaitable[None]]
 
 
 class ConnectorRefused(Exception):
@@ -55,20 +59,28 @@ class ConnectorRefused(Exception):
 class Supervisor:
     """Every operation is serialised: the last configuration applied is the one that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, relay_client: RelayClient) -> None:
+        self._relay_client = relay_client
         self._factory: ConnectorFactory | None = None
+        self._open_origin: OpenOrigin | None = None
         self._lock = asyncio.Lock()
         self._config: EndpointRuntime | None = None
         self._connector: RunningConnector | None = None
         self._task: asyncio.Task[None] | None = None
         self._status = EndpointRuntimeStatus(status="disabled")
 
-    def use(self, factory: ConnectorFactory) -> None:
-        """Say how connectors are made, before the first configuration is applied."""
+    def use(self, factory: ConnectorFactory, *, open_origin: OpenOrigin | None = None) -> None:
+        """Say how connectors are made, before the first configuration is applied.
+
+        `open_origin` starts listening where the link proof said that this machine is: cloudflared carries there.
+        """
         self._factory = factory
+        self._open_origin = open_origin
 
     @property
     def status(self) -> EndpointRuntimeStatus:
+        if isinstance(self._connector, RelayClientProcess):
+            return msgspec.structs.replace(self._status, pid=self._connector.pid)
         return self._status
 
     @property
@@ -89,10 +101,10 @@ class Supervisor:
                 and self._task is not None
                 and not self._task.done()
             ):
-                return self._status
+                return self.status
             await self._stop()
             self._config = config
-            self._status = self._start(config)
+            self._status = await self._start(config)
             return self._status
 
     async def close(self) -> None:
@@ -100,21 +112,17 @@ class Supervisor:
         async with self._lock:
             await self._stop()
 
-    def _start(self, config: EndpointRuntime | None) -> EndpointRuntimeStatus:
+    async def _start(self, config: EndpointRuntime | None) -> EndpointRuntimeStatus:
         if config is None:
             return EndpointRuntimeStatus(status="disabled")
         if config.provider_kind != "cloudflare_tunnel":
             return EndpointRuntimeStatus(status="unsupported", provider_kind=config.provider_kind)
-        try:
-            token = ConnectorToken.decode(config.connector_token)
-        except InvalidConnectorToken:
-            return _failed(
-                config, "The relay client is not installed: this token is not for Doorward's tunnel."
-            )
         if self._factory is None:
             return _failed(config, "This process carries no tunnel.")
         try:
-            connector = self._factory(token)
+            connector = await self._connector_for(config.connector_token, self._factory)
+        except CannotRun as error:
+            return _failed(config, str(error))
         except (ValueError, OSError) as error:
             return _failed(config, f"The tunnel cannot be opened: {error}")
         self._connector = connector
@@ -122,10 +130,20 @@ class Supervisor:
         return EndpointRuntimeStatus(
             status="running",
             provider_kind=config.provider_kind,
-            pid=os.getpid(),
+            pid=connector.pid if isinstance(connector, RelayClientProcess) else os.getpid(),
             tunnel_id=unset_if_none(config.tunnel_id),
             tunnel_name=unset_if_none(config.tunnel_name),
         )
+
+    async def _connector_for(self, token: str, factory: ConnectorFactory) -> RunningConnector:
+        try:
+            ours = ConnectorToken.decode(token)
+        except InvalidConnectorToken:
+            connector = await self._relay_client.start(token)
+            if self._open_origin is not None:
+                await self._open_origin()
+            return connector
+        return factory(ours)
 
     async def _run(self, connector: RunningConnector) -> None:
         try:
@@ -134,11 +152,15 @@ class Supervisor:
             log.exception("the tunnel connector stopped unexpectedly")
 
     async def _stop(self) -> None:
-        task, self._task, self._connector = self._task, None, None
+        task, self._task = self._task, None
+        connector, self._connector = self._connector, None
         if task is not None:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        if isinstance(connector, RelayClientProcess):
+            # A task that is cancelled before its first step never ran, and so never ended what it was made for.
+            await connector.stop()
 
 
 def _failed(config: EndpointRuntime, reason: str) -> EndpointRuntimeStatus:

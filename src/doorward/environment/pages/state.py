@@ -18,6 +18,7 @@ from doorward.environment.pages.wire import (
     SessionView,
     TunnelState,
 )
+from doorward.environment.relay_client import RelayClientProcess
 from doorward.environment.sessions import Session
 from doorward.environment.sessions.service import Listed
 from doorward.jose import key_phrase
@@ -41,6 +42,7 @@ _ACTIONS: dict[Right, Action] = {
 
 
 _REFUSALS = {
+    "names_not_offered": "This relay gives no names to services. Clients of T3 Connect reach the machine all the same.",
     "name_taken": "This name belongs to somebody else. Expose it under another one.",
     "name_reserved": "This name is reserved. Expose it under another one.",
     "too_many_names": "Your account has as many names as it may. Free one, or expose the service under a name you had.",
@@ -167,7 +169,7 @@ def _tunnel(environment: Environment) -> tuple[TunnelState, str | None]:
     if status.status in ("failed", "unsupported"):
         return "refused", known(status.reason) or "This machine cannot run the tunnel it was given."
     connector = environment.supervisor.connector
-    if not isinstance(connector, Connector):
+    if not isinstance(connector, Connector | RelayClientProcess):
         return "connecting", None
     state = connector.state
     word: TunnelState = "connecting" if state.word == "stopped" else state.word

@@ -72,7 +72,7 @@ class Services:
         await self._change(actor, name, public_url=public_url, refusal=None)
 
     async def refused(self, actor: Actor, name: str, refusal: str) -> None:
-        """The relay refused the name (`name_taken`, `name_reserved`, `name_invalid`)."""
+        """The relay refused the name (`name_taken`, `name_reserved`, `name_invalid`, `names_not_offered`)."""
         await self._change(actor, name, public_url=None, refusal=refusal)
 
     async def forget_addresses(self, actor: Actor) -> None:

@@ -1,0 +1,31 @@
+"""The relay client: `cloudflared`, for a machine whose relay hands out Cloudflare's tunnels instead of ours.
+
+    releases.py      the pinned release: where it is, and its SHA-256 for each platform
+    finding.py       which executable is used: override, then our managed copy, then the one on PATH
+    installing.py    download, check, try, and only then put in place
+    process.py       one running cloudflared: its token, its output, its restarts
+
+Nothing is installed unasked. Wire: connect-environment §5.7-5.9.
+"""
+
+from doorward.environment.relay_client.finding import (
+    Available,
+    Missing,
+    RelayClient,
+    RelayClientStatus,
+    Unsupported,
+)
+from doorward.environment.relay_client.installing import InstallFailed, Progress
+from doorward.environment.relay_client.process import CannotRun, RelayClientProcess
+
+__all__ = [
+    "Available",
+    "CannotRun",
+    "InstallFailed",
+    "Missing",
+    "Progress",
+    "RelayClient",
+    "RelayClientProcess",
+    "RelayClientStatus",
+    "Unsupported",
+]
