@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
@@ -58,10 +59,11 @@ class World:
     def origin(self) -> str:
         return self.relay.settings.issuer
 
-    async def restart(self) -> None:
+    async def restart(self, **changes: Any) -> None:
         """A new relay over the same rows and key file, as after a restart or on a second node."""
+        settings = msgspec.structs.replace(self.relay.settings, **changes)
         self.relay = await create_relay(
-            self.relay.settings, self.database, sealer=self.sealer, outbound=self.outbound, clock=self.clock
+            settings, self.database, sealer=self.sealer, outbound=self.outbound, clock=self.clock
         )
 
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
