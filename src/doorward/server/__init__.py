@@ -13,6 +13,7 @@ logs            JSON or plain lines, never a secret
 supervision     telling systemd
 up              everything on this machine, with a demo service exposed
 hosts           which ASGI application answers which host name
+certificates    several certificates by name, renewed without a restart
 tls             the local certificate authority of `up --tls`
 demo/           the small service that `up` exposes
 """

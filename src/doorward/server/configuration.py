@@ -54,6 +54,10 @@
     certificate = "/etc/doorward/fullchain.pem"
     key = "/etc/doorward/key.pem"
 
+    [[tls.more]]                               # for other names, such as a service's own domain; files are read anew when
+    certificate = "/etc/doorward/example.org/fullchain.pem"  # they change, and all of them on SIGHUP
+    key = "/etc/doorward/example.org/key.pem"
+
     [mail]                                     # default: messages are printed
     host = "mail.example.com"
     port = 587
@@ -153,9 +157,17 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """PEM: a certificate with its chain, and its key."""
+
     certificate: Path
     key: Path
+
+
+class TlsSection(CertificateFiles, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`more` are for other names: which one is shown follows from the name that a client asks for."""
+
+    more: tuple[CertificateFiles, ...] = ()
 
 
 class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

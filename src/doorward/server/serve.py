@@ -15,6 +15,7 @@ from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
 from doorward.listening import bind, serving
 from doorward.relay import ClerkCloud, CloudflareSettings, RelaySettings
+from doorward.server.background import background
 from doorward.server.configuration import (
     CloudflareSection,
     ConfigurationInvalid,
@@ -100,9 +101,9 @@ async def running_server(
 
     At the end machines and visitors go over to other nodes, within what `[edge]` grants; `hurry` cuts that short.
     """
-    context = _tls(configuration)
     configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
+        context = await _tls(configuration, stack)
         # Sockets first: a taken port is told before a database is opened or a key made.
         control = edge = None
         if set(configuration.roles) & {"identity", "relay"}:
@@ -238,9 +239,16 @@ def _secret(path: Path | None) -> str | None:
         raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _tls(configuration: ServeConfiguration) -> ssl.SSLContext | None:
-    if configuration.tls is None:
+async def _tls(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> ssl.SSLContext | None:
+    """The context of every public listener; its certificates follow their files until the stack ends."""
+    tls = configuration.tls
+    if tls is None:
         return None
-    from doorward.server.tls import server_context
+    from doorward.server.certificates import CertificateUnusable, ServerCertificates
 
-    return server_context(configuration.tls.certificate, configuration.tls.key)
+    try:
+        certificates = ServerCertificates((tls, *tls.more))
+    except CertificateUnusable as error:
+        raise ConfigurationInvalid(str(error)) from error
+    await stack.enter_async_context(background(certificates.watch()))
+    return certificates.context
