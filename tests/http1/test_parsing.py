@@ -44,6 +44,8 @@ SMUGGLING = {
     "another host in absolute form": request(start=b"GET http://other.example/ HTTP/1.1"),
     "a target that is no path": request(start=b"GET app.example HTTP/1.1"),
     "a fragment": request(start=b"GET /a#b HTTP/1.1"),
+    "two spaces before the target": request(start=b"GET  / HTTP/1.1"),
+    "two spaces before the version": request(start=b"GET /  HTTP/1.1"),
     "lookalike names": request(b"X-Forwarded-For: 1.1.1.1", b"X_Forwarded_For: 2.2.2.2"),
     "lookalike lengths": request(b"Content-Length: 3", b"Content_Length: 30"),
     "Connection hides the length": request(b"Content-Length: 3", b"Connection: content-length"),

@@ -155,6 +155,9 @@ def parse_request_head(block: bytes) -> ParsedRequest:
         raise malformed(str(error).lower()) from None
     if not collector.is_complete:
         raise malformed("the head does not end")
+    if block[: block.index(b"\r\n")].count(b" ") != 2:
+        # llhttp forgives more, and the next hop may read another target. RFC 9112 §3.
+        raise malformed("the request line is not three words with one space between them")
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise BadRequest(505, "version_not_supported", "This server speaks HTTP/1.1.")
