@@ -17,6 +17,13 @@ from doorward.jose import generate_key, peek_claims
 from doorward.t3_connect.messages import Endpoint, LinkChallengeResponse, LinkResponse, ServiceRegistration
 
 
+class Asked(msgspec.Struct):
+    """One request of the machine's as it arrived."""
+
+    headers: dict[str, str]
+    body: Any
+
+
 class ScriptedRelay:
     def __init__(self) -> None:
         self.url = ""
@@ -27,6 +34,7 @@ class ScriptedRelay:
         self.has_names = True
         self.bearers: set[str] = set()
         self.proofs: list[dict[str, Any]] = []
+        self.asked: list[Asked] = []
         self.deleted: list[str] = []
         self.refreshes: list[str] = []
 
@@ -43,10 +51,12 @@ class ScriptedRelay:
         if self.is_down:
             return Response(status_code=503)
         self.bearers.add(request.headers["authorization"])
+        self.asked.append(Asked(dict(request.headers), await request.json()))
         return _json(LinkChallengeResponse(challenge="challenge-1", expires_at="2026-11-20T12:00:00.000Z"))
 
     async def link(self, request: Request) -> Response:
         body = await request.json()
+        self.asked.append(Asked(dict(request.headers), body))
         proof = peek_claims(body["proof"], dict)
         assert proof["challenge"] == "challenge-1"
         self.proofs.append(proof)
