@@ -46,7 +46,9 @@ async def test_every_change_of_state_is_in_the_audit_trail_with_who_what_where(w
     await world.http.delete("/v1/client/environment-links/env-1", headers={**world.bearer(), **trace})
     rows = await world.rows("SELECT actor, action, object, source, trace_id, at FROM relay_audit")
     assert sorted(row[:4] for row in rows) == [
+        ("relay", "delivery_secret.created", "delivery-jobs", "relay"),
         ("relay", "mint_key.created", "cloud-mint", "relay"),
+        ("relay", "vapid_key.created", "web-push-vapid", "relay"),
         ("t3-env:env-1", "service_name.claimed", "notes", "127.0.0.1"),
         ("t3-env:env-1", "service_name.released", "notes", "127.0.0.1"),
         ("user_alice", "link.made", "env-1", "127.0.0.1"),

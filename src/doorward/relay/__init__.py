@@ -10,7 +10,8 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
     recovery                       tunnels that come and go while their link stays
     tokens, users, replay, limits  who is calling, with which key, how often
     connect                        asking an environment, and judging its answer
-    audit, devices, migrations     rows
+    devices, activity, delivery    whom to tell, what there is to tell, and telling it
+    audit, migrations              rows
 
 Neighbours: the accounts server (its published keys only), the environments (over their managed endpoints), the edge
 (through `server`: `authorize_tunnel`, `resolve_host`, `claims`, and the channels "relay.tunnel", "relay.hostnames",

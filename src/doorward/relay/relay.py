@@ -4,19 +4,34 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from doorward.outbound import Outbound
+from doorward.push import VapidKey
+from doorward.relay.activity import store as activity_store
+from doorward.relay.activity.publication import Publications
+from doorward.relay.activity.rules import KEEP_TERMINAL_MS
+from doorward.relay.api.activity import ActivityApi
 from doorward.relay.api.client import ClientApi
 from doorward.relay.api.connect import ConnectApi
+from doorward.relay.api.devices import DevicesApi
 from doorward.relay.api.documentation import DocumentationApi
 from doorward.relay.api.guards import Guards
 from doorward.relay.api.metadata import MetadataApi
+from doorward.relay.api.mobile import MobileApi
+from doorward.relay.api.proofs import RequestProofs
 from doorward.relay.api.recovery import RecoveryApi
 from doorward.relay.api.refusals import to_relay_error
 from doorward.relay.api.services import ServicesApi
 from doorward.relay.api.token import TokenApi
 from doorward.relay.connect.service import Connector
 from doorward.relay.credentials.service import Credentials
+from doorward.relay.delivery import store as delivery_store
+from doorward.relay.delivery.keys import load_job_secret, load_vapid_key
+from doorward.relay.delivery.queue import DeliveryQueue
+from doorward.relay.delivery.senders import Senders, build_senders
+from doorward.relay.delivery.worker import Deliveries
+from doorward.relay.devices.service import Devices
 from doorward.relay.endpoints.claims import TunnelClaims
 from doorward.relay.endpoints.cloudflare.census import Sweep, TunnelCensus
 from doorward.relay.endpoints.cloudflare.provider import CloudflareProvider
@@ -50,6 +65,16 @@ logger = logging.getLogger("doorward.relay")
 
 SCHEMA = Schema("relay", "doorward.relay.migrations")
 PRUNE_INTERVAL_S = 300.0
+KEEP_DELIVERIES_MS = 7 * 24 * 3_600_000
+
+
+@dataclass(frozen=True)
+class Push:
+    """What it takes to notify devices. `secret` signs delivery jobs."""
+
+    vapid: VapidKey
+    secret: bytes = field(repr=False)
+    senders: Senders
 
 
 class Relay:
@@ -67,6 +92,8 @@ class Relay:
         signer: TokenSigner,
         outbound: Outbound,
         clock: Clock,
+        *,
+        push: Push,
     ) -> None:
         self.settings = settings
         self.is_connected: Callable[[str], bool | None] = lambda _tunnel_id: None
@@ -84,7 +111,6 @@ class Relay:
         services = ServiceNames(settings, database, clock)
         client = ClientApi(
             settings,
-            database,
             guards=guards,
             links=Links(settings, database, signer, provider, clock),
             services=services,
@@ -93,16 +119,25 @@ class Relay:
             is_connected=lambda tunnel_id: self.is_connected(tunnel_id),
         )
         connector = Connector(settings, database, signer, outbound, clock)
+        self.deliveries = Deliveries(database, push.senders, push.secret, clock)
+        publications = Publications(settings, database, DeliveryQueue(push.secret, push.senders), clock)
+        devices = Devices(database, publications, clock)
+        request_proofs = RequestProofs(proofs, limits)
         routes = [
             *MetadataApi(settings, database).routes(),
             *client.routes(),
             *TokenApi(users=users, proofs=proofs, limits=limits, signer=signer, clock=clock).routes(),
-            *ConnectApi(guards=guards, proofs=proofs, limits=limits, connector=connector).routes(),
+            *ConnectApi(guards=guards, proofs=request_proofs, connector=connector).routes(),
             *RecoveryApi(
                 guards=guards,
                 limits=limits,
                 recovery=TunnelRecovery(database, provider, issuer=settings.issuer, clock=clock),
             ).routes(),
+            *DevicesApi(guards=guards, devices=devices, limits=limits, vapid=push.vapid).routes(),
+            *MobileApi(
+                guards=guards, proofs=request_proofs, devices=devices, publications=publications
+            ).routes(),
+            *ActivityApi(guards=guards, publications=publications, limits=limits).routes(),
             *ServicesApi(guards=guards, services=services).routes(),
         ]
         self.app = RelayApp(
@@ -135,10 +170,12 @@ class Relay:
         return await self._tunnels.registration(environment_id)
 
     async def start(self) -> None:
-        """Begin the background job: every five minutes, forget proofs and rate windows past their use."""
+        """Begin the background jobs: deliveries, and every five minutes forgetting what is past its use."""
+        await self.deliveries.start()
         self._pruning = asyncio.create_task(self._prune_forever())
 
     async def stop(self) -> None:
+        await self.deliveries.stop()
         if self._pruning is not None:
             self._pruning.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -152,6 +189,8 @@ class Relay:
             replay_store.prune(tx, now=now)
             limit_store.prune(tx, before=now - 2 * WINDOW_MS)
             notice_store.prune(tx, before=now - KEEP_MS)
+            activity_store.prune(tx, finished_before=now - KEEP_TERMINAL_MS)
+            delivery_store.prune(tx, finished_before=now - KEEP_DELIVERIES_MS)
 
         await self._database.write(write)
 
@@ -191,7 +230,17 @@ async def create_relay(
     sealer: Sealer,
     outbound: Outbound,
     clock: Clock = system_clock,
+    senders: Senders | None = None,
 ) -> Relay:
-    """A relay over an open database whose `SCHEMA` is up to date. Raises `SealBroken` for a wrong key file."""
+    """A relay over an open database whose `SCHEMA` is up to date. `senders` replace those the settings ask for.
+
+    Raises `SealBroken` for a wrong key file, `JoseError` for a key of Apple's or Google's that is none.
+    """
     key = await load_mint_key(database, sealer, clock)
-    return Relay(settings, database, TokenSigner(key, settings.issuer), outbound, clock)
+    vapid = await load_vapid_key(database, sealer, clock)
+    push = Push(
+        vapid=vapid,
+        secret=await load_job_secret(database, sealer, clock),
+        senders=senders or build_senders(settings, outbound, vapid),
+    )
+    return Relay(settings, database, TokenSigner(key, settings.issuer), outbound, clock, push=push)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward.jose import normalize_url
+from doorward.push.fcm import ServiceAccount
 from doorward.t3_connect import normalize_issuer
 
 ProviderName = Literal["embedded", "cloudflare", "manual"]
@@ -13,12 +14,14 @@ CleanupMode = Literal["off", "dry-run", "delete"]
 
 
 class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How many requests one account may make per minute; the next one is answered 429."""
+    """How many requests one account may make per minute; the next one is answered 429. Publications count per environment."""
 
     link_challenges: int = 60
     links: int = 60
     token_exchanges: int = 240
     connects: int = 240
+    registrations: int = 120
+    publications: int = 600
 
 
 class ClerkCloud(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,19 @@ class CloudflareSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"CloudflareSettings(account_id={self.account_id!r}, zone_id={self.zone_id!r})"
 
 
+class ApnsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Apple's signing key (`.p8`, PEM) and what it belongs to; an app may name another bundle or environment of the team."""
+
+    private_key: str
+    key_id: str
+    team_id: str
+    bundle_id: str
+    environment: Literal["sandbox", "production"] = "production"
+
+    def __repr__(self) -> str:
+        return f"ApnsSettings({self.team_id}, {self.bundle_id})"
+
+
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one relay.
 
@@ -60,9 +76,13 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     `clerk` is set where accounts are at Clerk's cloud (or anything that speaks as it does): then opaque OAuth tokens
     count too, once its Backend API vouches for them.
 
+    `apns` and `fcm` are what it takes to notify iOS and Android devices; without them such devices register and are told
+    nothing. Browsers need nothing but `push_contact`, a `mailto:` or https URI for push services; by default the origin.
+
     `strict_base` serves the original relay's answers where later relays changed them: a pending approval is
     told even to a client that sent no `client`, environment errors on connect are `endpoint_request_failed`,
-    a publish-only link still needs a secure endpoint, and path parameters end at 100 characters.
+    a publish-only link still needs a secure endpoint, path parameters end at 100 characters, and a finished
+    thread is forgotten at once.
 
     `max_tunnels` is how many managed tunnels one account may have; `None`: as many as it likes. A row of
     `relay_managed_tunnel_limits` overrides it for its account.
@@ -83,6 +103,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     cloudflare: CloudflareSettings | None = None
     max_tunnels: int | None = None
     clerk: ClerkCloud | None = None
+    apns: ApnsSettings | None = None
+    fcm: ServiceAccount | None = None
+    push_contact: str | None = None
     strict_base: bool = False
     request_deadline: float = 9.0
     environment_timeout: float = 8.0

@@ -21,7 +21,7 @@ from doorward.identity.signing_keys import service as signing_keys
 from doorward.identity.signing_keys import store as signing_key_rows
 from doorward.jose import b64url_decode, b64url_encode
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay.tokens import mint_key
+from doorward.relay.tokens import mint_key, stored_secret
 from doorward.store import Clock, Database, KeyFileRefused, Sealer, Tx, open_database, system_clock
 from doorward.store.sealing import add_key, drop_retired_keys, key_ids
 
@@ -40,7 +40,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
 SEALED_COLUMNS = (
     SealedColumn("identity_signing_keys", "kid", "sealed_private_key", signing_keys.key_context),
     SealedColumn("identity_secrets", "name", "sealed", signing_keys.secret_context),
-    SealedColumn("relay_signing_keys", "name", "sealed_private_key", mint_key.key_context, is_text=True),
+    SealedColumn("relay_signing_keys", "name", "sealed_private_key", stored_secret.key_context, is_text=True),
 )
 
 

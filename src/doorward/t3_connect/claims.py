@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from doorward.t3_connect.messages.activity import ActivityState
 from doorward.t3_connect.messages.shared import ApprovalStatus, ClientMeta, Descriptor, Endpoint, Origin
 from doorward.t3_connect.wire import SchemaMismatch, Tstr, Wire
 
@@ -21,6 +22,7 @@ TYP_HEALTH_RESPONSE = "t3-env-health+jwt"
 TYP_MINT_REQUEST = "t3-cloud-mint+jwt"
 TYP_MINT_RESPONSE = "t3-env-mint+jwt"
 TYP_TUNNEL_RECOVERY = "t3-env-managed-tunnel-recovery+jwt"
+TYP_ACTIVITY = "t3-env-activity+jwt"
 TYP_TUNNEL = "doorward-tunnel+jwt"
 
 LinkScope = Literal["agent_activity_notifications", "managed_tunnels"]
@@ -122,6 +124,18 @@ class TunnelRecoveryClaims(WireClaims, frozen=True, kw_only=True):
     environment_id: Tstr
     cloud_user_id: Tstr
     origin: Origin
+
+
+class SignedActivityState(ActivityState, frozen=True, kw_only=True):
+    """An activity state inside a proof, where an absent detail is absent."""
+
+    detail: Tstr | UnsetType = UNSET  # type: ignore[assignment]
+
+
+class ActivityClaims(WireClaims, frozen=True, kw_only=True):
+    environment_id: Tstr
+    thread_id: Tstr
+    state: SignedActivityState | None
 
 
 def mint_response_claims(claims: dict[str, Any]) -> MintAuthorizedClaims | MintPendingClaims:

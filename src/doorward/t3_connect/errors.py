@@ -138,6 +138,25 @@ class LinkLimitExceeded(ErrorBody, frozen=True, kw_only=True, tag="RelayEnvironm
     trace_id: str = NO_TRACE
 
 
+class ActivityProofExpired(
+    ErrorBody, frozen=True, kw_only=True, tag="RelayAgentActivityPublishProofExpiredError"
+):
+    status = 401
+    code: Literal["agent_activity_publish_proof_expired"] = "agent_activity_publish_proof_expired"
+    trace_id: str = NO_TRACE
+
+
+class ActivityProofInvalid(
+    ErrorBody, frozen=True, kw_only=True, tag="RelayAgentActivityPublishProofInvalidError"
+):
+    """The original reports a replayed proof by the first reason too, and so do we."""
+
+    status = 401
+    code: Literal["agent_activity_publish_proof_invalid"] = "agent_activity_publish_proof_invalid"
+    reason: Literal["invalid_signature_or_payload", "replayed_nonce"] = "invalid_signature_or_payload"
+    trace_id: str = NO_TRACE
+
+
 class RelayInternal(ErrorBody, frozen=True, kw_only=True, tag="RelayInternalError"):
     status = 500
     code: Literal["internal_error"] = "internal_error"
@@ -155,6 +174,8 @@ RelayErrorBody = (
     | LinkFailed
     | LinkUnavailable
     | LinkLimitExceeded
+    | ActivityProofExpired
+    | ActivityProofInvalid
     | RelayInternal
 )
 

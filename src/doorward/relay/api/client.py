@@ -1,14 +1,11 @@
-"""What an account does with its links: list, challenge, link, unlink; and its devices."""
+"""What an account does with its links: list, challenge, link, unlink."""
 
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.endpoints import endpoint_of, runtime_of
 from doorward.relay.api.guards import Guards
-from doorward.relay.devices.store import DeviceRow, list_of_user
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
 from doorward.relay.links.service import Links, LinkWish, ListedEnvironment
@@ -16,7 +13,7 @@ from doorward.relay.links.store import Capabilities
 from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.users.service import User
-from doorward.store import Database, StoreError
+from doorward.store import StoreError
 from doorward.t3_connect import iso, unset_if_none
 from doorward.t3_connect.errors import RelayError, RelayInternal
 from doorward.t3_connect.messages import (
@@ -34,40 +31,10 @@ IsConnected = Callable[[str], bool | None]
 """Whether a tunnel (by its id) is open now; `None` when nobody here knows."""
 
 
-class DeviceNotifications(msgspec.Struct, frozen=True, rename="camel"):
-    enabled: bool
-    notify_on_approval: bool
-    notify_on_input: bool
-    notify_on_completion: bool
-    notify_on_failure: bool
-
-
-class DeviceLiveActivities(msgspec.Struct, frozen=True):
-    enabled: bool
-
-
-class DeviceEntry(msgspec.Struct, frozen=True, rename="camel"):
-    """One device, without its push tokens."""
-
-    device_id: str
-    label: str
-    platform: str
-    ios_major_version: int | None
-    app_version: str | None
-    notifications: DeviceNotifications
-    live_activities: DeviceLiveActivities
-    updated_at: str
-
-
-class DeviceList(msgspec.Struct, frozen=True):
-    devices: list[DeviceEntry]
-
-
 class ClientApi:
     def __init__(
         self,
         settings: RelaySettings,
-        database: Database,
         *,
         guards: Guards,
         links: Links,
@@ -77,7 +44,6 @@ class ClientApi:
         is_connected: IsConnected,
     ) -> None:
         self._settings = settings
-        self._database = database
         self._guards = guards
         self._links = links
         self._services = services
@@ -95,14 +61,6 @@ class ClientApi:
                 account,
                 "The account's linked environments",
                 response=(EnvironmentList,),
-            ),
-            Route(
-                "GET",
-                "/v1/client/devices",
-                self.list_devices,
-                account,
-                "The account's mobile devices",
-                response=(DeviceList,),
             ),
             Route(
                 "POST",
@@ -155,10 +113,6 @@ class ClientApi:
             made_from=link.made_from,
         )
 
-    async def list_devices(self, call: Call[User, None]) -> DeviceList:
-        rows = await self._database.read(lambda tx: list_of_user(tx, call.principal.user_id))
-        return DeviceList([_device(row) for row in rows if row.platform == "ios"])
-
     async def challenge(self, call: Call[User, LinkChallengeRequest]) -> LinkChallengeResponse:
         await self._limits.take(call.principal.user_id, "link_challenges")
         try:
@@ -202,24 +156,4 @@ class ClientApi:
 def _capabilities(body: LinkChallengeRequest | LinkRequest) -> Capabilities:
     return Capabilities(
         body.notifications_enabled, body.live_activities_enabled, body.managed_tunnels_enabled
-    )
-
-
-def _device(row: DeviceRow) -> DeviceEntry:
-    preferences = row.preferences
-    return DeviceEntry(
-        device_id=row.device_id,
-        label=row.label,
-        platform=row.platform,
-        ios_major_version=row.ios_major_version,
-        app_version=row.app_version,
-        notifications=DeviceNotifications(
-            preferences.notifications_enabled,
-            preferences.notify_on_approval,
-            preferences.notify_on_input,
-            preferences.notify_on_completion,
-            preferences.notify_on_failure,
-        ),
-        live_activities=DeviceLiveActivities(preferences.live_activities_enabled),
-        updated_at=iso(row.updated_at),
     )

@@ -6,13 +6,12 @@ from typing import Any
 from doorward.metering import RELAY_CONNECTS
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import DpopPrincipal, Guards
+from doorward.relay.api.proofs import RequestProofs, require_scope
 from doorward.relay.api.refusals import invalid_dpop
 from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
 from doorward.relay.connect.service import Connector, Minted, Probed
 from doorward.relay.connect.target import Target
 from doorward.relay.http.routing import Arrival, Call, Route
-from doorward.relay.limits.service import Limits
-from doorward.relay.replay.service import DpopProofs
 from doorward.t3_connect import iso
 from doorward.t3_connect.messages import (
     ConnectAuthorized,
@@ -26,10 +25,9 @@ from doorward.t3_connect.scopes import ENVIRONMENT_CONNECT, ENVIRONMENT_STATUS
 
 
 class ConnectApi:
-    def __init__(self, *, guards: Guards, proofs: DpopProofs, limits: Limits, connector: Connector) -> None:
+    def __init__(self, *, guards: Guards, proofs: RequestProofs, connector: Connector) -> None:
         self._guards = guards
         self._proofs = proofs
-        self._limits = limits
         self._connector = connector
 
     def routes(self) -> list[Route[Any, Any]]:
@@ -59,10 +57,10 @@ class ConnectApi:
 
     async def connect(self, call: Call[DpopPrincipal, ConnectRequest]) -> ConnectAuthorized | ConnectPending:
         token = call.principal.token
-        _require(call.principal, call.param("environmentId"), ENVIRONMENT_CONNECT)
+        require_scope(call.principal, ENVIRONMENT_CONNECT, environment_id=call.param("environmentId"))
         if _requested_thumbprint(call.body) != token.thumbprint:
             raise invalid_dpop()
-        await self._consume_proof(call.arrival, call.principal)
+        await self._proofs.consume(call.arrival, call.principal, "connects")
         minted = await _counted(
             self._connector.connect(
                 user_id=token.user_id,
@@ -91,24 +89,14 @@ class ConnectApi:
         )
 
     async def status(self, call: Call[DpopPrincipal, None]) -> StatusResponse:
-        _require(call.principal, call.param("environmentId"), ENVIRONMENT_STATUS)
-        await self._consume_proof(call.arrival, call.principal)
+        require_scope(call.principal, ENVIRONMENT_STATUS, environment_id=call.param("environmentId"))
+        await self._proofs.consume(call.arrival, call.principal, "connects")
         probed = await self._connector.probe(
             user_id=call.principal.token.user_id,
             environment_id=call.param("environmentId"),
             trace=call.arrival.trace,
         )
         return _status(probed, call.arrival)
-
-    async def _consume_proof(self, arrival: Arrival, principal: DpopPrincipal) -> None:
-        await self._limits.take(principal.token.user_id, "connects")
-        await self._proofs.consume(
-            arrival.headers.get("dpop"),
-            method=arrival.method,
-            url=arrival.url,
-            access_token=principal.text,
-            thumbprint=principal.token.thumbprint,
-        )
 
 
 async def _counted(connecting: Awaitable[Minted]) -> Minted:
@@ -129,12 +117,6 @@ async def _counted(connecting: Awaitable[Minted]) -> Minted:
         raise
     finally:
         RELAY_CONNECTS.add(outcome)
-
-
-def _require(principal: DpopPrincipal, environment_id: str, scope: str) -> None:
-    """The token grants this operation at this environment, or it is as if it were not the caller's."""
-    if scope not in principal.token.scopes or not principal.token.is_for(environment_id):
-        raise invalid_dpop()
 
 
 def _requested_thumbprint(body: ConnectRequest) -> str | None:

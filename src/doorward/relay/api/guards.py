@@ -1,12 +1,13 @@
 """Who is calling: one guard per kind of credential."""
 
 import re
+from typing import Any
 
 import msgspec
 
 from doorward.relay.credentials.service import Credentials
 from doorward.relay.credentials.store import CredentialOwner
-from doorward.relay.http.routing import Arrival
+from doorward.relay.http.routing import Arrival, Call
 from doorward.relay.tokens.access_token import AccessToken, verify_access_token
 from doorward.relay.tokens.rules import InvalidToken, TokenSigner
 from doorward.relay.users.service import NotAuthenticated, User, Users
@@ -61,6 +62,13 @@ class Guards:
         if owner is None:
             raise RelayError(AuthInvalid(reason="not_authorized"))
         return owner
+
+
+def require_own_environment(call: Call[CredentialOwner, Any]) -> CredentialOwner:
+    """The credential's owner, if the path is its own environment's."""
+    if call.principal.environment_id != call.param("environmentId"):
+        raise RelayError(AuthInvalid(reason="not_authorized"))
+    return call.principal
 
 
 def _bearer(arrival: Arrival) -> str:

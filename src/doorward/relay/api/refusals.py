@@ -1,5 +1,6 @@
 """The rooms' exceptions as the protocol's errors: one place says which is which."""
 
+from doorward.relay.activity import proof as activity_proof
 from doorward.relay.connect import errors as connect_errors
 from doorward.relay.extension_errors import (
     RateLimited,
@@ -42,6 +43,10 @@ def _answer(error: Exception) -> wire.ErrorBody | None:
                 reason="invalid_dpop",
                 dpop_failure_reason=wire.DPOP_FAILURE_REASONS.get(code, "invalid_proof"),
             )
+        case activity_proof.ActivityProofExpired():
+            return wire.ActivityProofExpired()
+        case activity_proof.ActivityProofInvalid():
+            return wire.ActivityProofInvalid()
         case TooManyRequests(retry_after=seconds):
             return RateLimited(retry_after_seconds=seconds)
         case NameRefused(reason="name_taken"):

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from doorward.relay.api.guards import Guards
+from doorward.relay.api.guards import Guards, require_own_environment
 from doorward.relay.credentials.store import CredentialOwner
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.services.service import NamedService, ServiceNames
-from doorward.t3_connect.errors import AuthInvalid, RelayError
 from doorward.t3_connect.messages import Ok, ServiceList, ServiceRegistration
 
 _PATH = "/v1/environments/{environmentId}/services"
@@ -33,22 +32,21 @@ class ServicesApi:
         ]
 
     async def list(self, call: Call[CredentialOwner, None]) -> ServiceList:
-        named = await self._services.list(_own(call))
+        named = await self._services.list(require_own_environment(call))
         return ServiceList(services=tuple(_registration(service) for service in named))
 
     async def claim(self, call: Call[CredentialOwner, None]) -> ServiceRegistration:
-        named = await self._services.claim(_own(call), call.param("name"), call.arrival.origin)
+        named = await self._services.claim(
+            require_own_environment(call), call.param("name"), call.arrival.origin
+        )
         return _registration(named)
 
     async def release(self, call: Call[CredentialOwner, None]) -> Ok:
-        return Ok(ok=await self._services.release(_own(call), call.param("name"), call.arrival.origin))
-
-
-def _own(call: Call[CredentialOwner, None]) -> CredentialOwner:
-    """The credential's owner, if the path is its own environment's."""
-    if call.principal.environment_id != call.param("environmentId"):
-        raise RelayError(AuthInvalid(reason="not_authorized"))
-    return call.principal
+        return Ok(
+            ok=await self._services.release(
+                require_own_environment(call), call.param("name"), call.arrival.origin
+            )
+        )
 
 
 def _registration(service: NamedService) -> ServiceRegistration:

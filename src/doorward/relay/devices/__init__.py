@@ -1,4 +1,7 @@
-"""Mobile devices of an account, for notifications. This relay lists them; registration is not offered yet.
+"""Devices of an account that can be told of something: phones, tablets, browsers, and what live activity each shows.
 
-Route: `GET /v1/client/devices`.
+A push token belongs to whoever registered it last: a phone handed on must not show its former owner's work.
+
+Routes: `api/devices.py` (lists and browsers), `api/mobile.py` (registration). Neighbours: `activity` (what there is to
+tell), `delivery` (telling it).
 """

@@ -81,6 +81,7 @@ class RelayApp:
             params=match.params,
             trace=trace,
             source=client[0] if client else "",
+            query=scope.get("query_string", b"").decode("latin-1"),
         )
         try:
             async with asyncio.timeout(self._deadline):

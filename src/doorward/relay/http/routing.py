@@ -43,6 +43,7 @@ class Arrival(msgspec.Struct, frozen=True):
     params: Mapping[str, str]
     trace: Trace
     source: str
+    query: str = ""
 
     @property
     def origin(self) -> Origin:

@@ -8,7 +8,7 @@ from doorward.store import Clock, Database
 
 WINDOW_MS = 60_000
 
-Bucket = Literal["link_challenges", "links", "token_exchanges", "connects"]
+Bucket = Literal["link_challenges", "links", "token_exchanges", "connects", "registrations", "publications"]
 
 
 class TooManyRequests(Exception):

@@ -1,4 +1,5 @@
-"""The relay's tables: links, allocations, tunnel limits, credentials, names, devices, replay, rates, keys, audit.
+"""The relay's tables: links, allocations, tunnel limits, credentials, names, devices, activity, deliveries, replay, rates,
+keys, audit.
 
 Column names follow the T3 Connect relay where it has the table; the CHECK constraints, which it lacks, make
 an unknown value impossible to store, so that no reader ever has to guess what one means.
@@ -118,14 +119,17 @@ TABLES = (
     )
     """,
     "CREATE INDEX relay_service_names_environment ON relay_service_names (user_id, environment_id, released_at)",
+    # `push_token` is whatever reaches the device: a token of Apple's or Google's, or a browser's subscription.
     """
     CREATE TABLE relay_mobile_devices (
         user_id TEXT NOT NULL,
         device_id TEXT NOT NULL,
         label TEXT NOT NULL DEFAULT 'iOS device',
-        platform TEXT NOT NULL CHECK (platform IN ('ios', 'android')),
+        platform TEXT NOT NULL CHECK (platform IN ('ios', 'android', 'web')),
         ios_major_version INTEGER,
+        android_api_level INTEGER,
         app_version TEXT,
+        bundle_id TEXT,
         aps_environment TEXT CHECK (aps_environment IN ('sandbox', 'production')),
         push_token TEXT UNIQUE,
         push_to_start_token TEXT UNIQUE,
@@ -135,6 +139,63 @@ TABLES = (
         PRIMARY KEY (user_id, device_id)
     )
     """,
+    """
+    CREATE TABLE relay_live_activities (
+        user_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        activity_push_token TEXT UNIQUE,
+        remote_start_queued_at BIGINT,
+        remote_started_at BIGINT,
+        ended_at BIGINT,
+        last_aggregate_json TEXT,
+        last_live_activity_delivery_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, device_id)
+    )
+    """,
+    # `updated_at` is the environment's word, in its own spelling; `received_at` is ours.
+    """
+    CREATE TABLE relay_agent_activity_rows (
+        environment_id TEXT NOT NULL,
+        environment_public_key TEXT NOT NULL,
+        thread_id TEXT NOT NULL,
+        state_json TEXT NOT NULL,
+        is_terminal BOOLEAN NOT NULL,
+        updated_at TEXT NOT NULL,
+        received_at BIGINT NOT NULL,
+        PRIMARY KEY (environment_id, environment_public_key, thread_id)
+    )
+    """,
+    "CREATE INDEX relay_agent_activity_rows_terminal ON relay_agent_activity_rows (is_terminal, received_at)",
+    # The outbox of deliveries, and afterwards the record of what became of each: then `job`, which holds what was to
+    # be shown and to whom, is empty.
+    """
+    CREATE TABLE relay_deliveries (
+        id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        environment_id TEXT,
+        thread_id TEXT,
+        kind TEXT NOT NULL CHECK (kind IN ('live_activity_start', 'live_activity_update', 'live_activity_end',
+            'push_notification')),
+        job TEXT NOT NULL,
+        token_suffix TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+        not_before BIGINT NOT NULL,
+        lease TEXT,
+        leased_until BIGINT,
+        finished_at BIGINT,
+        result TEXT CHECK (result IN ('sent', 'dead', 'refused', 'skipped', 'given_up')),
+        status INTEGER,
+        reason TEXT,
+        message_id TEXT,
+        created_at BIGINT NOT NULL,
+        CHECK ((finished_at IS NULL) = (result IS NULL)),
+        CHECK (finished_at IS NULL OR job = '')
+    )
+    """,
+    "CREATE INDEX relay_deliveries_due ON relay_deliveries (finished_at, not_before)",
     """
     CREATE TABLE relay_dpop_proofs (
         thumbprint TEXT NOT NULL,

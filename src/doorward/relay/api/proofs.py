@@ -1,0 +1,31 @@
+"""The DPoP proof of one request: checked once everything else about it is known to be right, and used up."""
+
+from doorward.relay.api.guards import DpopPrincipal
+from doorward.relay.api.refusals import invalid_dpop
+from doorward.relay.http.routing import Arrival
+from doorward.relay.limits.service import Bucket, Limits
+from doorward.relay.replay.service import DpopProofs
+
+
+class RequestProofs:
+    def __init__(self, proofs: DpopProofs, limits: Limits) -> None:
+        self._proofs = proofs
+        self._limits = limits
+
+    async def consume(self, arrival: Arrival, principal: DpopPrincipal, bucket: Bucket) -> None:
+        """Count the request against the account, then use the proof up. Raises ProofRefused, TooManyRequests."""
+        await self._limits.take(principal.token.user_id, bucket)
+        await self._proofs.consume(
+            arrival.headers.get("dpop"),
+            method=arrival.method,
+            url=arrival.url,
+            access_token=principal.text,
+            thumbprint=principal.token.thumbprint,
+        )
+
+
+def require_scope(principal: DpopPrincipal, scope: str, *, environment_id: str | None = None) -> None:
+    """The token grants this operation (at this environment), or it is as if it were not the caller's."""
+    token = principal.token
+    if scope not in token.scopes or not (environment_id is None or token.is_for(environment_id)):
+        raise invalid_dpop()
