@@ -33,6 +33,7 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
     assert configuration.identity.sign_up == "invite-only"
     assert configuration.database_url == f"sqlite:///{tmp_path}/doorward.sqlite"
     assert configuration.jwks_url == "https://accounts.example.com/.well-known/jwks.json"
+    assert plan_of(configuration).relay.endpoint_addresses == "any"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,7 @@ cleanup = "dry-run"
         None,
         3,
     )
+    assert plan.relay.endpoint_addresses == "public"
     assert "cf-s3cret" not in repr(plan)
     (tmp_path / "token").unlink()
     with pytest.raises(ConfigurationInvalid, match="token"):

@@ -84,6 +84,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     a publish-only link still needs a secure endpoint, path parameters end at 100 characters, and a finished
     thread is forgotten at once.
 
+    `endpoint_addresses` says where the machines' names may lead the relay: `any` address, as an edge of one's own may
+    be in a private network, or `public` ones only. Whoever is there must have a certificate for the name.
+
     `max_tunnels` is how many managed tunnels one account may have; `None`: as many as it likes. A row of
     `relay_managed_tunnel_limits` overrides it for its account.
     """
@@ -101,6 +104,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     gate_client_id: str = "doorward-gate"
     provider: ProviderName = "embedded"
     cloudflare: CloudflareSettings | None = None
+    endpoint_addresses: Literal["any", "public"] = "any"
     max_tunnels: int | None = None
     clerk: ClerkCloud | None = None
     apns: ApnsSettings | None = None

@@ -109,11 +109,14 @@ class CloudflareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`endpoint_addresses` is where machines' names may lead the relay; unless said, `public` with Cloudflare, else `any`."""
+
     origin: str
     zone: str
     stage: str = "prod"
     provider: Literal["embedded", "cloudflare", "manual"] = "embedded"
     cloudflare: CloudflareSection | None = None
+    endpoint_addresses: Literal["any", "public"] | None = None
     max_tunnels: Annotated[int, msgspec.Meta(ge=0)] | None = None
     strict_base: bool = False
     request_deadline: Annotated[float, msgspec.Meta(gt=0)] = 9.0

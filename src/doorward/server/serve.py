@@ -73,6 +73,8 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             jwks_url=configuration.jwks_url,
             provider=relay.provider,
             cloudflare=_cloudflare(relay.cloudflare),
+            endpoint_addresses=relay.endpoint_addresses
+            or ("public" if relay.provider == "cloudflare" else "any"),
             max_tunnels=relay.max_tunnels,
             strict_base=relay.strict_base,
             request_deadline=relay.request_deadline,

@@ -179,6 +179,7 @@ class Connector:
             headers={"content-type": "application/json", "traceparent": trace.child().traceparent},
             body=encode_json(ProofRequest(proof=request.proof)),
             timeout=self._settings.environment_timeout,
+            public_only=self._settings.endpoint_addresses == "public",
         )
         if response.status == 200:
             return response.body
