@@ -7,7 +7,7 @@ Owns every table whose name starts with `identity_`, the signing keys and the co
 | --- | --- |
 | `/v1/…` (the Frontend API, Clerk's wire) | `frontend_api` |
 | `/oauth/…`, `/.well-known/…` | `oauth`, `signing_keys` (wire in `frontend_api`) |
-| `/api/v1/jwks` | `frontend_api` |
+| `/api`, `/api/v1` | `backend_api` |
 | `/sign-in…`, `/sign-up…`, `/account…`, `/machines`, `/oauth-consent`, `/device…`, `/dev/inbox` | `pages` |
 
 Neighbours: `store` keeps the rows, `jose` signs, `web` draws the pages. The relay and the environments meet

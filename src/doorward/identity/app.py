@@ -13,6 +13,9 @@ from starlette.types import ASGIApp
 from doorward.identity import pages
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
+from doorward.identity.backend_api.callers import Callers
+from doorward.identity.backend_api.catalogue import OPERATIONS
+from doorward.identity.backend_api.dispatch import BackendApi
 from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
 from doorward.identity.frontend_api import (
@@ -38,6 +41,7 @@ from doorward.identity.oauth.inspection import Inspection
 from doorward.identity.oauth.tokens import TokenEndpoint
 from doorward.identity.restrictions import store as restriction_rows
 from doorward.identity.restrictions.service import Restrictions
+from doorward.identity.secret_keys import SecretKeys
 from doorward.identity.sessions import store as session_rows
 from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import DAY, HOUR, IdentitySettings
@@ -82,6 +86,9 @@ class Identity:
         self.visits = Visits(settings, database, self.clients, keyed_hash)
         self.signing_keys = SigningKeys(database, sealer, clock)
         self.templates = Templates(database, clock)
+        self.secret_keys = SecretKeys(
+            database, clock, keyed_hash=keyed_hash, development=settings.development
+        )
         self.restrictions = Restrictions(settings, database, keyed_hash, clock)
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.sessions = Sessions(
@@ -151,6 +158,7 @@ class Identity:
             *me.routes(endpoints),
             *consent.routes(endpoints),
             endpoints.unknown(),
+            *BackendApi(self, Callers(self.secret_keys), OPERATIONS).routes(),
             *OAuthRoutes(self, pages.error_page).routes(),
             *well_known.routes(self),
             *pages.routes(self),

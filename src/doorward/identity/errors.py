@@ -156,7 +156,29 @@ OAUTH_FETCH_USER_ERROR = Problem(
     "Unable to fetch user info. Check if access token is present and valid.",
 )
 
+CLERK_KEY_INVALID = Problem(
+    401,
+    "clerk_key_invalid",
+    "The provided Clerk Secret Key is invalid.",
+    "The provided secret key is unknown or was revoked. Make sure it belongs to this instance.",
+)
+AUTHORIZATION_HEADER_FORMAT_INVALID = Problem(
+    401,
+    "authorization_header_format_invalid",
+    "Invalid Authorization header format",
+    "The Authorization header must be of the form: Bearer <secret key>.",
+)
+MACHINE_SECRET_KEY_INVALID = Problem(
+    401,
+    "machine_secret_key_invalid",
+    "The provided Machine Secret Key is invalid.",
+    "The provided machine secret key is unknown or was replaced. Make sure it is a machine's own key.",
+)
+
 # 403
+FEATURE_NOT_IMPLEMENTED = Problem(
+    403, "feature_not_implemented", "not implemented", "Doorward does not offer this feature."
+)
 AUTHORIZATION_INVALID = Problem(
     403, "authorization_invalid", "Unauthorized request", "You are not authorized to perform this request"
 )
@@ -261,6 +283,8 @@ FORM_PASSWORD_VALIDATION_FAILED = Problem(
 )
 FORM_PARAM_MISSING = Problem(422, "form_param_missing", "is missing")
 FORM_PARAM_NIL = Problem(422, "form_param_nil", "Enter a value.")
+FORM_PARAM_UNKNOWN = Problem(422, "form_param_unknown", "is unknown")
+FORM_PARAM_TYPE_INVALID = Problem(422, "form_param_type_invalid", "has an invalid type")
 FORM_PARAM_FORMAT_INVALID = Problem(422, "form_param_format_invalid", "is invalid")
 FORM_PARAM_VALUE_INVALID = Problem(422, "form_param_value_invalid", "is invalid")
 FORM_PARAM_MAX_LENGTH = Problem(422, "form_param_max_length_exceeded", "exceeds maximum length")

@@ -131,6 +131,7 @@ async def running_up(options: UpOptions, *, clock: Clock = system_clock) -> Asyn
         assert node.identity is not None
         assert node.edge is not None
         assert node.control is not None
+        await node.identity.secret_keys.accept("doorward up", secret_key_of(server_folder))
         await stack.enter_async_context(
             serving(node.control, control, trusted_proxies=ANYONE, with_websockets=False)
         )

@@ -112,7 +112,6 @@ def routes(identity: Identity) -> list[Route]:
 
     return [
         Route("/.well-known/jwks.json", jwks),
-        Route("/api/v1/jwks", jwks),
         Route("/.well-known/openid-configuration", openid),
         Route("/.well-known/oauth-authorization-server", oauth),
     ]

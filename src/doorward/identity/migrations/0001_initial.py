@@ -149,6 +149,15 @@ TABLES = (
     )
     """,
     """
+    CREATE TABLE identity_secret_keys (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        key_hash TEXT NOT NULL UNIQUE,
+        created_at BIGINT NOT NULL,
+        revoked_at BIGINT
+    )
+    """,
+    """
     CREATE TABLE identity_signing_keys (
         kid TEXT PRIMARY KEY,
         state TEXT NOT NULL,

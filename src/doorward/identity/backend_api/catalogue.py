@@ -1,0 +1,8 @@
+"""Every operation there is."""
+
+from __future__ import annotations
+
+from doorward.identity.backend_api import jwks
+from doorward.identity.backend_api.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = (*jwks.OPERATIONS,)
