@@ -23,28 +23,32 @@ from doorward.t3_connect.messages import (
 )
 
 
+def relay_client(outbound: Outbound, relay_url: str, access_token: str) -> RelayClient:
+    """A client of the relay for whoever holds the account's token."""
+
+    async def account_token() -> str:
+        return access_token
+
+    return RelayClient(
+        outbound,
+        relay_url=relay_url,
+        client_id=CLI_CLIENT_ID,
+        account_token=account_token,
+        clock=system_clock,
+    )
+
+
 class Device:
     """One key of one account at one machine. `access_token` is the account's."""
 
     def __init__(
         self, outbound: Outbound, relay_url: str, access_token: str, machine: EnvironmentEntry
     ) -> None:
-        async def account_token() -> str:
-            return access_token
-
         self.key: PrivateKey = generate_key("ES256")
         self.thumbprint = self.key.public.thumbprint
         self.machine = machine
-        self.relay = RelayClient(
-            outbound,
-            relay_url=relay_url,
-            client_id=CLI_CLIENT_ID,
-            account_token=account_token,
-            clock=system_clock,
-        )
-        self.connection = MachineConnection(
-            outbound, self.relay, machine, self.key, clock=system_clock, on_waiting=lambda _: None
-        )
+        self.relay = relay_client(outbound, relay_url, access_token)
+        self.connection = MachineConnection(outbound, self.relay, machine, self.key, clock=system_clock)
         self._outbound = outbound
         self._relay_url = relay_url
         self._access_token = access_token

@@ -8,7 +8,10 @@ backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
 login         connect login
 security      connect security
-machines      list, open, forward
+machines      list, open
+listing       the words of list
+status        the words of connect status
+forward       forward
 availability  what is offered where no server is known
 options       what several commands take
 output        JSON or words, failures, exit status
@@ -23,7 +26,7 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import backup, connect, doctor, expose, keys, machines, serving
+from doorward.cli import backup, connect, doctor, expose, forward, keys, machines, serving
 from doorward.cli.availability import Program
 
 
@@ -39,7 +42,7 @@ for command in (
     expose.expose,
     machines.list_machines,
     machines.open_service,
-    machines.forward,
+    forward.forward,
     connect.connect,
     backup.backup,
     backup.restore,

@@ -8,20 +8,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
+from doorward.server.logs import JsonFormatter
 
 MAX_BYTES = 1_000_000
-
-
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    time: str
-    level: str
-    logger: str
-    message: str
-    operation: str = ""
 
 
 def log_to(home: Path) -> None:
@@ -36,20 +27,14 @@ class _FileHandler(logging.Handler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(logging.WARNING)
+        self.setFormatter(JsonFormatter())
         self._path = path
 
     def emit(self, record: logging.LogRecord) -> None:
-        entry = Entry(
-            time=datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            level=record.levelname.lower(),
-            logger=record.name,
-            message=record.getMessage(),
-            operation=str(getattr(record, "operation", "")),
-        )
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._path.exists() and self._path.stat().st_size > MAX_BYTES:
                 self._path.replace(self._path.with_suffix(".old.jsonl"))
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(descriptor, "ab") as file:
-                file.write(msgspec.json.encode(entry) + b"\n")
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(self.format(record) + "\n")

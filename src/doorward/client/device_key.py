@@ -17,11 +17,16 @@ from doorward.jose import JoseError, PrivateKey, generate_key
 _ENVIRONMENT_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def load_device_key(home: Path, environment_id: str) -> PrivateKey:
-    """The key for this machine, made on first use. Raises ClientError when the file cannot be read or written."""
+def device_file(home: Path, environment_id: str, suffix: str) -> Path:
+    """What is kept for this machine. Raises ClientError for an id that could leave the folder."""
     if not _ENVIRONMENT_ID.fullmatch(environment_id) or environment_id.startswith("."):
         raise ClientError(f"The machine's id {environment_id!r} is not one this program can store a key for.")
-    path = home / "devices" / f"{environment_id}.pem"
+    return home / "devices" / f"{environment_id}{suffix}"
+
+
+def load_device_key(home: Path, environment_id: str) -> PrivateKey:
+    """The key for this machine, made on first use. Raises ClientError when the file cannot be read or written."""
+    path = device_file(home, environment_id, ".pem")
     try:
         return _read(path) or _create(path)
     except (OSError, JoseError, ValueError) as error:

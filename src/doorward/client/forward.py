@@ -4,6 +4,8 @@ A local proxy which adds `Doorward-Authorization` and a fresh DPoP proof to each
 `Authorization` passes untouched. Because it lends this device's rights to whatever connects, it answers only
 programs and pages of this very address: a foreign `Host` (DNS rebinding), `Origin` or `Sec-Fetch-Site` (a web page
 elsewhere) is refused.
+
+While the machine is out of reach a request waits a little for it, and is then told what is being waited for.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from urllib.parse import urlsplit
 
 from doorward.client.connection import MachineConnection
 from doorward.client.errors import ClientError
+from doorward.client.live_connection import LiveConnection
+from doorward.client.supervisor import sentence
 from doorward.http1 import (
     Answer,
     Forward,
@@ -29,6 +33,8 @@ from doorward.http1 import (
 from doorward.outbound import dial_address
 
 _OURS = frozenset({b"doorward-authorization", b"doorward-dpop", b"host", b"origin", b"referer"})
+#: Long enough for a machine or relay that restarts, short enough for a person who looks at an empty page.
+_PATIENCE_SECONDS = 10.0
 _SAME_SITE = (b"same-origin", b"none")
 
 
@@ -52,12 +58,18 @@ class Forwarder:
     """One local port for one service URL. `tls` is the context for an https service."""
 
     def __init__(
-        self, connection: MachineConnection, service_url: str, *, tls: Callable[[], ssl.SSLContext]
+        self,
+        connection: MachineConnection,
+        live: LiveConnection,
+        service_url: str,
+        *,
+        tls: Callable[[], ssl.SSLContext],
     ) -> None:
         url = urlsplit(service_url)
         self._origin = f"{url.scheme}://{url.netloc}"
         self._authority = url.netloc.encode("ascii")
         self._connection = connection
+        self._live = live
         secure = url.scheme == "https"
         host = url.hostname or ""
         address, port = dial_address(host, url.port or (443 if secure else 80))
@@ -78,6 +90,10 @@ class Forwarder:
     async def _route(self, head: RequestHead, _: Peer) -> Forward | Answer:
         if reason := foreign_reason(head, self._port):
             return problem(403, "foreign_request", reason, accept=head.get(b"accept"))
+        state = await self._live.settled(_PATIENCE_SECONDS)
+        if state.phase != "connected":
+            code = state.last_failure.code if state.last_failure else "unavailable"
+            return problem(503, code, sentence(state), accept=head.get(b"accept"))
         try:
             token = await self._connection.token()
         except ClientError as error:
@@ -99,6 +115,7 @@ class Forwarder:
         """Redirects to the service's public origin stay on the local port; a refusal of ours drops the token."""
         if head.status == 401 and head.get(b"doorward-gate") is not None:
             self._connection.forget()
+            self._live.application_active()
         origin, local = self._origin.encode("ascii"), f"http://127.0.0.1:{self._port}".encode("ascii")
         headers = [
             (name, local + value[len(origin) :])

@@ -1,19 +1,28 @@
-"""The relay's API as a client uses it, with its DPoP-bound access tokens.
+"""The relay's API as a client uses it, with its DPoP-bound access tokens (connect-environment §7.2, §7.3).
 
-The account is proved by the terminal's OAuth access token. Listing takes it as a bearer; connecting takes a relay
-token bound to the device's key (RFC 9449), exchanged once and kept until shortly before it ends.
+The account is proved by the terminal's OAuth access token. Listing takes it as a bearer; connecting and asking for status
+take a relay token bound to the device's key (RFC 9449), exchanged once and kept until shortly before it ends: it belongs to
+the account, so that a renewed sign-in of the same account goes on with it and another account never sees it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from doorward.client.errors import ClientError, MachineUnknown, Refused, SignInRequired, Unavailable
+<<<<<<< HEAD
 from doorward.jose import PrivateKey, create_dpop_proof
 from doorward.outbound import Outbound, OutboundError, Response, UnexpectedBody, clocks_apart
+=======
+from doorward.jose import JoseError, PrivateKey, create_dpop_proof, peek_claims
+from doorward.outbound import Outbound, OutboundError, Response, TimedOut, UnexpectedBody
+from doorward.t3_connect import InsecureOrigin, secure_origin
+>>>>>>> c294768 (Keep a forwarder's connection up over every restart, keep its session between commands, and ask which machines answer)
 from doorward.t3_connect.messages import (
     GRANT_TYPE_TOKEN_EXCHANGE,
     TOKEN_TYPE_ACCESS_TOKEN,
@@ -24,16 +33,38 @@ from doorward.t3_connect.messages import (
     EnvironmentEntry,
     EnvironmentList,
     ServiceEntry,
+    StatusResponse,
     TokenExchangeResponse,
     decode_connect_response,
 )
 from doorward.t3_connect.wire import SchemaMismatch
 
+T = TypeVar("T")
 Clock = Callable[[], int]
 AccountToken = Callable[[], Awaitable[str]]
 
 CONNECT_SCOPE = "environment:connect"
+INSECURE_RELAY = "Relay URL must be a secure absolute HTTPS origin."
+OTHER_ENVIRONMENT = "Relay returned status for a different environment."
+OTHER_ENDPOINT = "Relay returned status for a different environment endpoint."
+OTHER_DESCRIPTOR = "Relay returned a descriptor for a different environment."
+STATUS_SCOPE = "environment:status environment:connect"
 _FRESH_MS = 5_000
+
+
+class _Subject(msgspec.Struct):
+    """Whose token it is, by its own word: it only keeps two accounts' tokens apart here."""
+
+    sub: str
+
+
+class _RelayToken(msgspec.Struct, frozen=True):
+    access_token: str
+    scopes: frozenset[str]
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"_RelayToken(scopes={sorted(self.scopes)}, expires_at={self.expires_at})"
 
 
 class _Problem(msgspec.Struct):
@@ -44,7 +75,8 @@ class _Problem(msgspec.Struct):
 class RelayClient:
     """One account at one relay. `account_token` gives a usable OAuth access token or raises SignInRequired.
 
-    `recent_account_token` gives one made in the last minutes, as connecting needs it; by default the same.
+    `recent_account_token` gives one made in the last minutes, as connecting needs it; by default the same. Raises Refused
+    for a relay no credential may be sent to.
     """
 
     def __init__(
@@ -58,12 +90,16 @@ class RelayClient:
         clock: Clock,
     ) -> None:
         self._outbound = outbound
-        self._relay = relay_url
+        try:
+            self._relay = secure_origin(relay_url)
+        except InsecureOrigin as error:
+            raise Refused(INSECURE_RELAY, reason="configuration") from error
         self._client_id = client_id
         self._account_token = account_token
         self._recent_account_token = recent_account_token or account_token
         self._clock = clock
-        self._tokens: dict[str, tuple[str, int]] = {}
+        self._tokens: dict[tuple[str, str], _RelayToken] = {}
+        self._exchanging = asyncio.Lock()
 
     async def machines(self) -> tuple[EnvironmentEntry, ...]:
         """Every machine linked to the account."""
@@ -71,7 +107,7 @@ class RelayClient:
         answer = await self._send("GET", f"{self._relay}/v1/environments", headers=bearer)
         if answer.status != 200:
             raise self._refusal(answer, "list the machines")
-        return answer.json(EnvironmentList).environments
+        return self._read(answer, EnvironmentList).environments
 
     async def find(self, name: str) -> tuple[EnvironmentEntry, ServiceEntry | None]:
         """The machine with this id or label, or that has a service of this name.
@@ -105,7 +141,7 @@ class RelayClient:
         body = msgspec.json.encode(
             ConnectRequest(client_proof_key_thumbprint=key.public.thumbprint, client=client)
         )
-        answer = await self._with_relay_token("POST", url, key, body)
+        answer = await self._with_relay_token("POST", url, key, body, CONNECT_SCOPE)
         if answer.status != 200:
             raise self._refusal(answer, f"connect to {machine.label}")
         try:
@@ -114,28 +150,68 @@ class RelayClient:
             raise Refused("The relay's answer has neither a credential nor a wait for approval.") from error
         if decoded.environment_id != machine.environment_id:
             raise Refused(
-                f"Connected environment {decoded.environment_id} does not match {machine.environment_id}."
+                f"Connected environment {decoded.environment_id} does not match {machine.environment_id}.",
+                reason="configuration",
             )
         return decoded
 
-    async def _with_relay_token(self, method: str, url: str, key: PrivateKey, body: bytes) -> Response:
+    async def status(self, machine: EnvironmentEntry, key: PrivateKey) -> StatusResponse:
+        """Whether the machine answers, as the relay finds it now."""
+        url = f"{self._relay}/v1/environments/{quote(machine.environment_id, safe='')}/status"
+        answer = await self._with_relay_token("POST", url, key, b"", STATUS_SCOPE)
+        if answer.status != 200:
+            raise self._refusal(answer, f"ask for {machine.label}")
+        found = self._read(answer, StatusResponse)
+        for is_other, message in (
+            (found.environment_id != machine.environment_id, OTHER_ENVIRONMENT),
+            (found.endpoint != machine.endpoint, OTHER_ENDPOINT),
+            (
+                found.descriptor is not msgspec.UNSET
+                and found.descriptor.environment_id != machine.environment_id,
+                OTHER_DESCRIPTOR,
+            ),
+        ):
+            if is_other:
+                raise Refused(message, reason="configuration")
+        return found
+
+    async def _with_relay_token(
+        self, method: str, url: str, key: PrivateKey, body: bytes, scope: str
+    ) -> Response:
         """Send with a relay token; one the relay no longer knows is dropped and the request sent once more."""
-        answer = await self._send_bound(method, url, key, body)
+        token = await self._relay_token(key, scope)
+        answer = await self._send_bound(method, url, key, body, token)
         if answer.status == 401 and _problem(answer).reason == "invalid_bearer":
-            self._tokens.pop(key.public.thumbprint, None)
-            answer = await self._send_bound(method, url, key, body)
+            self._tokens = {name: kept for name, kept in self._tokens.items() if kept.access_token != token}
+            token = await self._relay_token(key, scope)
+            answer = await self._send_bound(method, url, key, body, token)
         return answer
 
-    async def _send_bound(self, method: str, url: str, key: PrivateKey, body: bytes) -> Response:
-        token = await self._relay_token(key)
+    async def _send_bound(self, method: str, url: str, key: PrivateKey, body: bytes, token: str) -> Response:
         proof = create_dpop_proof(key, method=method, url=url, now=self._clock() // 1000, access_token=token)
-        headers = {"authorization": f"DPoP {token}", "dpop": proof, "content-type": "application/json"}
+        headers = {"authorization": f"DPoP {token}", "dpop": proof}
+        if body:
+            headers["content-type"] = "application/json"
         return await self._send(method, url, headers=headers, body=body)
 
-    async def _relay_token(self, key: PrivateKey) -> str:
-        kept = self._tokens.get(key.public.thumbprint)
-        if kept is not None and kept[1] > self._clock() + _FRESH_MS:
-            return kept[0]
+    async def _relay_token(self, key: PrivateKey, scope: str) -> str:
+        """The kept token of this account and key where it grants enough, else a new one; one exchange at a time."""
+        async with self._exchanging:
+            subject = _subject(await self._account_token())
+            name = (subject or "", key.public.thumbprint)
+            kept = self._tokens.get(name) if subject else None
+            if (
+                kept is not None
+                and kept.scopes.issuperset(scope.split(" "))
+                and kept.expires_at > self._clock() + _FRESH_MS
+            ):
+                return kept.access_token
+            made = await self._exchange(key, scope)
+            if subject:
+                self._tokens[name] = made
+            return made.access_token
+
+    async def _exchange(self, key: PrivateKey, scope: str) -> _RelayToken:
         url = f"{self._relay}/v1/client/dpop-token"
         form = {
             "grant_type": GRANT_TYPE_TOKEN_EXCHANGE,
@@ -143,21 +219,21 @@ class RelayClient:
             "subject_token_type": TOKEN_TYPE_ACCESS_TOKEN,
             "requested_token_type": TOKEN_TYPE_ACCESS_TOKEN,
             "resource": self._relay,
-            "scope": CONNECT_SCOPE,
+            "scope": scope,
             "client_id": self._client_id,
         }
         proof = create_dpop_proof(key, method="POST", url=url, now=self._clock() // 1000)
         try:
             answer = await self._outbound.form(url, form, headers={"dpop": proof})
         except OutboundError as error:
-            raise Unavailable(f"The relay {self._relay} did not answer ({error}).") from error
+            raise self._silent(error) from error
         if answer.status != 200:
             raise self._refusal(answer, "sign in at the relay")
-        token = answer.json(TokenExchangeResponse)
-        if set(token.scope.split(" ")) != {CONNECT_SCOPE}:
+        token = self._read(answer, TokenExchangeResponse)
+        scopes = frozenset(token.scope.split(" "))
+        if scopes != frozenset(scope.split(" ")):
             raise Refused("Relay granted unexpected DPoP access token scopes.")
-        self._tokens[key.public.thumbprint] = (token.access_token, self._clock() + token.expires_in * 1000)
-        return token.access_token
+        return _RelayToken(token.access_token, scopes, self._clock() + token.expires_in * 1000)
 
     async def _send(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes | None = None
@@ -165,7 +241,21 @@ class RelayClient:
         try:
             return await self._outbound.request(method, url, headers=headers, body=body)
         except OutboundError as error:
-            raise Unavailable(f"The relay {self._relay} did not answer ({error}).") from error
+            raise self._silent(error) from error
+
+    def _silent(self, error: OutboundError) -> Unavailable:
+        return Unavailable(
+            f"The relay {self._relay} did not answer ({error}).",
+            reason="timeout" if isinstance(error, TimedOut) else "relay-unavailable",
+        )
+
+    def _read(self, answer: Response, shape: type[T]) -> T:
+        try:
+            return answer.json(shape)
+        except UnexpectedBody as error:
+            raise Unavailable(
+                f"The relay {self._relay} gave an answer that cannot be read.", reason="relay-unavailable"
+            ) from error
 
     def _refusal(self, answer: Response, doing: str) -> ClientError:
         """The relay's tagged error as a sentence a person can act on."""
@@ -180,22 +270,27 @@ class RelayClient:
             case 401, _:
                 return Refused(
                     f"The relay refused to {doing}: {problem.reason or 'not authorized'}.",
-                    reason=problem.reason,
+                    reason="authentication",
                 )
             case 403, _:
                 return Refused(
                     f"The relay may not {doing} for this account"
-                    + (f" ({problem.reason.replace('_', ' ')})." if problem.reason else "."),
-                    reason=problem.reason,
+                    + (f" ({problem.reason.replace('_', ' ')})." if problem.reason else ".")
                 )
             case 429, _:
-                return Unavailable("The relay asks for fewer requests. Try again in a minute.")
+                return Unavailable(
+                    "The relay asks for fewer requests. Try again in a minute.", reason="relay-unavailable"
+                )
             case 502 | 504, _:
                 return Unavailable(
-                    "The machine did not answer the relay. Is `doorward expose` running there?"
+                    "The machine did not answer the relay. Is `doorward expose` running there?",
+                    reason="timeout" if answer.status == 504 else "endpoint-unavailable",
                 )
             case _:
-                return Unavailable(f"The relay could not {doing} (status {answer.status}). Try again later.")
+                return Unavailable(
+                    f"The relay could not {doing} (status {answer.status}). Try again later.",
+                    reason="relay-unavailable",
+                )
 
 
 def services_of(machine: EnvironmentEntry) -> tuple[ServiceEntry, ...]:
@@ -208,3 +303,10 @@ def _problem(answer: Response) -> _Problem:
         return answer.json(_Problem)
     except UnexpectedBody:
         return _Problem()
+
+
+def _subject(account_token: str) -> str | None:
+    try:
+        return peek_claims(account_token, _Subject).sub or None
+    except JoseError:
+        return None

@@ -55,6 +55,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     level: str
     logger: str
     message: str
+    operation: str = ""
     error: _Failure | None = None
 
 
@@ -71,6 +72,7 @@ class JsonFormatter(logging.Formatter):
             level=record.levelname.lower(),
             logger=record.name,
             message=without_secrets(record.getMessage()),
+            operation=str(getattr(record, "operation", "")),
             error=failure,
         )
         return msgspec.json.encode(line).decode()
