@@ -91,7 +91,7 @@ async def is_linked(world: World) -> None:
             machine.status,
             lambda seen: seen.linked and seen.tunnel == "connected" and seen.link_failure is None,
         )
-    told = json.loads(await world.told("connect", "status", "--json"))
+    told = json.loads(await world.told("connect", "status", "--json", "--details"))
     assert (told["desired"], told["authenticated"], told["linked"]) == (True, True, True)
     assert [service["url"].rstrip("/") for service in told["services"]] == [world.service], told
     await world.connected_machine()
