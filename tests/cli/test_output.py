@@ -2,8 +2,9 @@
 
 import pytest
 
-from doorward.cli.machines import listed
+from doorward.cli.listing import listed
 from doorward.cli.output import fail, plain
+from doorward.client.discovery import Discovered
 from doorward.t3_connect.messages import Endpoint, EnvironmentEntry, ServiceEntry
 
 CLEARS_THE_SCREEN = "box\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\r\nMachines: none"
@@ -28,4 +29,8 @@ def test_the_list_shows_a_hostile_machines_name_as_text() -> None:
         linked_at="2026-11-20T00:00:00Z",
         services=(ServiceEntry(name="no\x1bte", url="https://note.z/\x07"),),
     )
-    assert listed(hostile) == [f"{SHOWN}  unknown  env[A", f"  {'note':<20} https://note.z/"]
+    assert listed(Discovered(hostile, "error", "gone\x1b[A")) == [
+        f"{SHOWN}  unknown  env[A",
+        f"  {'note':<20} https://note.z/",
+        "  gone[A",
+    ]

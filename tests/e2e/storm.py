@@ -93,21 +93,14 @@ class World:
     async def restart(self, part: Part) -> None:
         await asyncio.to_thread(self.installation.restart, part)
 
-<<<<<<< HEAD
     async def linked_machines(self) -> tuple[EnvironmentEntry, ...]:
         """The account's, as the relay lists them."""
-        device = Device(self.outbound, self.installation.relay, self.access_token, None)  # type: ignore[arg-type]
-        return await device.relay.machines()
+        relay = relay_client(self.outbound, self.installation.relay, self.access_token)
+        return await relay.machines()
 
     async def machine(self) -> EnvironmentEntry:
         """The one machine of the account."""
         machines = await self.linked_machines()
-=======
-    async def machine(self) -> EnvironmentEntry:
-        """The one machine of the account, as the relay lists it."""
-        relay = relay_client(self.outbound, self.installation.relay, self.access_token)
-        machines = await relay.machines()
->>>>>>> c294768 (Keep a forwarder's connection up over every restart, keep its session between commands, and ask which machines answer)
         assert len(machines) == 1, machines
         return machines[0]
 

@@ -109,7 +109,7 @@ async def test_a_device_whose_clock_is_off_is_told_so(world: World, visitor: Vis
         Refused, match=f"10 minutes {'behind' if seconds < 0 else 'ahead of'} the server's"
     ) as refused:
         await relay.connect(right.machine, right.key, this_device())
-    assert refused.value.reason == "clock_skew"
+    assert refused.value.code == "clock_skew"
 
 
 async def correct(world: World, part: Part) -> None:

@@ -8,6 +8,7 @@ ClientError
 ├── ApprovalPending          the machine's owner has not decided about this device yet
 ├── ApprovalRejected         the machine's owner refused this device
 ├── Refused                  the relay or machine answered no; asking again will not help
+│   └── ClocksApart          it may have said no because its clock and ours do not agree
 └── Unavailable              something did not answer; asking again later may help
 
 `kind` and `reason` are T3's (connect-environment §7.6): what is *blocked* waits for somebody to act, what is *transient* is
@@ -79,6 +80,13 @@ class Refused(ClientError):
     def __init__(self, message: str, *, reason: Reason = "permission") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ClocksApart(Refused):
+    code = "clock_skew"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="authentication")
 
 
 class Unavailable(ClientError):

@@ -14,15 +14,17 @@ from urllib.parse import quote
 
 import msgspec
 
-from doorward.client.errors import ClientError, MachineUnknown, Refused, SignInRequired, Unavailable
-<<<<<<< HEAD
-from doorward.jose import PrivateKey, create_dpop_proof
-from doorward.outbound import Outbound, OutboundError, Response, UnexpectedBody, clocks_apart
-=======
+from doorward.client.errors import (
+    ClientError,
+    ClocksApart,
+    MachineUnknown,
+    Refused,
+    SignInRequired,
+    Unavailable,
+)
 from doorward.jose import JoseError, PrivateKey, create_dpop_proof, peek_claims
-from doorward.outbound import Outbound, OutboundError, Response, TimedOut, UnexpectedBody
+from doorward.outbound import Outbound, OutboundError, Response, TimedOut, UnexpectedBody, clocks_apart
 from doorward.t3_connect import InsecureOrigin, secure_origin
->>>>>>> c294768 (Keep a forwarder's connection up over every restart, keep its session between commands, and ask which machines answer)
 from doorward.t3_connect.messages import (
     GRANT_TYPE_TOKEN_EXCHANGE,
     TOKEN_TYPE_ACCESS_TOKEN,
@@ -261,7 +263,7 @@ class RelayClient:
         """The relay's tagged error as a sentence a person can act on."""
         problem = _problem(answer)
         if answer.status == 401 and (apart := clocks_apart(answer, self._clock())):
-            return Refused(f"The relay refused to {doing}: {apart}", reason="clock_skew")
+            return ClocksApart(f"The relay refused to {doing}: {apart}")
         match answer.status, problem.tag:
             case 401, _ if problem.reason in ("invalid_bearer", "not_authorized"):
                 return SignInRequired(
