@@ -58,18 +58,18 @@ class Account:
         client = answer.json(dict[str, Any])["response"]
         return [session["id"] for session in client["sessions"]] if client else []
 
-    async def grant(self) -> Grant:
-        """What `doorward connect login` gets: authorize, consent, redeem (PKCE)."""
-        asked = AuthorizationRequest(self.origin, client_id=CLI_CLIENT_ID, redirect_uri=REDIRECT_URI)
+    async def grant(self, *, client_id: str = CLI_CLIENT_ID) -> Grant:
+        """What `doorward connect login` gets, or another application: authorize, consent, redeem (PKCE)."""
+        asked = AuthorizationRequest(self.origin, client_id=client_id, redirect_uri=REDIRECT_URI)
         back = await self.authorize(dict(parse_qsl(urlsplit(asked.url).query)))
         return await asked.redeem(self.outbound, dict(parse_qsl(urlsplit(back).query))["code"])
 
     async def authorize(self, asked: dict[str, str]) -> str:
-        """Open an authorization request of the command line and agree; where the browser is sent."""
+        """Open an authorization request and agree; where the browser is sent."""
         answer = await self._send("GET", f"/oauth/authorize?{urlencode(asked)}")
         if "/oauth-consent" in answer.headers.get("location", ""):
             answer = await self._send(
-                "POST", f"/v1/me/oauth/consent/{CLI_CLIENT_ID}", {"consented": "true", **asked}
+                "POST", f"/v1/me/oauth/consent/{asked['client_id']}", {"consented": "true", **asked}
             )
         assert answer.status == 303, (answer.status, answer.body)
         return answer.headers["location"]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import re
 import signal
 import socket
@@ -148,13 +149,21 @@ def program_environ(home: Path, environ: dict[str, str] | None) -> dict[str, str
     return {**kept, "DOORWARD_HOME": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **(environ or {})}
 
 
+_OWN_PORTS = range(12_000, 32_000)
+"""Below those that the kernel gives to outgoing connections, which would take a port between our look and its use."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
+    """Ports nobody listens on now, and nobody but a test that draws the same one will."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        while len(found) < count:
+            port = random.choice(_OWN_PORTS)
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def three_free_ports() -> int:

@@ -27,14 +27,8 @@ RECONNECTED = 35.0
 @pytest.fixture(scope="module")
 async def world(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     installation = RoadProcesses(tmp_path_factory.mktemp("f", numbered=True))
-    await installation.tunnel.start()
-    await installation.visitors.start()
-    try:
-        async with linked(installation) as running:
-            yield running
-    finally:
-        await installation.tunnel.close()
-        await installation.visitors.close()
+    async with installation.roads(), linked(installation) as running:
+        yield running
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ class ToxicProxy:
         """At most so many bytes at a time, each a write of its own."""
         self.limit: int | None = None
         """A connection is reset after so many bytes."""
+        self.heard: bytearray | None = None
+        """What the side that dialled has sent since this was set to an empty one."""
         self.opened = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -89,8 +91,8 @@ class ToxicProxy:
         wire = _Wire(writer, far_writer)
         self._wires.add(wire)
         flows = [
-            asyncio.ensure_future(self._carry(wire, reader, far_writer)),
-            asyncio.ensure_future(self._carry(wire, far_reader, writer)),
+            asyncio.ensure_future(self._carry(wire, reader, far_writer, is_request=True)),
+            asyncio.ensure_future(self._carry(wire, far_reader, writer, is_request=False)),
         ]
         wire.over = asyncio.ensure_future(asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED))
         try:
@@ -103,7 +105,9 @@ class ToxicProxy:
             for end in (writer, far_writer):
                 end.close()
 
-    async def _carry(self, wire: _Wire, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, wire: _Wire, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_request: bool
+    ) -> None:
         """Until the source ends. What it sent before is delivered first, as late as the rest."""
         loop = asyncio.get_running_loop()
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
@@ -111,6 +115,8 @@ class ToxicProxy:
         async def read() -> None:
             with contextlib.suppress(OSError):
                 while data := await source.read(_READ_BYTES):
+                    if is_request and self.heard is not None:
+                        self.heard += data
                     delay = self.latency + random.uniform(0, self.jitter)
                     under_way.put_nowait((loop.time() + delay, data))
                     while under_way.qsize() > (4 if self.bandwidth else 1024):  # noqa: ASYNC110 - a narrow road holds little

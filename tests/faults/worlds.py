@@ -47,6 +47,17 @@ class RoadProcesses(FaultyProcesses):
         self.tunnel.leads_to = self.visitors.leads_to = self.edge_port
         super().start_relay()
 
+    @asynccontextmanager
+    async def roads(self) -> AsyncIterator[None]:
+        """Both roads are open while the block lasts."""
+        await self.tunnel.start()
+        await self.visitors.start()
+        try:
+            yield
+        finally:
+            await self.tunnel.close()
+            await self.visitors.close()
+
 
 @asynccontextmanager
 async def linked(installation: ThreeProcesses) -> AsyncIterator[World]:

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from doorward.environment.access import Action
 from doorward.environment.api import views
-from doorward.environment.api.doors import is_own_page
+from doorward.environment.api.doors import cookie_of, is_own_page
 from doorward.environment.api.framing import Call, Endpoint, Reply, authenticate
 from doorward.environment.approvals.rules import Client
 from doorward.environment.descriptor import COOKIE_NAME
@@ -70,6 +70,10 @@ async def browser_session(call: Call) -> Reply:
 
 
 async def websocket_ticket(call: Call) -> Reply:
+    """No page of another site gets to read the answer; with the owner's cookie it gets none either."""
+    is_by_cookie = cookie_of(call.request, call.door) is not None
+    if is_by_cookie and not is_own_page(call.request, call.environment, must_have_origin=True):
+        raise LinkRefused("forbidden", "A ticket is given to this machine's own page only.")
     ticket, expires_at = call.environment.sessions.ticket(call.caller)
     return Reply(messages.WebSocketTicket(ticket=ticket, expires_at=iso(expires_at)))
 

@@ -1,0 +1,56 @@
+"""Every route of every application, as it is assembled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from doorward.identity import Identity
+from doorward.relay import Relay
+
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Way(NamedTuple):
+    """A method and a path whose parameters are filled in."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def identity_ways(identity: Identity) -> list[Way]:
+    dispatch: Any = identity.app
+    return sorted(_starlette_ways(dispatch._inner))
+
+
+def relay_ways(relay: Relay) -> list[Way]:
+    app: Any = relay.app
+    return sorted(Way(route.method, _filled(route.path)) for route in app._router.routes)
+
+
+def environment_ways(app: Any) -> list[Way]:
+    """Of either door: its pages, and the protocol's endpoints behind them."""
+    wire = app.router.default
+    return sorted({*_starlette_ways(app), *(Way(*key) for key in wire._endpoints)})
+
+
+def _starlette_ways(app: Starlette) -> Iterable[Way]:
+    for route in app.routes:
+        if isinstance(route, Route):
+            for method in route.methods or ():
+                yield Way(method, _filled(route.path))
+        else:
+            # Files. Anything else that is mounted would hide its routes from these tests.
+            assert isinstance(route, Mount) and not getattr(route, "routes", None), route
+
+
+def _filled(path: str) -> str:
+    """`/a/{b}/{c:path}` with values."""
+    parts = path.split("/")
+    return "/".join("x1" if part.startswith("{") else part for part in parts)

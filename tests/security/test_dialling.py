@@ -1,0 +1,116 @@
+"""Whatever of ours fetches a URL does so through one client, which refuses what must not be asked; the SDK, which other
+people's programs load without that client, through one function that refuses the same."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import doorward
+from doorward.outbound import InsecureUrl, Outbound, OutboundError
+from doorward.verify.jwks import fetch_url
+
+SOURCE = Path(doorward.__file__).parent
+
+#: Modules that open connections or could, and which rooms may.
+DIALLERS = {
+    "httpx": (),
+    "requests": (),
+    "urllib.request": ("verify/jwks.py",),
+    "http.client": ("verify/jwks.py",),
+    "aiohttp": (),
+    "httpcore": ("outbound/",),
+    "aiosmtplib": ("identity/mail.py",),
+    "websockets": ("tunnel/",),
+    "h2": (),
+    "psycopg": ("store/", "server/backup/", "server/stages.py"),
+}
+CALLS = {
+    "create_connection": ("tunnel/dialing.py", "http1/", "client/forward.py"),
+    "open_connection": ("environment/control.py",),
+    "open_unix_connection": ("environment/control.py",),
+    "create_unix_connection": ("http1/",),
+    "sock_connect": ("tunnel/",),
+}
+
+
+def found() -> list[tuple[str, str]]:
+    """(file, module or call) of everything that could dial."""
+    seen = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = str(path.relative_to(SOURCE))
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module]
+            seen += [
+                (name, dialler)
+                for module in modules
+                for dialler in DIALLERS
+                if module == dialler or module.startswith(f"{dialler}.")
+            ]
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in CALLS
+            ):
+                seen.append((name, node.func.attr))
+    return seen
+
+
+def test_nothing_dials_but_the_rooms_that_are_for_it():
+    allowed = {**DIALLERS, **CALLS}
+    strangers = [(file, what) for file, what in found() if not file.startswith(allowed[what] or ("nowhere",))]
+    assert not strangers
+    assert len(found()) >= 5, "the search finds nothing any more"
+
+
+#: Ways to write this machine, its network or a cloud's metadata that other parsers read differently.
+DISGUISES = [
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://0177.0.0.1/",
+    "http://127.1/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://0.0.0.0/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://metadata.google.internal/",
+    "http://10.0.0.1/",
+    "http://evil.example@127.0.0.1/",
+    "http://127.0.0.1@evil.example/",
+    "https://user:word@accounts.example.com/",
+    "http://127.0.0.1.nip.io/",
+    "http://localhost.evil.example/",
+    "http://evil.example#.localhost/",
+    "http://evil.example\\@localhost/",
+    "http://evil.example/\r\nhost: localhost",
+    "file:///etc/passwd",
+    "gopher://localhost/",
+    "//localhost/",
+    "",
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("url", DISGUISES)
+async def test_a_disguised_address_is_refused_before_anything_is_sent(url: str):
+    outbound = Outbound()
+    try:
+        with pytest.raises((InsecureUrl, OutboundError)) as refused:
+            await outbound.request("GET", url, timeout=2)
+        # `[::ffff:127.0.0.1]` is this machine however it is written: then nobody listens on port 80
+        assert isinstance(refused.value, InsecureUrl) or "ffff" in url, refused.value
+    finally:
+        await outbound.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("url", [url for url in DISGUISES if "ffff" not in url and url.startswith("http:")])
+async def test_the_sdk_fetches_keys_from_no_disguised_address(url: str):
+    with pytest.raises((OSError, ValueError)):
+        await asyncio.wait_for(fetch_url(url), 2)
