@@ -7,6 +7,7 @@ happened and one that says what to do; with `--json` as `{"error": {"code", "mes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Coroutine
@@ -17,6 +18,7 @@ import msgspec
 T = TypeVar("T")
 
 INTERRUPTED = 130
+_TRACE_VARIABLES = ("OTEL_EXPORTER_OTLP_", "T3CODE_RELAY_CLIENT_OTLP_TRACES_")
 
 
 class _Failure(msgspec.Struct):
@@ -31,7 +33,8 @@ class _FailureAnswer(msgspec.Struct):
 def run(coroutine: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
     """Run to the end on a fresh event loop; turns known failures into an exit status."""
     try:
-        return asyncio.run(coroutine)
+        with _traces():
+            return asyncio.run(coroutine)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
@@ -39,6 +42,18 @@ def run(coroutine: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
         if not _is_for_people(error):
             raise
         fail(str(error), code=code if isinstance(code, str) else "failed", as_json=as_json)
+
+
+def _traces() -> contextlib.AbstractContextManager[None]:
+    """The process's spans go to a collector where variables of OpenTelemetry or T3 name one."""
+    if not any(name.startswith(_TRACE_VARIABLES) for name in os.environ):
+        return contextlib.nullcontext()
+    import click
+
+    from doorward.server.tracing import tracing
+
+    context = click.get_current_context(silent=True)
+    return tracing((context.info_name if context else None) or "doorward")
 
 
 def _is_for_people(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from doorward.outbound.addresses import Target, parse_target, require_public_nam
 from doorward.outbound.errors import CertificateRefused, TimedOut, TooLarge, UnexpectedBody, Unreachable
 from doorward.outbound.proxies import Proxy, proxy_from_environment
 from doorward.outbound.trust import tls_context
+from doorward.spans import span
 
 if TYPE_CHECKING:
     import httpcore
@@ -123,6 +124,32 @@ class Outbound:
         Raises InsecureUrl, AddressRefused, Unreachable, CertificateRefused, TimedOut, TooLarge.
         """
         target = parse_target(url)
+        with span(f"http.client {method}", kind="client") as opened:
+            if opened is not None:
+                if not public_only:  # a stranger is no part of our traces
+                    headers = {**(headers or {}), "traceparent": opened.context.traceparent}
+                # The path is left out: it may hold what opens doors.
+                opened.set("http.request.method", method)
+                opened.set("server.address", target.host)
+            response = await self._request(
+                method, target, headers, body, timeout, max_bytes, http2=http2, public_only=public_only
+            )
+            if opened is not None:
+                opened.set("http.response.status_code", response.status)
+            return response
+
+    async def _request(
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        timeout: float | None,
+        max_bytes: int,
+        *,
+        http2: bool,
+        public_only: bool,
+    ) -> Response:
         if public_only and target.host not in self._private_hosts:
             require_public_name(target)
         road = Road(self._kind_of(target), http2, public_only)

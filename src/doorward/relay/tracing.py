@@ -1,12 +1,33 @@
-"""W3C trace context of one request (https://www.w3.org/TR/trace-context/)."""
+"""The trace of one request (https://www.w3.org/TR/trace-context/), and its spans where spans are recorded.
 
+http.server POST                          the request: path, route, status, headers without what opens doors
+└ relay.api.connect.connect               its route; a failure carries the error's tag and fields
+  ├ relay.auth.dpop_client                who asks
+  ├ relay.dpop_proofs.verify_and_consume
+  └ relay.environment_connector.connect
+    └ http.client POST                    the call to the environment, whose own span is below it
+"""
+
+import contextlib
 import re
 import secrets
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+from doorward.spans import (
+    SpanContext,
+    current_span,
+    is_recording,
+    parse_traceparent,
+    set_request_headers,
+    span,
+)
+from doorward.t3_connect.errors import ErrorBody
+
 _B3 = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})(?:-.*)?")
+_NOT_FIELDS = frozenset(("_tag", "traceId"))
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -17,7 +38,7 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return SpanContext(self.trace_id, self.span_id).traceparent
 
     def child(self) -> "Trace":
         """The context of a call we make while we serve this one."""
@@ -26,13 +47,40 @@ class Trace(msgspec.Struct, frozen=True):
 
 def start_trace(traceparent: str | None, b3: str | None) -> Trace:
     """Continue the caller's trace, or begin one. Anything malformed begins a new one."""
-    for header, pattern in ((traceparent, _TRACEPARENT), (b3, _B3)):
-        match = pattern.fullmatch(header.strip()) if header else None
-        if (
-            match
-            and set(match[1]) != {"0"}
-            and set(match[2]) != {"0"}
-            and not (header or "").startswith("ff-")
-        ):
-            return Trace(match[1], secrets.token_hex(8))
-    return Trace(secrets.token_hex(16), secrets.token_hex(8))
+    parent = _parent(traceparent, b3)
+    return Trace(parent.trace_id if parent else secrets.token_hex(16), secrets.token_hex(8))
+
+
+@contextlib.contextmanager
+def traced_request(scope: Any, traceparent: str | None, b3: str | None) -> Iterator[Trace]:
+    """The request's trace; where spans are recorded it is that of a server span around the block."""
+    if not is_recording():
+        yield start_trace(traceparent, b3)
+        return
+    name = f"http.server {scope['method']}"
+    with span(name, kind="server", parent=_parent(traceparent, b3)) as opened:
+        assert opened is not None
+        opened.set("http.request.method", scope["method"])
+        opened.set("url.path", scope["path"])
+        set_request_headers(opened, scope["headers"])
+        yield Trace(*opened.context)
+        opened.set("http.route", getattr(scope.get("route"), "path", ""))
+        opened.set("http.response.status_code", scope.get("doorward.status", 0))
+
+
+def fail_span(answer: ErrorBody) -> None:
+    """The current span failed with an answer of the protocol: its tag and its fields, none of which is a secret."""
+    opened = current_span()
+    if opened is not None:
+        fields = msgspec.to_builtins(answer)
+        opened.fail(
+            fields["_tag"], {name: str(value) for name, value in fields.items() if name not in _NOT_FIELDS}
+        )
+
+
+def _parent(traceparent: str | None, b3: str | None) -> SpanContext | None:
+    parent = parse_traceparent(traceparent)
+    match = _B3.fullmatch(b3.strip()) if b3 and parent is None else None
+    if match and set(match[1]) != {"0"} and set(match[2]) != {"0"}:
+        return SpanContext(match[1], match[2])
+    return parent

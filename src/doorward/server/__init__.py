@@ -10,6 +10,7 @@ doctor/         what is wrong, why it matters, how to mend it
 keys            listing and replacing a server's keys
 admin           metrics and health on a listener of their own; metrics, metered behind it
 logs            JSON or plain lines, never a secret
+tracing         spans to an OpenTelemetry collector
 supervision     telling systemd
 up              everything on this machine, with a demo service exposed
 hosts           which ASGI application answers which host name

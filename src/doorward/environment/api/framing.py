@@ -16,6 +16,7 @@ from doorward.environment.api.failures import Failure, environment_error
 from doorward.environment.environment import Environment
 from doorward.environment.sessions.authentication import AuthenticationFailed
 from doorward.environment.sessions.store import Session
+from doorward.spans import is_recording, now, parse_traceparent, record, set_request_headers
 from doorward.t3_connect import SchemaMismatch, decode_form, decode_json, encode_json
 
 MAX_BODY_BYTES = 64 * 1024
@@ -77,7 +78,29 @@ class Endpoint:
 
 async def run(endpoint: Endpoint, request: Request, environment: Environment, door: Door) -> Response:
     """The response to one request; every error in the protocol's own shape."""
-    trace_id = trace_of(request)
+    trace_id, began_at = trace_of(request), now()
+    response = await _answer(endpoint, request, environment, door, trace_id)
+    if is_recording():
+        _record(request, endpoint, response.status_code, began_at)
+    return response
+
+
+def _record(request: Request, endpoint: Endpoint, status: int, began_at: int) -> None:
+    """The request's span: part of the caller's trace only if the caller was let in, or anybody could write in ours."""
+    parent = parse_traceparent(request.headers.get("traceparent")) if status < 400 else None
+    recorded = record(f"http.server {request.method}", kind="server", parent=parent, began_at=began_at)
+    if recorded is not None:
+        recorded.set("http.request.method", request.method)
+        recorded.set("url.path", request.url.path)
+        recorded.set("http.route", endpoint.path)
+        recorded.set("http.response.status_code", status)
+        set_request_headers(recorded, request.headers.raw)
+        recorded.end()
+
+
+async def _answer(
+    endpoint: Endpoint, request: Request, environment: Environment, door: Door, trace_id: str
+) -> Response:
     try:
         session = None
         if endpoint.needs_session or endpoint.action is not None:

@@ -11,6 +11,7 @@ from doorward.relay.http.routing import Arrival, Call
 from doorward.relay.tokens.access_token import AccessToken, verify_access_token
 from doorward.relay.tokens.rules import InvalidToken, TokenSigner
 from doorward.relay.users.service import NotAuthenticated, User, Users
+from doorward.spans import traced
 from doorward.store import Clock
 from doorward.t3_connect.errors import AuthInvalid, RelayError, RelayInternal
 from doorward.verify import KeySetUnavailable
@@ -36,6 +37,7 @@ class Guards:
         self._signer = signer
         self._clock = clock
 
+    @traced("relay.auth.client.bearer")
     async def account(self, arrival: Arrival) -> User:
         try:
             return await self._users.authenticate(_bearer(arrival))
@@ -45,6 +47,7 @@ class Guards:
             # The token may be perfectly good: that is our failure, and no reason to sign in again.
             raise RelayError(RelayInternal(reason="upstream_unavailable")) from error
 
+    @traced("relay.auth.dpop_client")
     async def dpop(self, arrival: Arrival) -> DpopPrincipal:
         match = _DPOP_SCHEME.fullmatch(arrival.headers.get("authorization") or "")
         if match is None:
@@ -56,6 +59,7 @@ class Guards:
             raise RelayError(AuthInvalid(reason="invalid_bearer")) from error
         return DpopPrincipal(token, text)
 
+    @traced("relay.auth.environment.bearer")
     async def environment(self, arrival: Arrival) -> CredentialOwner:
         token = _bearer(arrival)
         owner = await self._credentials.authenticate(token) if token else None

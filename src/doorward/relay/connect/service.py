@@ -19,6 +19,7 @@ from doorward.relay.links import store as link_store
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.relay.tracing import Trace
+from doorward.spans import traced
 from doorward.store import Clock, Database, Tx
 from doorward.t3_connect import SchemaMismatch, decode_json, encode_json
 from doorward.t3_connect.errors import EnvironmentScopeRequired, decode_environment_error
@@ -81,6 +82,7 @@ class Connector:
         self._outbound = outbound
         self._clock = clock
 
+    @traced("relay.environment_connector.connect")
     async def connect(
         self,
         *,
@@ -129,6 +131,7 @@ class Connector:
             raise NotAuthorized(None)
         return Minted(target, answer)
 
+    @traced("relay.environment_connector.status")
     async def probe(self, *, user_id: str, environment_id: str, trace: Trace) -> Probed:
         """Whether the environment answers now. Unreachable is an outcome; a forged answer raises.
 
@@ -161,6 +164,7 @@ class Connector:
         )
         return Probed(target=target, checked_at=began, answer=answer)
 
+    @traced("relay.environment_connector.resolve_managed_endpoint")
     async def _target(self, user_id: str, environment_id: str) -> Target:
         def read(tx: Tx) -> tuple[link_store.LinkRow | None, endpoint_store.AllocationRow | None]:
             return (

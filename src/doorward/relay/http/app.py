@@ -21,7 +21,8 @@ from doorward.relay.http.responses import (
     json_response,
 )
 from doorward.relay.http.routing import Arrival, Call, Headers, Match, Route, Router
-from doorward.relay.tracing import Trace, start_trace
+from doorward.relay.tracing import Trace, fail_span, traced_request
+from doorward.spans import span
 from doorward.store import StoreError
 from doorward.t3_connect.errors import RelayError, RelayInternal
 
@@ -58,8 +59,9 @@ class RelayApp:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope["headers"])
-        trace = start_trace(headers.get("traceparent"), headers.get("b3"))
-        response = await self._respond(scope, receive, headers, trace)
+        with traced_request(scope, headers.get("traceparent"), headers.get("b3")) as trace:
+            response = await self._respond(scope, receive, headers, trace)
+            scope["doorward.status"] = response.status
         await send(
             {"type": "http.response.start", "status": response.status, "headers": response.raw_headers(trace)}
         )
@@ -85,7 +87,10 @@ class RelayApp:
         )
         try:
             async with asyncio.timeout(self._deadline):
-                response = await self._run(match, arrival, receive)
+                with span(match.route.span) as opened:
+                    if opened is not None and "environmentId" in match.params:
+                        opened.set("relay.environment_id", match.params["environmentId"])
+                    response = await self._run(match, arrival, receive)
         except TimeoutError:
             response = DEADLINE
         if match.route.is_dpop and response.status == 401:
@@ -118,9 +123,12 @@ class RelayApp:
         if isinstance(error, StoreError):
             # The statement's text may quote values; the code is enough to look it up in the database's own log.
             logger.error("%s %s: %s [%s]", route.method, route.path, error.code, trace.trace_id)
-            return error_response(RelayError(RelayInternal(reason="persistence_failed")), trace)
+            failed = RelayError(RelayInternal(reason="persistence_failed"))
+            fail_span(failed.answer)
+            return error_response(failed, trace)
         answer = error if isinstance(error, RelayError) else self._translate(error)
         if answer is not None:
+            fail_span(answer.answer)
             return error_response(answer, trace)
         logger.error(
             "%s %s failed: %s [%s]",

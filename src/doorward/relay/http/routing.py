@@ -98,9 +98,17 @@ class Route(Generic[PrincipalT, BodyT]):
     is_dpop: bool = False
     no_store: bool = False
     segments: tuple[str, ...] = field(init=False)
+    span: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "span", _span_name(self.handler))
         object.__setattr__(self, "segments", tuple(self.path.strip("/").split("/")))
+
+
+def _span_name(handler: Callable[..., Any]) -> str:
+    """`relay.api.<group>.<operation>`: the class of the handler's API, and its name."""
+    group = type(getattr(handler, "__self__", None)).__name__.removesuffix("Api").lower()
+    return f"relay.api.{group}.{getattr(handler, '__name__', 'handler')}"
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from doorward.relay.replay.rules import LINK_CHALLENGE_OWNER, environment_key_ow
 from doorward.relay.services import store as service_store
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
+from doorward.spans import traced
 from doorward.store import Clock, Database, StoreError, Tx
 
 logger = logging.getLogger("doorward.relay")
@@ -86,6 +87,7 @@ class Links:
             self._signer, user_id=user_id, capabilities=capabilities, now=self._clock()
         )
 
+    @traced("relay.environment_linker.link")
     async def link(self, wish: LinkWish, origin: Origin) -> Linked:
         """Verify the proof, burn both nonces, then write everything at once. Raises the tree of `links.errors`.
 

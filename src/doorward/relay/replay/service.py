@@ -3,6 +3,7 @@
 from doorward.jose import DpopError, DpopProof, verify_dpop_proof
 from doorward.relay.replay import store
 from doorward.relay.replay.rules import dpop_expiry_ms
+from doorward.spans import traced
 from doorward.store import Clock, Database, Tx
 
 
@@ -20,6 +21,7 @@ class DpopProofs:
         self._clock = clock
         self._signature_before_time = signature_before_time
 
+    @traced("relay.dpop_proofs.verify_and_consume")
     async def consume(
         self,
         header: str | None,

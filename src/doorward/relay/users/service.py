@@ -13,6 +13,7 @@ from doorward.relay.endpoints.rules import urls_of
 from doorward.relay.settings import ClerkCloud, RelaySettings
 from doorward.relay.users import clerk
 from doorward.relay.users.rules import audiences, is_for_relay, is_recent
+from doorward.spans import traced
 from doorward.store import Clock, Database
 from doorward.verify import AccessToken, JwksCache, verify_oauth_access_token, verify_session_token
 
@@ -55,6 +56,7 @@ class Users:
         self._jwks = JwksCache(settings.jwks_url, fetch=lambda url: _fetch(outbound, url))
         self._bearer_clients = frozenset(settings.oauth_client_ids) - {settings.gate_client_id}
 
+    @traced("verify_clerk_bearer_token")
     async def authenticate(self, token: str) -> User:
         """The account of a bearer token: session first, then OAuth. Raises `NotAuthenticated`, `KeySetUnavailable`.
 
