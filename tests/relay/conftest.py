@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doorward.relay import SCHEMA
+from doorward.relay import SCHEMA, RateLimits
 from doorward.store import open_database
 from tests import databases
 from tests.conftest import ClockForTests, OpenTestDatabase
@@ -56,3 +56,14 @@ async def open_wire(anyio_backend: str, clock: ClockForTests, tmp_path: Path) ->
 async def wire(open_wire: OpenWorld) -> World:
     """For what depends on bytes of HTTP alone; SQLite."""
     return await open_wire()
+
+
+@pytest.fixture
+async def unlimited(open_wire: OpenWorld) -> World:
+    """Linked, with a token and a credential at hand, and without rates: for tables of many attempts."""
+    world = await open_wire(
+        rate_limits=RateLimits(link_challenges=9999, links=9999, token_exchanges=9999, connects=9999)
+    )
+    world.saved_credential = (await world.link())["environmentCredential"]
+    world.saved_token = await world.token()
+    return world

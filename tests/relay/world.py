@@ -54,6 +54,7 @@ class World:
         self.http = http
         self.port = port
         self.device: PrivateKey = generate_key("ES256")
+        self.saved_token = self.saved_credential = ""
 
     @property
     def origin(self) -> str:
