@@ -9,6 +9,7 @@ from playwright.async_api import Locator, Page
 from doorward.environment.approvals.rules import Knock
 from doorward.jose import PrivateKey, generate_key
 from tests.environment_gate.machine import ACCOUNT, Machine
+from tests.web.browser import accessibility_faults, horizontal_overflow
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
@@ -51,3 +52,12 @@ async def picture(page: Page, name: str) -> None:
     await page.emulate_media(color_scheme="light")
     if size is not None:
         await page.set_viewport_size(size)
+
+
+async def check(page: Page, name: str) -> None:
+    """Pictures of this state, and what must hold in each."""
+    await picture(page, name)
+    assert await accessibility_faults(page) == []
+    await page.set_viewport_size({"width": 320, "height": 640})
+    assert await horizontal_overflow(page) == []
+    await page.set_viewport_size({"width": 1280, "height": 800})

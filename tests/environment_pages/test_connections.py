@@ -10,24 +10,16 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from doorward.environment.access import MACHINE
 from doorward.environment.keys import names
+from doorward.environment.settings import Service
 from doorward.jose import key_phrase
 from tests.environment_gate.machine import Machine, bound_socket, serving
-from tests.environment_pages.devices import knock, open_connections, picture, row_of
-from tests.web.browser import Complaints, accessibility_faults, focused_without_ring, horizontal_overflow
+from tests.environment_pages.devices import check, knock, open_connections, row_of
+from tests.web.browser import Complaints, focused_without_ring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 PENDING = '[data-part="pending"]'
 DEVICES = '[data-part="devices"]'
-
-
-async def check(page: Page, name: str) -> None:
-    """Pictures of this state, and what must hold in each."""
-    await picture(page, name)
-    assert await accessibility_faults(page) == []
-    await page.set_viewport_size({"width": 320, "height": 640})
-    assert await horizontal_overflow(page) == []
-    await page.set_viewport_size({"width": 1280, "height": 800})
 
 
 async def test_an_empty_machine_says_how_a_device_comes_here(machine: Machine, owner: Page) -> None:
@@ -166,6 +158,73 @@ async def test_trusting_the_account_is_asked_twice_and_a_failure_keeps_the_known
     await check(owner, "connections-account")
     await owner.get_by_role("button", name="Require approval").click()
     await expect(owner.locator('[data-mode="client-approval"]')).to_be_visible()
+
+
+async def test_who_let_whom_in_is_told_in_sentences_and_in_pages(machine: Machine, owner: Page) -> None:
+    approvals = machine.environment.approvals
+    keys = [await knock(machine, f"Phone {number}") for number in range(12)]
+    for key in keys:
+        await approvals.approve(MACHINE, key.public.thumbprint)
+    await approvals.revoke(MACHINE, keys[0].public.thumbprint)
+    await open_connections(owner, machine)
+    rows = owner.locator('[data-part="audit"] > li')
+    await expect(rows).to_have_count(10)
+    # The newest is this page's own link; then the revocation, which has its name though the device is gone.
+    await expect(rows.nth(1)).to_contain_text("Revoked Phone 0")
+    await expect(rows.nth(1)).to_contain_text(key_phrase(keys[0].public.thumbprint))
+    await expect(rows.nth(1)).to_contain_text("on the machine itself")
+    await row_of(owner, keys[5]).get_by_role("button", name="Revoke").click()
+    await owner.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await expect(rows.first).to_contain_text("Revoked Phone 5")
+    await expect(rows.first).to_contain_text("by Chrome on Linux on the machine’s own page (127.0.0.1)")
+    await owner.get_by_role("button", name="Show older").click()
+    await expect(owner.get_by_role("button", name="Show older")).to_be_hidden()
+    await expect(rows.last).to_contain_text("Required approval of new devices")
+    texts = await rows.all_inner_texts()
+    assert [text.splitlines()[0] for text in texts].count("Approved Phone 11") == 1
+    for number in range(12):
+        assert sum(f"Approved Phone {number}" == text.splitlines()[0] for text in texts) == 1
+    assert await owner.evaluate("document.activeElement.closest('[data-part=audit]') !== null")
+    await approvals.reject(MACHINE, keys[6].public.thumbprint)
+    await expect(rows.first).to_contain_text("Rejected Phone 6")
+    assert await rows.count() == len(texts) + 1
+    await check(owner, "connections-audit")
+
+
+async def test_older_entries_that_cannot_be_fetched_are_said_beside_their_button(
+    machine: Machine, owner: Page
+) -> None:
+    for number in range(12):
+        await machine.environment.approvals.approve(
+            MACHINE, (await knock(machine, f"{number}")).public.thumbprint
+        )
+    await open_connections(owner, machine)
+    await owner.route(
+        "**/connections/audit?**", lambda route: route.fulfill(status=500, json={"error": "internal_error"})
+    )
+    await owner.get_by_role("button", name="Show older").click()
+    await expect(
+        owner.get_by_role("alert").filter(has_text="Older entries could not be fetched")
+    ).to_be_visible()
+    await owner.unroute("**/connections/audit?**")
+    await owner.get_by_role("button", name="Show older").click()
+    await expect(owner.get_by_text("Older entries could not be fetched")).to_be_hidden()
+    await expect(owner.get_by_role("button", name="Show older")).to_be_hidden()
+
+
+async def test_a_service_that_stopped_is_said_and_comes_back(machine: Machine, owner: Page) -> None:
+    door = bound_socket()
+    port = door.getsockname()[1]
+    door.close()
+    await machine.environment.services.add(MACHINE, Service(name="wiki", port=port))
+    await open_connections(owner, machine)
+    row = owner.locator('[data-part="services"] > [data-key="wiki"]')
+    await expect(row).to_contain_text("Not running")
+    await expect(row).to_contain_text(f"Nothing listens at 127.0.0.1:{port}")
+    await expect(owner.locator('[data-part="services"] > [data-key="notes"]')).to_contain_text("Running")
+    await check(owner, "connections-stopped-service")
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port):
+        await expect(row.get_by_text("Running", exact=True)).to_be_visible()
 
 
 async def test_what_the_device_says_of_itself_is_text(machine: Machine, owner: Page) -> None:

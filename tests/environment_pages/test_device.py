@@ -14,9 +14,9 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from doorward.environment.access import MACHINE
 from doorward.environment.approvals.rules import Client
 from doorward.jose import key_phrase
-from tests.environment_pages.devices import picture, row_of
+from tests.environment_pages.devices import check, picture, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
-from tests.web.browser import PATIENCE, Complaints, accessibility_faults, horizontal_overflow
+from tests.web.browser import PATIENCE, Complaints
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -51,14 +51,6 @@ async def at(page: Page, state: str) -> None:
     await page.locator(f'[data-gate][data-state="{state}"]').wait_for()
 
 
-async def check(page: Page, name: str) -> None:
-    await picture(page, name)
-    assert await accessibility_faults(page) == []
-    await page.set_viewport_size({"width": 320, "height": 640})
-    assert await horizontal_overflow(page) == []
-    await page.set_viewport_size({"width": 1280, "height": 800})
-
-
 async def waiting(page: Page, stack: Stack, path: str = "") -> Client:
     """Open the service, sign in, and wait for approval; what the owner sees of it."""
     await page.goto(stack.service + path)
@@ -87,6 +79,7 @@ async def test_a_device_waits_with_its_phrase_and_goes_on_by_itself(stack: Stack
     shown = device.locator('[data-screen="waiting"]')
     words = await shown.locator(".key-phrase li").all_inner_texts()
     assert " ".join(words) == key_phrase(client.thumbprint)
+    assert (await stack.environment.approvals.addresses(MACHINE))[client.thumbprint] == "127.0.0.1"
     for text in ("Study desk", ADDRESS, "Chrome on Linux"):
         await expect(shown).to_contain_text(text)
     assert client.label == "Chrome on Linux"

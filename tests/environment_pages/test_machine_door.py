@@ -175,11 +175,13 @@ async def test_nothing_of_this_door_is_mounted_on_the_tunnel(machine: Machine) -
     key = await knock(machine)
     headers = await opened(machine)
     for path in (
-        "/connections",
         "/connections/open",
         "/connections/events",
+        "/connections/audit",
         "/connections/decisions",
         "/connections/mode",
+        "/connections/link",
+        "/connections/unlink",
     ):
         for method in ("GET", "POST"):
             response = await machine.ask(
@@ -189,6 +191,11 @@ async def test_nothing_of_this_door_is_mounted_on_the_tunnel(machine: Machine) -
                 headers={k: v for k, v in headers.items() if k != "host"},
             )
             assert response.status_code == 404
+    # Where the accounts site's list of machines leads: how to decide at the machine, and nothing of it but its name.
+    page = await machine.ask("/connections", host=f"box-1.env.localhost:{machine.port}", headers=headers)
+    assert "Remote administration of this machine is off" in page.text
+    assert "script" not in page.text.partition("</head>")[2]
+    assert key.public.thumbprint not in page.text
     assert await status(machine, key.public.thumbprint) == "pending"
 
 

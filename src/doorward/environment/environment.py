@@ -14,11 +14,12 @@ from doorward.environment.audit import Audit
 from doorward.environment.children import Children
 from doorward.environment.children import store as children_store
 from doorward.environment.descriptor import describe_auth, describe_environment
-from doorward.environment.keys import Keys, SecretStore, load_environment_id
-from doorward.environment.link.cli_token import CliTokens
+from doorward.environment.keys import Keys, SecretStore, SecretStoreFailed, load_environment_id
+from doorward.environment.link.cli_token import CliTokenRefused, CliTokens, CliTokenUnavailable
 from doorward.environment.link.reconcile import Reconciler
 from doorward.environment.link.service import Link
 from doorward.environment.link.supervisor import Supervisor
+from doorward.environment.link.undo import RelayOutcome, revoke_at_relay
 from doorward.environment.mint import Mint
 from doorward.environment.notifications import Notifications
 from doorward.environment.notifications import store as notification_store
@@ -27,6 +28,7 @@ from doorward.environment.pairing.service import Pairing
 from doorward.environment.relay_client import RelayClient
 from doorward.environment.replay import ReplayGuards
 from doorward.environment.services import PublishedService, Services
+from doorward.environment.services.liveness import Liveness
 from doorward.environment.sessions import store as session_store
 from doorward.environment.sessions.authentication import Authentication
 from doorward.environment.sessions.ending import Endings
@@ -34,6 +36,7 @@ from doorward.environment.sessions.service import Sessions
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.outbound import Outbound
 from doorward.store import Clock, Database, Schema, StoreError, Tx, open_database, system_clock
+from doorward.t3_connect import InsecureOrigin, secure_origin
 from doorward.t3_connect.messages import EndpointRuntimeStatus
 
 log = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ class Environment:
         )
         self.audit = Audit(database)
         self.services = Services(database, clock)
+        self.liveness = Liveness()
         self.relay_client = RelayClient(settings.home / "tools", outbound)
         self.supervisor = Supervisor(self.relay_client)
         self.link = Link(database, clock, self.secrets, self.modes, self.supervisor)
@@ -168,6 +172,31 @@ class Environment:
         await self.approvals.end_visits()
         await self.services.forget_addresses(actor)
         return status
+
+    async def unlink_everywhere(self, actor: Actor) -> RelayOutcome:
+        """Undo the link here, whatever the relay says, then its record there; what became of that record.
+
+        Raises NotAllowed, LinkRefused before anything is undone.
+        """
+        state = self.link.state(actor)
+        was_linked = state.linked or self.link.is_wanted()
+        await self.unlink(actor)
+        return await self._revoke_record(state.relay_url) if was_linked else "not_linked"
+
+    async def _revoke_record(self, linked_relay: str | None) -> RelayOutcome:
+        try:
+            bearer = await self.tokens.existing()
+            if bearer is None:
+                return "not_authenticated"
+            relay = secure_origin(linked_relay or self.settings.relay_url or "")
+        except (CliTokenRefused, CliTokenUnavailable, SecretStoreFailed, InsecureOrigin) as error:
+            log.warning(
+                "the relay's record stays: %s", error, extra={"operation": "relay-environment-unlink"}
+            )
+            return "failed"
+        return await revoke_at_relay(
+            self.outbound, relay=relay, bearer=bearer, environment_id=self.environment_id
+        )
 
     async def add_service(self, actor: Actor, service: Service) -> PublishedService:
         """Add a service, or change one, and claim its name at once. Raises ServiceRefused, NotAllowed."""

@@ -15,12 +15,9 @@ from doorward.environment.api.views import connect_client
 from doorward.environment.approvals.mode import SecurityMode
 from doorward.environment.audit import AuditEntry
 from doorward.environment.environment import Environment
-from doorward.environment.keys import SecretStoreFailed
-from doorward.environment.link.cli_token import CliTokenRefused, CliTokenUnavailable
-from doorward.environment.link.undo import RelayOutcome, revoke_at_relay
+from doorward.environment.link.undo import RelayOutcome
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import Service
-from doorward.t3_connect import InsecureOrigin, secure_origin
 from doorward.t3_connect.messages import ConnectClient, EndpointRuntimeStatus
 
 log = logging.getLogger(__name__)
@@ -209,30 +206,13 @@ async def _status(environment: Environment, *, is_agent: bool) -> Status:
 
 
 async def _unlink(environment: Environment, request: Unlink, *, is_agent: bool) -> UnlinkReport:
-    """Here first, whatever the relay says; then the relay's record; then, for logout, the sign-in."""
-    state = environment.link.state(MACHINE)
-    was_linked = state.linked or environment.link.is_wanted()
-    await environment.unlink(MACHINE)
+    """On both sides; then, for logout, the sign-in, which was needed to tell the relay."""
     try:
-        relay = await _revoke_record(environment, state.relay_url) if was_linked else "not_linked"
+        relay = await environment.unlink_everywhere(MACHINE)
     finally:
         if request.forget_sign_in:
             environment.tokens.remove()
     return UnlinkReport(live="stopped" if is_agent else "no_agent", relay=relay)
-
-
-async def _revoke_record(environment: Environment, linked_relay: str | None) -> RelayOutcome:
-    try:
-        bearer = await environment.tokens.existing()
-        if bearer is None:
-            return "not_authenticated"
-        relay = secure_origin(linked_relay or environment.settings.relay_url or "")
-    except (CliTokenRefused, CliTokenUnavailable, SecretStoreFailed, InsecureOrigin) as error:
-        log.warning("the relay's record stays: %s", error, extra={"operation": "relay-environment-unlink"})
-        return "failed"
-    return await revoke_at_relay(
-        environment.outbound, relay=relay, bearer=bearer, environment_id=environment.environment_id
-    )
 
 
 #: The shape of each verb's result, for the side that asks over the socket.

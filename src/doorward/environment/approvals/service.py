@@ -113,6 +113,22 @@ class Approvals:
         require(actor, Action.SEE_DEVICES)
         return await self._database.read(store.list_active)
 
+    async def addresses(self, actor: Actor) -> dict[str, str]:
+        """By thumbprint, where a device was last heard from."""
+        require(actor, Action.SEE_DEVICES)
+        return await self._database.read(store.addresses)
+
+    async def heard_from(self, thumbprint: str, address: str) -> None:
+        """A key that proved itself waits at `address`: its owner may want to know from where it asks."""
+
+        def note(tx: Tx) -> None:
+            if store.set_address(tx, thumbprint, address) and (client := store.find(tx, thumbprint)):
+                announce(tx, ClientChanged(client))
+
+        known = await self._database.read(lambda tx: store.addresses(tx).get(thumbprint))
+        if known != address:
+            await self._database.write(note)
+
     async def approve(self, actor: Actor, thumbprint: str, *, role: Role | None = None) -> Client | None:
         """None when there is no active row. `role=None`: standard, or what an approved key has already."""
         require(actor, Action.APPROVE_ADMINISTRATOR if role == "administrator" else Action.APPROVE_STANDARD)

@@ -79,6 +79,30 @@ def list_active(tx: Tx) -> list[Client]:
     return [_client(row) for row in rows]
 
 
+def addresses(tx: Tx) -> dict[str, str]:
+    """By thumbprint: where each key was last heard from, as the edge told it; keys nobody heard from are absent.
+
+    A session says more than a wait at the gate did before it.
+    """
+    rows = tx.fetch_all(
+        "SELECT client_proof_key_thumbprint, COALESCE((SELECT s.client_ip_address FROM auth_sessions s"
+        " WHERE s.jkt = c.client_proof_key_thumbprint AND s.client_ip_address IS NOT NULL"
+        " ORDER BY s.issued_at DESC LIMIT 1), c.client_ip_address) AS address"
+        " FROM auth_connect_clients c WHERE c.revoked_at IS NULL"
+    )
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+def set_address(tx: Tx, thumbprint: str, address: str) -> bool:
+    """Where a waiting key asks from; false when that was known already, or the key is not."""
+    changed = tx.execute(
+        "UPDATE auth_connect_clients SET client_ip_address = ? WHERE client_proof_key_thumbprint = ?"
+        " AND revoked_at IS NULL AND (client_ip_address IS NULL OR client_ip_address <> ?)",
+        (address, thumbprint, address),
+    )
+    return changed == 1
+
+
 def drop_oldest_pending(tx: Tx, cloud_user_id: str, *, keep: int, spare: str) -> list[str]:
     """Delete the user's oldest pending rows beyond `keep`, never that of `spare`; their thumbprints."""
     rows = tx.fetch_all(

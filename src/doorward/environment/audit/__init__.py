@@ -3,6 +3,6 @@
 `record` runs in the transaction of the change it records: neither can exist without the other.
 """
 
-from doorward.environment.audit.trail import Audit, AuditEntry, record
+from doorward.environment.audit.trail import Audit, AuditEntry, AuditPage, NamedEntry, record
 
-__all__ = ["Audit", "AuditEntry", "record"]
+__all__ = ["Audit", "AuditEntry", "AuditPage", "NamedEntry", "record"]

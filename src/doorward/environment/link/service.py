@@ -116,6 +116,12 @@ class Link:
     def want(self) -> None:
         self._secrets.set(names.DESIRED_LINK, b"true")
 
+    async def ask_for(self, actor: Actor) -> None:
+        """Want the link because somebody pressed for it. Raises NotAllowed, SecretStoreFailed."""
+        require(actor, Action.LINK)
+        self.want()
+        await self._audit(actor, "link.want", "", "")
+
     def stored_runtime(self) -> EndpointRuntime | None:
         """The connector configuration of the last link; an undecodable one counts as none."""
         stored = self._secrets.get(names.ENDPOINT_RUNTIME)

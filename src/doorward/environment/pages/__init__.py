@@ -6,9 +6,9 @@
 | | `/gate/configuration.json`, `/gate/words.txt` | what the page needs to know |
 | | `POST /gate/code` (DPoP) | single-use code for one service host |
 | | `POST /gate/wait` (proof only) | long-polls the approval of this very key |
-| | `/connections…` | only with remote administration: the narrower page for an administrator device |
+| | `/connections…` | only with remote administration: the narrower page for an administrator device; else a page that says where to decide |
 | loopback (`loopback_routes`) | `/connections/open#token=…` | one-time link becomes the machine's management session |
-| | `/connections…` | approvals, mode, services, sessions, audit, live |
+| | `/connections…` | approvals, mode, services, sessions, audit, live; link and unlink |
 | | `/.well-known/doorward/jwks.json` | key that signs `Doorward-Assertion` |
 | both | `/assets/…` | styles and modules |
 
@@ -22,11 +22,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from doorward.environment.pages.connections import ConnectionsRoutes
 from doorward.environment.pages.doors import LoopbackDoor, TunnelDoor
 from doorward.environment.pages.gate import GatePages
+from doorward.environment.pages.linking import LinkRoutes
 from doorward.environment.pages.loopback import LoopbackPages
 from doorward.environment.pages.notifications import NotificationRoutes
 from doorward.web import Pages
@@ -49,7 +52,18 @@ def tunnel_routes(environment: Environment) -> Sequence[BaseRoute]:
         door = TunnelDoor(environment)
         routes += ConnectionsRoutes(environment, pages, door).routes()
         routes += NotificationRoutes(environment, door).routes()
+    else:
+        routes.append(pages_elsewhere(environment, pages))
     return routes
+
+
+def pages_elsewhere(environment: Environment, pages: Pages) -> Route:
+    """Where the list of machines leads without remote administration: a page that says how to decide at the machine."""
+
+    async def page(request: Request) -> Response:
+        return pages.page(request, "elsewhere.html", {"label": environment.label})
+
+    return Route("/connections", page, methods=["GET"])
 
 
 def loopback_routes(environment: Environment) -> Sequence[BaseRoute]:
@@ -60,5 +74,6 @@ def loopback_routes(environment: Environment) -> Sequence[BaseRoute]:
         *pages.routes,
         *LoopbackPages(environment, pages, door).routes(),
         *ConnectionsRoutes(environment, pages, door).routes(),
+        *LinkRoutes(environment, door).routes(),
         *NotificationRoutes(environment, door).routes(),
     ]

@@ -16,7 +16,13 @@ from doorward.environment.pages.doors import Asker, Door, for_asker
 from doorward.environment.pages.errors import Problem, Refused
 from doorward.environment.pages.notifications import WORKER_POLICY
 from doorward.environment.pages.requests import answer, read_body
-from doorward.environment.pages.state import connections_state, rights_of
+from doorward.environment.pages.state import (
+    AUDIT_PAGE,
+    audit_answer,
+    connections_state,
+    may_see_audit,
+    rights_of,
+)
 from doorward.environment.pages.wire import (
     DecisionRequest,
     Done,
@@ -25,6 +31,7 @@ from doorward.environment.pages.wire import (
     Right,
 )
 from doorward.environment.stream import CHANNEL
+from doorward.store import DatabaseClosed
 from doorward.web import Pages
 
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ class ConnectionsRoutes:
         return [
             Route("/connections", self.page, methods=["GET"]),
             Route("/connections/events", for_asker(self._door, self.events), methods=["GET"]),
+            Route("/connections/audit", for_asker(self._door, self.older_audit), methods=["GET"]),
             Route("/connections/decisions", for_asker(self._door, self.decide), methods=["POST"]),
             Route("/connections/mode", for_asker(self._door, self.set_mode), methods=["POST"]),
             Route("/connections/sessions/end", for_asker(self._door, self.end_session), methods=["POST"]),
@@ -96,7 +104,10 @@ class ConnectionsRoutes:
                     await _wait(changed, LOOK_AGAIN)
                     await asyncio.sleep(_GATHER)
                     changed.clear()
-                    latest = await self._state_now(asker)
+                    try:
+                        latest = await self._state_now(asker)
+                    except DatabaseClosed:  # the machine stops; the page connects again
+                        return
             finally:
                 for task in listening:
                     task.cancel()
@@ -109,6 +120,15 @@ class ConnectionsRoutes:
             return msgspec.json.encode(await connections_state(self._environment, asker))
         except NotAllowed:
             return None
+
+    async def older_audit(self, request: Request, asker: Asker) -> Response:
+        """What was decided before the entry `before`."""
+        before = request.query_params.get("before")
+        if not may_see_audit(asker.actor):
+            raise Refused(Problem.NOT_ALLOWED)
+        if not before:
+            raise Refused(Problem.MALFORMED)
+        return answer(audit_answer(await self._environment.audit.page(size=AUDIT_PAGE, before=before)))
 
     async def decide(self, request: Request, asker: Asker) -> Response:
         asked = await read_body(request, DecisionRequest)

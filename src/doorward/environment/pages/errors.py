@@ -28,6 +28,8 @@ class Problem(Enum):
     LINK_SPENT = (401, "link_spent", "This link was used before, or is too old.")
     FOREIGN_ORIGIN = (403, "foreign_origin", "The request did not come from this page.")
     NOT_ALLOWED = (403, "not_allowed", "This session may not do that.")
+    MACHINE_NOT_SIGNED_IN = (409, "machine_not_signed_in", "This machine is signed in to no account.")
+    UNDER_WAY = (409, "change_under_way", "This link is being changed already. Wait until that is done.")
     UNKNOWN_SERVICE = (404, "unknown_service", "This machine does not expose a service there.")
     UNKNOWN_DEVICE = (404, "unknown_device", "This device is not in the list any more.")
     TOO_MANY = (429, "too_many_requests", "Too many requests. Wait a moment.")

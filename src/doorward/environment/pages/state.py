@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from doorward.environment.access import Action, Actor, refusal
 from doorward.environment.approvals import Client, SecurityModeUnreadable
-from doorward.environment.audit import AuditEntry
+from doorward.environment.audit import AuditPage, NamedEntry
 from doorward.environment.pages.doors import Asker
 from doorward.environment.pages.wire import (
+    AuditAnswer,
     AuditView,
     ConnectionsState,
     DeviceView,
@@ -28,7 +29,8 @@ from doorward.tunnel.connector import Connector
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
 
-AUDIT_SHOWN = 50
+AUDIT_SHOWN = 10  # entries with every state
+AUDIT_PAGE = 30  # older ones, when asked for
 
 _ACTIONS: dict[Right, Action] = {
     "approve": Action.APPROVE_STANDARD,
@@ -38,6 +40,8 @@ _ACTIONS: dict[Right, Action] = {
     "require-approval": Action.REQUIRE_APPROVAL,
     "trust-account": Action.TRUST_ACCOUNT,
     "end-sessions": Action.END_SESSIONS,
+    "link": Action.LINK,
+    "unlink": Action.UNLINK,
 }
 
 
@@ -59,31 +63,38 @@ def rights_of(actor: Actor, *, is_remote_admin_on: bool) -> list[Right]:
     ]
 
 
+def may_see_audit(actor: Actor) -> bool:
+    """Sessions, services, the link and who decided what are for the machine's own page."""
+    return refusal(actor, Action.SEE_SESSIONS) is None and actor.door != "tunnel"
+
+
 async def connections_state(environment: Environment, asker: Asker) -> ConnectionsState:
     """Raises NotAllowed when the asker may not even see devices."""
     actor = asker.actor
     devices = await environment.approvals.list(actor)
+    addresses = await environment.approvals.addresses(actor)
     mode, mode_problem = None, None
     try:
         mode = environment.approvals.mode()
     except SecurityModeUnreadable as error:
         mode_problem = str(error)
-    is_owner = refusal(actor, Action.SEE_SESSIONS) is None and actor.door != "tunnel"
+    is_owner = may_see_audit(actor)
     return ConnectionsState(
         label=environment.label,
+        is_reachable_by_design=_knows_a_relay(environment),
         rights=rights_of(actor, is_remote_admin_on=environment.settings.remote_admin),
         mode=mode,
         mode_problem=mode_problem,
         remote_administration=environment.settings.remote_admin,
-        devices=[_device(client) for client in devices],
+        devices=[_device(client, addresses.get(client.thumbprint)) for client in devices],
         link=_link(environment, actor) if is_owner else None,
-        services=_services(environment) if is_owner else None,
+        services=await _services(environment) if is_owner else None,
         sessions=await _sessions(environment, asker, devices) if is_owner else None,
-        audit=[_audit(entry) for entry in await environment.audit.recent(AUDIT_SHOWN)] if is_owner else None,
+        audit=audit_answer(await environment.audit.page(size=AUDIT_SHOWN)) if is_owner else None,
     )
 
 
-def _device(client: Client) -> DeviceView:
+def _device(client: Client, address: str | None) -> DeviceView:
     return DeviceView(
         thumbprint=client.thumbprint,
         key_phrase=key_phrase(client.thumbprint),
@@ -93,6 +104,7 @@ def _device(client: Client) -> DeviceView:
         device_type=client.device_type,
         os=client.os,
         device_id=client.device_id,
+        address=address,
         account=client.cloud_user_id,
         requested_at=client.requested_at,
         approved_at=client.approved_at,
@@ -126,41 +138,73 @@ def _session(listed: Listed, current: Session, device_label: str | None) -> Sess
     )
 
 
-def _audit(entry: AuditEntry) -> AuditView:
+def audit_answer(page: AuditPage) -> AuditAnswer:
+    return AuditAnswer(entries=[_audit(named) for named in page.entries], has_older=page.has_older)
+
+
+def _audit(named: NamedEntry) -> AuditView:
+    entry = named.entry
+    door, _, address = entry.came_from.partition(" ")
+    is_about_a_device = entry.action.startswith("client.")
     return AuditView(
+        id=named.id,
         happened_at=entry.happened_at,
-        actor=entry.actor,
-        came_from=entry.came_from,
         action=entry.action,
         object=entry.object,
         detail=entry.detail,
+        door=door,
+        address=address,
+        by=named.actor_name,
+        device=named.device_name,
+        key_phrase=key_phrase(entry.object) if is_about_a_device else None,
     )
 
 
-def _services(environment: Environment) -> list[ServiceView]:
+async def _services(environment: Environment) -> list[ServiceView]:
+    published = environment.services.published()
+    is_answering = await environment.liveness.of(published)
     return [
         ServiceView(
             name=service.name,
             url=service.public_url,
             local=f"{service.host}:{service.port}",
+            is_answering=is_answering[service.name],
             problem=_REFUSALS.get(service.refusal, service.refusal) if service.refusal else None,
         )
-        for service in environment.services.published()
+        for service in published
     ]
 
 
-def _link(environment: Environment, actor: Actor) -> LinkView:
+def _knows_a_relay(environment: Environment) -> bool:
+    """A relay by configuration, or one that a browser linked this machine to."""
+    settings = environment.settings
+    is_configured = settings.relay_url is not None and settings.accounts_origin is not None
+    return is_configured or environment.link.relay_origin() is not None
+
+
+def _link(environment: Environment, actor: Actor) -> LinkView | None:
+    """None where there is nothing to link to."""
+    if not _knows_a_relay(environment):
+        return None
     stored = environment.link.state(actor)
-    origin = environment.link.api_origin()
+    can_link = environment.tokens.is_stored()
     if not stored.linked:
+        is_wanted = environment.link.is_wanted()
         return LinkView(
-            state="unlinked",
+            state="linking" if is_wanted else "unlinked",
             address=None,
             account=None,
-            problem="Run doorward connect link on this machine to reach it from other devices.",
+            problem=environment.reconciler.last_failure if is_wanted else None,
+            can_link=can_link,
         )
     state, problem = _tunnel(environment)
-    return LinkView(state=state, address=origin, account=stored.cloud_user_id, problem=problem)
+    return LinkView(
+        state=state,
+        address=environment.link.api_origin(),
+        account=stored.cloud_user_id,
+        problem=problem,
+        can_link=can_link,
+    )
 
 
 def _tunnel(environment: Environment) -> tuple[TunnelState, str | None]:

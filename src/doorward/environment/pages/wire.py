@@ -121,16 +121,29 @@ TunnelState = Literal["connecting", "connected", "superseded", "refused"]
 
 
 class LinkView(Message, frozen=True, kw_only=True):
-    """Whether the machine can be reached from outside, and what to do when not."""
+    """Whether the machine can be reached from outside, and what keeps it from that.
 
-    state: Literal["unlinked"] | TunnelState
+    `linking`: wanted, and not there yet. `can_link`: this machine is signed in to an account to be linked to.
+    """
+
+    state: Literal["unlinked", "linking"] | TunnelState
     address: str | None
     account: str | None
     problem: str | None
+    can_link: bool
+
+
+class UnlinkAnswer(Message, frozen=True, kw_only=True):
+    """Undone here; `relay` is what became of the relay's record."""
+
+    relay: Literal["revoked", "failed", "not_linked", "not_authenticated"]
 
 
 class DeviceView(Message, frozen=True, kw_only=True):
-    """One device's key. Everything but thumbprint, phrase, account, status and times is the device's own word."""
+    """One device's key. Label, type, system and id are the device's own words.
+
+    `address` is where it was last heard from, as the edge saw it; None until it spoke to this machine itself.
+    """
 
     thumbprint: str
     key_phrase: str
@@ -140,6 +153,7 @@ class DeviceView(Message, frozen=True, kw_only=True):
     device_type: str
     os: str | None
     device_id: str | None
+    address: str | None
     account: str
     requested_at: int
     approved_at: int | None
@@ -148,9 +162,12 @@ class DeviceView(Message, frozen=True, kw_only=True):
 
 
 class ServiceView(Message, frozen=True, kw_only=True):
+    """`is_answering`: whether something listens at `local` at this moment."""
+
     name: str
     url: str | None
     local: str
+    is_answering: bool
     problem: str | None
 
 
@@ -167,12 +184,26 @@ class SessionView(Message, frozen=True, kw_only=True):
 
 
 class AuditView(Message, frozen=True, kw_only=True):
+    """One entry. `by` names the device or browser that acted, `device` the one it was about; None where unknown.
+
+    `door` is one of the access table's; `key_phrase` belongs to the key that was decided about.
+    """
+
+    id: str
     happened_at: int
-    actor: str
-    came_from: str
     action: str
     object: str
     detail: str
+    door: str
+    address: str
+    by: str | None
+    device: str | None
+    key_phrase: str | None
+
+
+class AuditAnswer(Message, frozen=True, kw_only=True):
+    entries: list[AuditView]
+    has_older: bool
 
 
 Right = Literal[
@@ -183,6 +214,8 @@ Right = Literal[
     "require-approval",
     "trust-account",
     "end-sessions",
+    "link",
+    "unlink",
 ]
 
 
@@ -190,9 +223,11 @@ class ConnectionsState(Message, frozen=True, kw_only=True):
     """All the Connections page shows. `mode` is None when it cannot be read: never shown as `account`.
 
     `rights` says which buttons there are; the machine decides again on every request. What a session may not see is None.
+    `is_reachable_by_design` is False on a machine that knows no relay: nobody comes from outside, and nothing asks there.
     """
 
     label: str
+    is_reachable_by_design: bool
     rights: list[Right]
     mode: Literal["account", "client-approval"] | None
     mode_problem: str | None
@@ -201,4 +236,4 @@ class ConnectionsState(Message, frozen=True, kw_only=True):
     link: LinkView | None
     services: list[ServiceView] | None
     sessions: list[SessionView] | None
-    audit: list[AuditView] | None
+    audit: AuditAnswer | None

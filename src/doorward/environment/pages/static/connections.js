@@ -1,17 +1,19 @@
 // The Connections page: everything it shows comes from the machine's own stream; pressing a button only asks.
 
-import { announce, element } from "doorward/doorward.js";
+import { AuditList } from "doorward/audit-list.js";
+import { confirmed } from "doorward/confirmation.js";
+import { announce } from "doorward/doorward.js";
 import { deviceCard, deviceRow } from "doorward/device-rows.js";
 import { Refused } from "doorward/http.js";
 import { KeyedList } from "doorward/keyed-list.js";
+import { renderLink, unlinkOutcome, unlinkQuestion } from "doorward/link-card.js";
 import { follow } from "doorward/live.js";
-import { auditRow, serviceRow, sessionRow } from "doorward/machine-rows.js";
+import { serviceRow, sessionRow } from "doorward/machine-rows.js";
 import { offerNotifications } from "doorward/notify.js";
 import { fromOutside, onTheMachine } from "doorward/owner-access.js";
 import { Stopped } from "doorward/flow.js";
 
 const root = document.querySelector("[data-connections]");
-const dialog = document.querySelector("dialog");
 const part = (name) => root.querySelector(`[data-part="${name}"]`);
 
 const lists = {
@@ -19,13 +21,14 @@ const lists = {
   devices: new KeyedList(part("devices"), (device) => device.thumbprint),
   services: new KeyedList(part("services"), (service) => service.name),
   sessions: new KeyedList(part("sessions"), (session) => session.id),
-  audit: new KeyedList(part("audit"), (entry) => `${entry.happenedAt} ${entry.action} ${entry.object}`),
 };
+const audit = new AuditList(part, () => access);
 
 let access = null;
 let state = null;
 let busy = null; // the one change under way: {key, words}
 let isOnline = true;
+let isSignedOut = false;
 
 function show(name) {
   root.dataset.state = name;
@@ -34,13 +37,15 @@ function show(name) {
 
 // --- one change at a time -------------------------------------------------------------------------------------
 
-async function change(key, words, path, body) {
+// `tell` turns the machine's answer into a sentence, where there is something to say.
+async function change(key, words, path, body, tell = () => null) {
   if (busy) return;
   busy = { key, words };
   say(null);
   render();
   try {
-    await access.post(path, body);
+    const { answer } = await access.post(path, body);
+    report(tell(answer));
   } catch (error) {
     say(failureOf(error));
   } finally {
@@ -52,6 +57,8 @@ async function change(key, words, path, body) {
 function failureOf(error) {
   if (!(error instanceof Refused)) return "The machine did not answer. Nothing may have changed; look again in a moment.";
   if (error.reason === "unknown_device") return "That device is not in the list any more.";
+  if (error.reason === "change_under_way") return "Another page is changing the link at this moment. Nothing was changed by this one.";
+  if (error.reason === "machine_not_signed_in") return "This machine is signed in to no account. Run doorward connect login on it first.";
   if (error.reason === "not_allowed") return "This session may not do that.";
   if (error.status === 401) return "This page's session has ended. Open it again with a new link.";
   return "The machine refused. Nothing was changed.";
@@ -60,23 +67,12 @@ function failureOf(error) {
 function say(text) {
   part("failure").hidden = !text;
   part("failure-text").textContent = text ?? "";
+  report(null);
 }
 
-// Resolves once the person has confirmed; does nothing when they did not.
-function confirmed({ title, text, phrase = null, action, kind = "danger" }, act) {
-  dialog.querySelector("[data-dialog-title]").textContent = title;
-  dialog.querySelector("[data-dialog-text]").textContent = text;
-  const shown = dialog.querySelector("[data-dialog-phrase]");
-  shown.replaceChildren(...(phrase ? [phrase] : []));
-  shown.hidden = !phrase;
-  const yes = dialog.querySelector("[data-dialog-yes]");
-  yes.textContent = action;
-  yes.className = `button ${kind}`;
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue === "yes") act();
-  };
-  dialog.showModal();
+function report(text) {
+  part("report").hidden = !text;
+  part("report-text").textContent = text ?? "";
 }
 
 const decide = (decision, words) => (device) =>
@@ -89,6 +85,9 @@ const verbs = {
   approveAdministrator: decide("approve-administrator", "Approving…"),
   endSession: (session) =>
     change(session.id, "Ending…", "/connections/sessions/end", { sessionId: session.id }),
+  link: () => change("link", "Linking…", "/connections/link", {}),
+  unlink: () =>
+    change("unlink", "Unlinking…", "/connections/unlink", {}, ({ relay }) => unlinkOutcome(relay)),
   setMode: (mode) => change(`mode ${mode}`, "Changing…", "/connections/mode", { mode }),
 };
 
@@ -102,16 +101,28 @@ function render() {
   const decided = state.devices.filter((device) => device.status !== "pending");
   lists.pending.show(pending, (device) => deviceCard(device, context), marks(context));
   lists.devices.show(decided, (device) => deviceRow(device, context), marks(context));
-  part("pending-section").hidden = pending.length === 0;
+  part("pending-section").hidden = pending.length === 0 || !state.isReachableByDesign;
   part("no-devices").hidden = state.devices.length > 0;
   part("devices").hidden = decided.length === 0;
   part("all-waiting").hidden = decided.length > 0 || pending.length === 0;
   document.title = pending.length ? `(${pending.length}) Connections · Doorward` : "Connections · Doorward";
   renderMode(context);
-  renderLink();
+  renderSections();
+  renderLink(part, state.link, context);
   renderList("services", "services", (service) => serviceRow(service), "");
   renderList("sessions", "sessions", (session) => sessionRow(session, context), marks(context));
-  renderList("audit", "audit", (entry) => auditRow(entry, state), String(state.devices.length));
+}
+
+// Nothing of the outside on a machine that knows no relay. On one that lets in a whole account, a list of devices that
+// can hold none is left out; where approval is the rule, or nobody knows what is, it is there.
+function renderSections() {
+  const { devices, link, mode, isReachableByDesign } = state;
+  const isReached = link === null || link.state !== "unlinked";
+  const holdsNone = mode === "account" && devices.length === 0 && !isReached;
+  part("devices-section").hidden = !isReachableByDesign || holdsNone;
+  part("how-devices-come").hidden = !isReached;
+  part("link-first").hidden = isReached;
+  part("no-relay").hidden = isReachableByDesign;
 }
 
 // What a row depends on besides its own data: when it changes, the row is made anew.
@@ -126,8 +137,9 @@ function renderList(name, member, make, mark) {
 }
 
 function renderMode({ may }) {
-  const { mode } = state;
-  part("mode-section").hidden = !(may("require-approval") || may("trust-account")) && mode !== null;
+  const { mode, isReachableByDesign } = state;
+  const mayChoose = may("require-approval") || may("trust-account");
+  part("mode-section").hidden = !isReachableByDesign || (!mayChoose && mode !== null);
   for (const choice of root.querySelectorAll("[data-mode]")) choice.hidden = choice.dataset.mode !== (mode ?? "unreadable");
   part("mode-problem").textContent = state.modeProblem ?? "";
   for (const button of root.querySelectorAll("[data-set-mode]")) {
@@ -137,24 +149,6 @@ function renderMode({ may }) {
     const words = busy?.key === `mode ${button.dataset.setMode}` ? busy.words : button.dataset.label;
     if (button.textContent !== words) button.textContent = words;
   }
-}
-
-function renderLink() {
-  const { link } = state;
-  part("link").hidden = !link;
-  if (!link) return;
-  const kinds = { connected: "good", connecting: "warn", unlinked: "idle", superseded: "bad", refused: "bad" };
-  const words = {
-    connected: "Reachable from outside",
-    connecting: "Connecting to the outside",
-    unlinked: "Not reachable from outside",
-    superseded: "Another copy of this machine took over",
-    refused: "The server refused this machine",
-  };
-  const shown = element("span", { className: `status ${kinds[link.state]}` }, words[link.state]);
-  part("link-state").replaceChildren(shown);
-  part("link-problem").textContent = link.problem ?? "";
-  part("link-problem").hidden = !link.problem;
 }
 
 function connection(isUp) {
@@ -172,6 +166,8 @@ function newState(next) {
   state = next;
   show("ready");
   render();
+  part("audit-section").hidden = !state.audit;
+  if (state.audit) audit.update(state.audit);
   if (!isFirst && added.length) announce(`A device asks to be let in: ${added[0].label ?? "unnamed"}.`);
 }
 
@@ -190,16 +186,13 @@ for (const button of root.querySelectorAll("[data-set-mode]")) {
     );
   });
 }
-for (const button of dialog.querySelectorAll("button")) {
-  button.addEventListener("click", () => dialog.close(button.value));
-}
-part("sign-out")?.addEventListener("click", async () => {
-  try {
-    await access.post("/connections/sign-out", {});
-  } finally {
-    access.forget();
-    show("signed-out");
-  }
+part("link-button").addEventListener("click", verbs.link);
+part("unlink-button").addEventListener("click", () => confirmed(unlinkQuestion(state.label), verbs.unlink));
+part("sign-out").addEventListener("click", () => {
+  isSignedOut = true;
+  const leaving = access.signOut();
+  show("signed-out");
+  leaving.catch(() => {});
 });
 
 // --- start ----------------------------------------------------------------------------------------------------
@@ -216,7 +209,8 @@ async function run() {
 try {
   await run();
 } catch (error) {
-  if (error instanceof Stopped) show(error.state);
+  if (isSignedOut) show("signed-out");
+  else if (error instanceof Stopped) show(error.state);
   else if (error instanceof Refused && error.status === 401) {
     access?.forget();
     if (root.dataset.door === "tunnel") location.reload();

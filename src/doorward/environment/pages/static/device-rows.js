@@ -48,7 +48,7 @@ export function deviceRow(device, context) {
   return element(
     "li",
     { "data-key": device.thumbprint, tabIndex: -1 },
-    element("div", { className: "row-text" }, title, element("p", { className: "small soft" }, ...timeOf(device)), phrase),
+    element("div", { className: "row-text" }, title, element("p", { className: "small soft" }, ...timeOf(device), ...placeOf(device)), phrase),
     element("div", { className: "actions" }, ...decisions(device, context, true)),
   );
 }
@@ -63,10 +63,18 @@ function timeOf(device) {
   return ["Approved ", moment(device.approvedAt)];
 }
 
+function placeOf(device) {
+  return [kindOf(device), device.address ? `from ${device.address}` : null].filter(Boolean).map((words) => ` · ${words}`);
+}
+
+const kindOf = (device) =>
+  [device.deviceType === "unknown" ? null : capitalised(device.deviceType), device.os].filter(Boolean).join(", ");
+
 function factsOf(device, { state }) {
   const rows = [
-    ["Kind", [device.deviceType === "unknown" ? null : capitalised(device.deviceType), device.os].filter(Boolean).join(", ") || "Not said"],
+    ["Kind", kindOf(device) || "Not said"],
     ["Asked", moment(device.requestedAt)],
+    ["From", device.address ?? "Not known yet"],
     ["Account", state.link?.account === device.account ? `${device.account} (linked this machine)` : device.account],
     ["Device id", device.deviceId ?? "Not said"],
   ];

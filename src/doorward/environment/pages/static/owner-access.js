@@ -16,6 +16,12 @@ export function onTheMachine() {
     post: (path, json) => request(path, { json, headers: headers(), credentials: "same-origin" }),
     open: (path, signal) => fetch(path, { headers: headers(), credentials: "same-origin", cache: "no-store", signal }),
     forget: () => localStorage.removeItem(PAGE_KEY),
+    // This browser forgets first: whatever becomes of the request, nobody decides here with what was kept.
+    signOut: () => {
+      const sent = headers();
+      localStorage.removeItem(PAGE_KEY);
+      return request("/connections/sign-out", { json: {}, headers: sent, credentials: "same-origin" });
+    },
   };
 }
 
@@ -44,5 +50,9 @@ export async function fromOutside() {
       return fetch(path, { headers: { authorization: `DPoP ${accessToken}`, dpop }, cache: "no-store", signal });
     },
     forget: () => machine.forgetSession("manage"),
+    signOut: async () => {
+      await machine.forgetSession("manage");
+      return machine.proved(key, "/connections/sign-out", { accessToken, json: {} });
+    },
   };
 }
