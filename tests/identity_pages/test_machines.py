@@ -2,16 +2,19 @@
 the empty list of a new person comes from a real relay (see test_journeys)."""
 
 import json
+import re
+from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
+from tests.environment_pages.devices import picture
 from tests.identity_pages.world import World
-from tests.web.browser import horizontal_overflow
+from tests.web.browser import accessibility_faults, focused_without_ring, horizontal_overflow
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
-LINKED = "2026-11-20T17:30:11.139Z"
+LINKED = "2026-01-20T17:30:11.139Z"
 
 
 def environment(label: str, *, connected: bool | None, services: list[str]) -> dict[str, object]:
@@ -30,6 +33,12 @@ def environment(label: str, *, connected: bool | None, services: list[str]) -> d
     return entry if connected is None else {**entry, "connected": connected}
 
 
+def newly(entry: dict[str, object], *, source: str = "203.0.113.7") -> dict[str, object]:
+    """The same machine, linked a moment ago."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {**entry, "madeAt": now, "madeFrom": source}
+
+
 WORKBENCH = environment("workbench", connected=True, services=["notebook", "files"])
 ATTIC = environment("attic", connected=False, services=["camera"])
 CELLAR = environment("cellar", connected=None, services=[])
@@ -42,14 +51,36 @@ class RelayAnswers:
         self.status: int | None = 200
         self.environments: list[dict[str, object]] = []
         self.authorizations: list[str] = []
-        self._page, self._url = page, f"{world.relay_origin}/v1/environments"
+        self.unlinked: list[str] = []
+        self._page = page
+        self._list = f"{world.relay_origin}/v1/environments"
+        self._links = f"{world.relay_origin}/v1/client/environment-links/"
 
     async def __aenter__(self) -> "RelayAnswers":
-        await self._page.route(self._url, self._answer)
+        await self._page.route(self._list, self._answer)
+        await self._page.route(f"{self._links}*", self._unlink)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._page.unroute(self._url)
+        await self._page.unroute(self._list)
+        await self._page.unroute(f"{self._links}*")
+
+    async def _unlink(self, route: Route) -> None:
+        headers = {
+            "access-control-allow-origin": "*",
+            "access-control-allow-headers": "authorization",
+            "access-control-allow-methods": "GET,POST,DELETE,OPTIONS",
+        }
+        if route.request.method == "OPTIONS":
+            return await route.fulfill(status=204, headers=headers)
+        environment_id = route.request.url.removeprefix(self._links)
+        assert route.request.method == "DELETE"
+        assert route.request.headers["authorization"].startswith("Bearer ey")
+        if self.status != 200:
+            return await route.fulfill(status=self.status or 500, headers=headers, json={})
+        self.unlinked.append(environment_id)
+        self.environments = [one for one in self.environments if one["environmentId"] != environment_id]
+        return await route.fulfill(headers=headers, json={"ok": True})
 
     async def _answer(self, route: Route) -> None:
         headers = {"access-control-allow-origin": "*", "access-control-allow-headers": "authorization"}
@@ -143,4 +174,135 @@ async def test_long_names_fit_a_small_window(accounts: World, page: Page, person
         await page.set_viewport_size({"width": 320, "height": 640})
         await page.reload()
         await expect(page.get_by_role("heading", level=2)).to_be_visible()
+        assert await horizontal_overflow(page) == []
+
+
+def card(page: Page, entry: dict[str, object]) -> Locator:
+    return page.locator(f'[id="card-{entry["environmentId"]}"]')
+
+
+async def test_a_new_link_is_asked_about_until_its_owner_says_it_is_theirs(
+    accounts: World, page: Page, person: str
+) -> None:
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [newly(ATTIC), WORKBENCH]
+        await page.reload()
+        question = card(page, ATTIC).get_by_text("Newly linked. Was it you?")
+        await expect(question).to_be_visible()
+        await expect(card(page, ATTIC)).to_contain_text("just now from 203.0.113.7")
+        await expect(card(page, WORKBENCH).get_by_text("Newly linked")).to_have_count(0)
+        assert await accessibility_faults(page) == []
+        assert await focused_without_ring(page) == []
+        await page.get_by_role("button", name="It was me attic").click()
+        await expect(question).to_be_hidden()
+        await expect(card(page, ATTIC)).to_be_focused()
+        await page.reload()
+        await expect(card(page, ATTIC)).to_be_visible()
+        await expect(question).to_be_hidden()
+        # The same machine under another name is news again.
+        relay.environments = [newly({**ATTIC, "label": "workbench "}), WORKBENCH]
+        relay.environments[0]["madeAt"] = "2999-01-01T00:00:00.000Z"
+        await expect(card(page, ATTIC).get_by_text("Newly linked. Was it you?")).to_be_visible()
+
+
+async def test_a_link_that_was_not_ones_own_is_undone_on_the_page(
+    accounts: World, page: Page, person: str
+) -> None:
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [newly(ATTIC), WORKBENCH]
+        await page.reload()
+        await page.get_by_role("button", name="Unlink attic").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("change your password")
+        await page.keyboard.press("Enter")  # Cancel has the focus
+        await expect(dialog).to_be_hidden()
+        assert relay.unlinked == []
+        await page.get_by_role("button", name="Unlink attic").click()
+        await dialog.get_by_role("button", name="Unlink").click()
+        await expect(card(page, ATTIC)).to_have_count(0)
+        await expect(card(page, WORKBENCH)).to_be_focused()
+        assert relay.unlinked == ["id-of-attic"]
+
+
+async def test_an_unlink_that_the_relay_refuses_is_said_and_the_machine_stays(
+    accounts: World, page: Page, person: str
+) -> None:
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [WORKBENCH]
+        await page.reload()
+        await card(page, WORKBENCH).get_by_text("Devices, address and link").click()
+        relay.status = 503
+        await page.get_by_role("button", name="Unlink workbench").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Unlink").click()
+        await expect(
+            page.get_by_text(re.compile("The machine is still linked|may be out of date")).first
+        ).to_be_visible()
+        await expect(page.get_by_role("heading", name="workbench")).to_be_visible()
+        assert relay.unlinked == []
+
+
+@pytest.mark.parametrize(
+    ("label", "warning"),
+    [
+        ("workbench", "Another machine has the very same name."),
+        ("wоrkbench", "Its name looks like that of “workbench”"),  # the o is Cyrillic
+        ("w0rkbench", "Its name looks like that of “workbench”"),
+        ("Work-Bench", "Its name looks like that of “workbench”"),
+        (
+            "аttic",
+            "Letters of its name are of another alphabet than they may seem: “а” (U+0430).",
+        ),  # Cyrillic
+    ],
+)
+async def test_a_name_that_may_be_taken_for_another_is_pointed_out(
+    accounts: World, page: Page, person: str, label: str, warning: str
+) -> None:
+    double = {**environment(label, connected=True, services=[]), "environmentId": "the-double"}
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [WORKBENCH, double, environment("Büro", connected=True, services=[])]
+        await page.reload()
+        await expect(card(page, double)).to_contain_text(warning)
+        await expect(page.get_by_text("Look closely")).to_have_count(1 if "alphabet" in warning else 2)
+
+
+async def test_letters_that_run_together_are_told_apart(accounts: World, page: Page, person: str) -> None:
+    pair = [environment(label, connected=True, services=[]) for label in ("farm", "fam", "farrn")]
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = list(pair)
+        await page.reload()
+        await expect(card(page, pair[2])).to_contain_text("looks like that of “farm”")
+        await expect(card(page, pair[1]).get_by_text("Look closely")).to_have_count(0)
+
+
+async def test_what_a_machine_says_of_itself_is_text_and_leads_nowhere_else(
+    accounts: World, page: Page, person: str
+) -> None:
+    hostile = environment("<img src=x>\u202ehcneb", connected=True, services=[])
+    hostile["endpoint"] = {"httpBaseUrl": "javascript:alert(1)", "wsBaseUrl": "x", "providerKind": "manual"}
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [hostile, WORKBENCH]
+        await page.reload()
+        await expect(page.get_by_role("heading", name="<img src=x> hcneb")).to_be_visible()
+        await expect(page.locator("[data-list] img")).to_have_count(0)
+        await expect(page.get_by_role("heading", name="workbench")).to_be_visible()
+        await card(page, hostile).get_by_text("Devices, address and link").click()
+        await expect(card(page, hostile)).to_contain_text("Not one a browser can open")
+        assert await page.locator("[data-list] a[href^='javascript']").count() == 0
+
+
+async def test_pictures_of_the_list(accounts: World, page: Page, person: str) -> None:
+    """Left for people to look at."""
+    double = {
+        **environment("wоrkbench", connected=False, services=["notebook"]),
+        "environmentId": "the-double",
+    }
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [WORKBENCH, newly(double), ATTIC]
+        await page.reload()
+        await card(page, ATTIC).get_by_text("Devices, address and link").click()
+        await expect(page.get_by_text("Look closely")).to_have_count(2)
+        await picture(page, "machines-linked")
+        await page.get_by_role("button", name="Unlink wоrkbench").click()
+        await picture(page, "machines-unlink")
+        await page.set_viewport_size({"width": 320, "height": 640})
         assert await horizontal_overflow(page) == []

@@ -1,14 +1,20 @@
 // The list of machines: a token for this session from our own origin, the list from the relay, again every few
 // seconds while somebody looks.
-import { announce, element, setBusy, status } from "doorward/doorward.js";
+import { confirmed } from "doorward/confirmation.js";
+import { announce, setBusy } from "doorward/doorward.js";
+import { isNews, markKnown } from "doorward/known-links.js";
+import { shownName, warnings } from "doorward/look-alike.js";
+import { machineCard } from "doorward/machine-card.js";
 
 const EVERY = 5000;
 const page = document.getElementById("machines");
 const { session, relay } = page.dataset;
 const retry = document.getElementById("retry");
+let machines = [];
 let shown = null;
 let timer = 0;
 let isAsking = false;
+let unlinking = null; // the one change under way: the id of its machine
 
 class Problem extends Error {
   constructor(title, text) {
@@ -29,16 +35,16 @@ async function token() {
     location.assign("/sign-in?redirect_url=/machines");
     return new Promise(() => {});
   }
-  if (!answer.ok) throw new Problem("The list could not be fetched", "This server gave no token for the relay. Try again in a moment.");
+  if (!answer.ok) throw new Problem("The relay could not be asked", "This server gave no token for the relay. Try again in a moment.");
   return (await answer.json()).jwt;
 }
 
-async function environments() {
+async function askRelay(path, method = "GET") {
   const jwt = await token();
-  const answer = await fetch(`${relay}/v1/environments`, { headers: { authorization: `Bearer ${jwt}` } }).catch(() => null);
+  const answer = await fetch(`${relay}${path}`, { method, headers: { authorization: `Bearer ${jwt}` } }).catch(() => null);
   if (!answer) throw offline("The relay does not answer");
-  if (!answer.ok) throw new Problem("The relay gave no list", `It answered with status ${answer.status}. Its log says why.`);
-  return (await answer.json()).environments;
+  if (!answer.ok) throw new Problem("The relay refused", `It answered with status ${answer.status}. Its log says why.`);
+  return answer.json();
 }
 
 function offline(title) {
@@ -51,14 +57,13 @@ async function refresh() {
   isAsking = true;
   clearTimeout(timer);
   try {
-    const found = await environments();
-    render(found.sort((one, other) => one.label.localeCompare(other.label)));
+    const { environments } = await askRelay("/v1/environments");
+    machines = environments.sort((one, other) => one.label.localeCompare(other.label));
+    shown = machines.length ? "list" : "empty";
+    show(shown);
+    render();
   } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    page.querySelector("[data-problem-title]").textContent = problem.title;
-    const stale = shown ? " What is below may be out of date." : "";
-    page.querySelector("[data-problem-text]").textContent = problem.message + stale;
-    show("problem", ...(shown ? [shown] : []));
+    tell(problem, shown ? " What is below may be out of date." : "");
   } finally {
     isAsking = false;
     setBusy(retry, false);
@@ -66,53 +71,63 @@ async function refresh() {
   }
 }
 
+function tell(problem, after = "") {
+  if (!(problem instanceof Problem)) throw problem;
+  page.querySelector("[data-problem-title]").textContent = problem.title;
+  page.querySelector("[data-problem-text]").textContent = problem.message + after;
+  show("problem", ...(shown ? [shown] : []));
+}
+
 let drawn = "";
 
-function render(found) {
-  shown = found.length ? "list" : "empty";
-  show(shown);
-  const now = JSON.stringify(found);
+function render() {
+  const now = JSON.stringify([machines, machines.map(isNews), unlinking]);
   if (now === drawn) return;
   if (drawn) announce("The list of machines has changed.");
   drawn = now;
   const list = page.querySelector("[data-list]");
   const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
-  list.replaceChildren(...found.map(machine));
+  const opened = new Set([...list.querySelectorAll("details[open]")].map((details) => details.id));
+  const looks = warnings(machines);
+  const context = { looks, isNews, unlinking, actions: { recognise, askToUnlink } };
+  list.replaceChildren(...machines.map((machine) => machineCard(machine, context)));
+  for (const details of list.querySelectorAll("details")) details.open = opened.has(details.id);
   if (focused) document.getElementById(focused)?.focus();
 }
 
-function machine({ environmentId, label, endpoint, connected, services = [] }) {
-  return element("li", { className: "card" },
-    element("div", { className: "card-head" }, element("h2", {}, label), presence(connected)),
-    services.length
-      ? element("ul", { className: "rows" }, ...services.map((one) => service(one, environmentId)))
-      : element("p", { className: "soft" }, "No service is exposed yet. On this machine: ", element("code", {}, "doorward expose 8888")),
-    approvals(environmentId, endpoint));
+function recognise(machine) {
+  markKnown(machine);
+  render();
+  document.getElementById(`card-${machine.environmentId}`)?.focus();
 }
 
-function presence(connected) {
-  if (connected === undefined) return status("Not known", "idle");
-  return connected ? status("Online", "good") : status("Offline", "idle");
+function askToUnlink(machine) {
+  const name = shownName(machine.label);
+  confirmed(
+    {
+      title: `Unlink ${name}?`,
+      text: "Nobody reaches it from outside any more, and everything open is closed at once. It can be linked again from the machine. If it was not you who linked it, change your password next: that signs out whoever did.",
+      action: "Unlink",
+    },
+    () => unlink(machine),
+  );
 }
 
-// An account approves nothing, so this page has no button for it: it says where the machine's own page is.
-function approvals(environmentId, endpoint) {
-  return element("details", { className: "small" },
-    element("summary", { id: `approvals-${environmentId}` }, "Where its devices are approved"),
-    element("p", { className: "soft" },
-      "On the machine: in a terminal with ", element("code", {}, "doorward connect security clients"),
-      ", or on its Connections page. If remote administration is on, an administrator device also finds that page ",
-      element("a", { id: `page-${environmentId}`, href: new URL("/connections", endpoint.httpBaseUrl).href }, "at the machine’s own address"),
-      "."));
-}
-
-function service({ name, url }, environmentId) {
-  return element("li", {},
-    element("div", { className: "row-text" },
-      element("span", { className: "row-title" }, name),
-      element("span", { className: "soft small" }, url)),
-    element("a", { id: `open-${environmentId}-${name}`, href: url, className: "button secondary" },
-      "Open", element("span", { className: "unseen" }, ` ${name}`)));
+async function unlink(machine) {
+  if (unlinking) return;
+  unlinking = machine.environmentId;
+  render();
+  try {
+    await askRelay(`/v1/client/environment-links/${encodeURIComponent(machine.environmentId)}`, "DELETE");
+    unlinking = null;
+    announce(`${shownName(machine.label)} was unlinked.`);
+    await refresh();
+    (page.querySelector("[data-list] > li") ?? document.getElementById("main")).focus();
+  } catch (problem) {
+    unlinking = null;
+    render();
+    tell(problem, " The machine is still linked.");
+  }
 }
 
 retry.addEventListener("click", () => { setBusy(retry, true); refresh(); });
