@@ -19,6 +19,10 @@ up: $(RUN) ## set everything up and run Doorward on this machine (Ctrl-C stops i
 test: $(DEV) ## run every test, against SQLite and PostgreSQL, in a real browser
 	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadgroup)
 
+.PHONY: pictures
+pictures: $(DEV) ## leave a picture of every page and state in build/screenshots
+	@DOORWARD_PICTURES=1 $(BIN)/python -m pytest -q $(or $(ARGS),-n auto --dist loadgroup tests/web tests/identity_pages tests/environment_pages)
+
 .PHONY: check
 check: $(DEV) ## lint, types, import contract, spelling
 	$(BIN)/ruff check .

@@ -1,8 +1,6 @@
-"""Devices that knock, and pictures of what the owner sees."""
+"""Devices that knock, and what must hold of what their owner sees."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from playwright.async_api import Locator, Page
 
@@ -10,8 +8,7 @@ from doorward.environment.approvals.rules import Knock
 from doorward.jose import PrivateKey, generate_key
 from tests.environment_gate.machine import ACCOUNT, Machine
 from tests.web.browser import accessibility_faults, horizontal_overflow
-
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+from tests.web.pictures import picture
 
 
 async def knock(machine: Machine, label: str | None = "Chrome on Android", **details: object) -> PrivateKey:
@@ -38,20 +35,6 @@ def row_of(page: Page, key: PrivateKey | str) -> Locator:
     """What the page shows of one device, by its key: any text of one card, a word of its phrase too, may stand in another."""
     thumbprint = key if isinstance(key, str) else key.public.thumbprint
     return page.locator(f'[data-key="{thumbprint}"]')
-
-
-async def picture(page: Page, name: str) -> None:
-    """The page as it is now, wide and narrow, light and dark."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    size = page.viewport_size
-    for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for width in (1280, 320):
-            await page.set_viewport_size({"width": width, "height": 800})
-            await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
-    await page.emulate_media(color_scheme="light")
-    if size is not None:
-        await page.set_viewport_size(size)
 
 
 async def check(page: Page, name: str) -> None:

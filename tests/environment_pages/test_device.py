@@ -14,9 +14,10 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from doorward.environment.access import MACHINE
 from doorward.environment.approvals.rules import Client
 from doorward.jose import key_phrase
-from tests.environment_pages.devices import check, picture, row_of
+from tests.environment_pages.devices import check, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
 from tests.web.browser import PATIENCE, Complaints
+from tests.web.pictures import picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 

@@ -21,8 +21,7 @@ from doorward.environment.access import MACHINE
 from doorward.jose import b64url_decode
 from doorward.store import system_clock
 from tests.environment_gate.machine import Machine, running_machine
-from tests.environment_pages.devices import knock, open_connections
-from tests.environment_pages.test_connections import check
+from tests.environment_pages.devices import check, knock, open_connections
 from tests.environment_pages.test_machine_door import opened, page_of, url
 from tests.push.services import Browser, Services, running_services
 from tests.web.browser import Complaints

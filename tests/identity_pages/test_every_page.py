@@ -1,11 +1,10 @@
 """Every page and state: at 320 px and at 1280 px, light and dark, by keyboard and by name.
 
-What was seen is left in build/screenshots for people to look at.
+`make pictures` leaves what was seen in build/screenshots.
 """
 
 import hashlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,24 +15,17 @@ from tests.identity_pages.test_applications import ask_for_device, authorize_url
 from tests.identity_pages.test_machines import ATTIC, CELLAR, WORKBENCH, RelayAnswers
 from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_up
 from tests.web.browser import Complaints, accessibility_faults, focused_without_ring, horizontal_overflow
+from tests.web.pictures import SIZES, picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
-
-SCREENSHOTS = Path("build/screenshots/identity")
-
-
-@pytest.fixture(autouse=True)
-def screenshots() -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
 
 async def look(page: Page, name: str) -> None:
     """Hold the page, as it stands, to what every page owes its readers."""
-    for width, height in ((1280, 800), (320, 640)):
+    await picture(page, f"identity/{name}")
+    await page.emulate_media(reduced_motion="reduce")
+    for width, height in SIZES:
         await page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
         assert await horizontal_overflow(page) == [], name
     assert await accessibility_faults(page) == [], name
     assert await focused_without_ring(page) == [], name

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from tests.environment_pages.devices import picture
 from tests.identity_pages.world import World
 from tests.web.browser import accessibility_faults, focused_without_ring, horizontal_overflow
+from tests.web.pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
