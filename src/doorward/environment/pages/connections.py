@@ -115,9 +115,11 @@ class ConnectionsRoutes:
     async def _state_now(self, asker: Asker) -> bytes | None:
         """None once the session has ended, or may not look any more."""
         try:
+            state = await connections_state(self._environment, asker)
+            # Asked last: a session that is alive now was alive when it was listed.
             if await self._environment.sessions.find(asker.session.id) is None:
                 return None
-            return msgspec.json.encode(await connections_state(self._environment, asker))
+            return msgspec.json.encode(state)
         except NotAllowed:
             return None
 
