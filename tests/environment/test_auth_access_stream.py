@@ -10,7 +10,7 @@ import pytest
 
 from doorward.environment.access import MACHINE, Actor
 from doorward.environment.api.rpc import RpcConnection
-from doorward.environment.api.websocket import methods_for
+from doorward.environment.api.websocket import ABSENT, methods_for
 from doorward.environment.keys import names
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES, STANDARD_SCOPES
 from tests.environment.conftest import Machine, MakeMachine
@@ -23,7 +23,7 @@ class Conversation:
 
     def __init__(self, machine: Machine, actor: Actor) -> None:
         self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.connection = RpcConnection(methods_for(machine.environment, actor), self._hear)
+        self.connection = RpcConnection(methods_for(machine.environment, actor), self._hear, absent=ABSENT)
 
     async def _hear(self, frame: str) -> None:
         self.heard.put_nowait(json.loads(frame))
@@ -291,6 +291,21 @@ async def test_two_requests_in_one_frame_are_both_answered(machine: Machine) -> 
             "availableEditors", "observability", "settings",
         }  # fmt: skip
         assert config["settings"] == {}
+
+
+@pytest.mark.parametrize(
+    "tag", ["orchestration.subscribeShell", "subscribeServerLifecycle", "server.getSettings"]
+)
+async def test_what_the_editor_has_and_we_have_not_fails_alone(machine: Machine, tag: str) -> None:
+    async with talking(machine) as me:
+        await me.call("subscribeAuthAccess")
+        await me.value()
+        await me.call(tag, "1")
+        answer = await me.hear()
+        assert (answer["_tag"], answer["requestId"]) == ("Exit", "1")
+        assert answer["exit"]["cause"] == [{"_tag": "Die", "defect": f"Unknown request tag: {tag}"}]
+        await machine.ask_mint(machine.device())
+        assert (await me.value())["type"] == "connectClientUpserted"
 
 
 async def test_the_configuration_needs_its_scope(machine: Machine) -> None:

@@ -96,9 +96,13 @@ const commands = {
       });
       yield* opened.ready;
       const config = yield* opened.initialConfig;
+      // Whatever the machine has of the editor, asking for it leaves the connection as it is.
+      const editor = yield* Effect.exit(opened.client["server.getSettings"]({}));
+      yield* opened.probe;
       return {
         tokenType: token.token_type, scope: token.scope, expiresIn: token.expires_in,
         environmentId: config.environment.environmentId, label: config.environment.label,
+        hasEditor: Exit.isSuccess(editor),
       };
     })),
 };

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,15 @@ DEVICE = {"label": "Peer", "deviceType": "desktop", "os": "Linux"}
 class World:
     installation: OneProcessOverTls
     account: Account
-    clerk_token: str
+    session: str
     peer: Peer
     signed_in: str
     server: Running
     client: Client
+
+    async def clerk_token(self) -> str:
+        """A fresh one, as clerk-js gives the web application: each lives a minute."""
+        return await self.account.token(self.session, "t3-relay")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ async def world(
         yield World(
             installation=installation,
             account=account,
-            clerk_token=await account.token(session, "t3-relay"),
+            session=session,
             peer=peer,
             signed_in=signed_in,
             server=server,
@@ -95,15 +100,20 @@ async def test_the_command_line_signs_in_and_the_server_links_and_opens_our_tunn
 
 async def test_the_client_runtime_finds_the_server_online_and_gets_a_session(world: World) -> None:
     environment_id = world.peer.environment_id
-    listed = await world.client.ok("list", clerkToken=world.clerk_token)
+    listed = await world.client.ok("list", clerkToken=await world.clerk_token())
     assert environment_id in {entry["environmentId"] for entry in listed}
-    status = await world.client.ok("status", clerkToken=world.clerk_token, environmentId=environment_id)
+    status = await world.client.ok(
+        "status", clerkToken=await world.clerk_token(), environmentId=environment_id
+    )
     assert (status["status"], status["descriptor"]["environmentId"]) == ("online", environment_id)
-    minted = await world.client.ok("connect", clerkToken=world.clerk_token, environmentId=environment_id)
+    minted = await world.client.ok(
+        "connect", clerkToken=await world.clerk_token(), environmentId=environment_id
+    )
     assert minted["endpoint"]["providerKind"] == "cloudflare_tunnel"
     session = await world.client.ok("session", **minted)
     assert (session["tokenType"], session["expiresIn"] > 3500) == ("DPoP", True)
     assert session["environmentId"] == environment_id
+    assert session["hasEditor"]
 
 
 async def test_where_t3_code_knows_approvals_its_own_decide(world: World) -> None:
@@ -111,39 +121,52 @@ async def test_where_t3_code_knows_approvals_its_own_decide(world: World) -> Non
     if "security" not in help_text:
         pytest.skip("this T3 Code has no approval of clients")
     await world.peer.run("connect", "security", "--mode", "client-approval")
-    asked = {"clerkToken": world.clerk_token, "environmentId": world.peer.environment_id, "client": DEVICE}
-    pending = await world.client.ok("connect", **asked)
+
+    async def connect() -> Any:
+        token = await world.clerk_token()
+        return await world.client.ok(
+            "connect", clerkToken=token, environmentId=world.peer.environment_id, client=DEVICE
+        )
+
+    pending = await connect()
     assert (pending["status"], pending["approvalStatus"]) == ("pending_approval", "pending")
     thumbprint = await world.client.ok("thumbprint")
     assert pending["clientProofKeyThumbprint"] == thumbprint
     await world.peer.run("connect", "security", "approve", thumbprint)
-    minted = await world.client.ok("connect", **asked)
+    minted = await connect()
     assert (await world.client.ok("session", **minted))["environmentId"] == world.peer.environment_id
     await world.peer.run("connect", "security", "reject", thumbprint)
-    assert (await world.client.ok("connect", **asked))["approvalStatus"] == "rejected"
+    assert (await connect())["approvalStatus"] == "rejected"
 
 
 async def test_the_client_runtime_waits_for_our_machine_and_then_reaches_it(world: World) -> None:
     ours = next(
         entry
-        for entry in await world.client.ok("list", clerkToken=world.clerk_token)
+        for entry in await world.client.ok("list", clerkToken=await world.clerk_token())
         if entry["environmentId"] != world.peer.environment_id
     )
-    asked = {"clerkToken": world.clerk_token, "environmentId": ours["environmentId"], "client": DEVICE}
-    pending = await world.client.ok("connect", **asked)
+
+    async def connect() -> Any:
+        token = await world.clerk_token()
+        return await world.client.ok(
+            "connect", clerkToken=token, environmentId=ours["environmentId"], client=DEVICE
+        )
+
+    pending = await connect()
     assert (pending["status"], pending["approvalStatus"]) == ("pending_approval", "pending")
     home = world.installation.machine_home
     approved = command("connect", "security", "approve", pending["clientProofKeyThumbprint"], home=home)
     assert approved.returncode == 0, approved.stderr
-    minted = await world.client.ok("connect", **asked)
+    minted = await connect()
     # `server.getConfig` of ours decodes with T3 Code's own schema: the client regards itself as connected.
     session = await world.client.ok("session", **minted)
     assert session["environmentId"] == ours["environmentId"]
+    assert not session["hasEditor"]
 
 
 async def test_unlinking_closes_the_tunnel_and_ends_the_relays_record(world: World) -> None:
     said = await world.peer.run("connect", "unlink")
     assert re.search("disabled locally", said), said
     assert "Revoked the relay-side environment record." in said
-    listed = await world.client.ok("list", clerkToken=world.clerk_token)
+    listed = await world.client.ok("list", clerkToken=await world.clerk_token())
     assert world.peer.environment_id not in {entry["environmentId"] for entry in listed}

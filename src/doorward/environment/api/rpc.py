@@ -111,10 +111,17 @@ _list_decoder: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(li
 
 
 class RpcConnection:
-    """One socket's conversation. `send` takes one text frame; `receive` is given each frame that came."""
+    """One socket's conversation. `send` takes one text frame; `receive` is given each frame that came.
 
-    def __init__(self, methods: Methods, send: Callable[[str], Awaitable[None]]) -> None:
+    `absent` are how methods begin that the protocol has and we have not: asking for one fails that request alone. Any
+    other unknown method is a Defect, upon which a client gives up everything it has open on the socket.
+    """
+
+    def __init__(
+        self, methods: Methods, send: Callable[[str], Awaitable[None]], *, absent: tuple[str, ...] = ()
+    ) -> None:
         self._methods = methods
+        self._absent = absent
         self._send = send
         self._running: dict[str, asyncio.Task[None]] = {}
         self._acks: dict[str, asyncio.Event] = {}
@@ -169,7 +176,9 @@ class RpcConnection:
             return
         method = self._methods.get(request.tag)
         if method is None:
-            await self._tell(Defect(f"Unknown request tag: {request.tag[:80]}"))
+            unknown = f"Unknown request tag: {request.tag[:80]}"
+            is_absent = request.tag.startswith(self._absent) if self._absent else False
+            await self._tell(Exit(request.id, Failure((Die(unknown),))) if is_absent else Defect(unknown))
             return
         if request.id in self._running or len(self._running) >= MAX_OPEN_REQUESTS:
             await self._tell(Defect(f"Invalid request id: {request.id[:80]} cannot be opened now"))

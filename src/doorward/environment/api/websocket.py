@@ -32,6 +32,25 @@ log = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008
 
+#: T3 Code's editor, terminals and projects: its clients ask for them as soon as they are connected.
+ABSENT = (
+    "assets.",
+    "cloud.",
+    "filesystem.",
+    "git.",
+    "orchestration.",
+    "preview.",
+    "previewAutomation.",
+    "projects.",
+    "review.",
+    "server.",
+    "shell.",
+    "sourceControl.",
+    "subscribe",
+    "terminal.",
+    "vcs.",
+)
+
 
 class EnvironmentAuthorizationError(
     msgspec.Struct, frozen=True, tag=True, tag_field="_tag", rename="camel", kw_only=True
@@ -112,6 +131,7 @@ async def _converse(
     connection = RpcConnection(
         methods_for(environment, actor_of(cast(HTTPConnection, websocket), environment, door, session)),
         websocket.send_text,
+        absent=ABSENT,
     )
     seconds_left = (session.expires_at - environment.clock()) / 1000
     reading = asyncio.create_task(_read(websocket, connection), name="socket reader")
