@@ -401,3 +401,81 @@ async def test_an_administrator_device_is_a_visitor_also_where_it_reaches_the_ma
     ):
         headers = chief.headers("POST", f"{LOCAL}{path}")
         assert (await machine.local.post(path, json=body, headers=headers)).status_code == status, path
+
+
+@pytest.mark.parametrize(
+    ("table", "method", "path", "body", "reason"),
+    [
+        ("auth_pairing_links", "GET", "/api/auth/pairing-links", None, "pairing_links_load_failed"),
+        ("auth_pairing_links", "POST", "/api/auth/pairing-token", {}, "pairing_credential_issuance_failed"),
+        (
+            "auth_pairing_links",
+            "POST",
+            "/api/auth/pairing-links/revoke",
+            {"id": "x"},
+            "pairing_link_revoke_failed",
+        ),
+        ("auth_connect_clients", "GET", "/api/auth/connect-clients", None, "connect_clients_load_failed"),
+        (
+            "auth_connect_clients",
+            "POST",
+            "/api/auth/connect-clients/approve",
+            {"clientProofKeyThumbprint": "x"},
+            "connect_client_approval_failed",
+        ),
+        (
+            "auth_connect_clients",
+            "POST",
+            "/api/auth/connect-clients/reject",
+            {"clientProofKeyThumbprint": "x"},
+            "connect_client_rejection_failed",
+        ),
+        (
+            "auth_connect_clients",
+            "POST",
+            "/api/auth/connect-clients/revoke",
+            {"clientProofKeyThumbprint": "x"},
+            "connect_client_revoke_failed",
+        ),
+        (
+            "environment_audit",
+            "POST",
+            "/api/auth/connect-security-mode",
+            {"mode": "client-approval"},
+            "connect_security_mode_update_failed",
+        ),
+        (
+            "environment_service_sessions",
+            "POST",
+            "/api/auth/clients/revoke",
+            None,
+            "client_session_revoke_failed",
+        ),
+    ],
+)
+async def test_a_store_that_fails_is_named_by_what_could_not_be_done_and_by_nothing_else(
+    machine: Machine, table: str, method: str, path: str, body: object, reason: str
+) -> None:
+    owner = await machine.bearer()
+    if reason == "client_session_revoke_failed":
+        other = await machine.environment.sessions.issue(
+            subject="other", scopes=STANDARD_SCOPES, label=None, lifetime_ms=60_000, actor=MACHINE
+        )
+        body = {"sessionId": other.session.id}
+    await machine.environment.database.write(lambda tx: tx.execute(f"ALTER TABLE {table} RENAME TO gone"))
+    answer = await machine.local.request(method, path, json=body, headers=owner)
+    assert answer.status_code == 500
+    said = answer.json()
+    assert (said["_tag"], said["code"], said["reason"]) == (
+        "EnvironmentInternalError",
+        "internal_error",
+        reason,
+    )
+    assert set(said) == {"_tag", "code", "reason", "traceId"}
+
+
+async def test_an_empty_cookie_decides_too(machine: Machine) -> None:
+    """A cookie that is there and holds nothing is a missing credential, whatever stands beside it."""
+    owner = await machine.bearer()
+    answer = await machine.local.get("/api/auth/clients", headers={**owner, "cookie": "t3_session="})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "missing_credential")

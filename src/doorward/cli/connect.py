@@ -3,6 +3,7 @@
 login      login
 connect    link, status, page, unlink, logout
 security   who may come in
+relay_client  relay-client
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from doorward.cli.login import authorize, login
 from doorward.cli.machine import with_machine
 from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, event_json, fail, run
+from doorward.cli.relay_client import relay_client
 from doorward.cli.security import security
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def connect() -> None:
 
 connect.add_command(login)
 connect.add_command(security)
+connect.add_command(relay_client)
 
 
 @connect.command("link")

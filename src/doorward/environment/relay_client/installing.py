@@ -58,6 +58,7 @@ class InstallFailed(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason: Reason = reason
+        self.code: str = reason
 
 
 class Installation:
