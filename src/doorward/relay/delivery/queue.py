@@ -26,6 +26,8 @@ class DeliveryQueue:
         of a kilobyte costs less than one statement.
         """
         payload = new_payload(draft, now=now)
+        if draft.kind != "push_notification":
+            store.supersede_live(tx, user_id=draft.target.user_id, device_id=draft.target.device_id, now=now)
         store.add(
             tx,
             payload,

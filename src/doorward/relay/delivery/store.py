@@ -57,6 +57,16 @@ def add(
     tx.notify(CHANNEL, payload.job_id)
 
 
+def supersede_live(tx: Tx, *, user_id: str, device_id: str, now: int) -> None:
+    """Drop what a device's live activity was still to be told: the next word says all of it, and might be overtaken."""
+    tx.execute(
+        "UPDATE relay_deliveries SET finished_at = ?, result = 'skipped', reason = 'superseded', job = '',"
+        " lease = NULL, leased_until = NULL WHERE user_id = ? AND device_id = ? AND kind <> 'push_notification'"
+        " AND finished_at IS NULL AND (leased_until IS NULL OR leased_until <= ?)",
+        (now, user_id, device_id, now),
+    )
+
+
 def take(
     tx: Tx, *, dialect: Dialect, lease: str, leased_until: int, now: int, most: int
 ) -> list[TakenDelivery]:
