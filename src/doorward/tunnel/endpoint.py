@@ -135,7 +135,7 @@ class Endpoint:
 
     @property
     def has_room(self) -> bool:
-        return len(self.streams) < self.windows.streams
+        return len(self.streams) < self.windows.streams and len(self._control) < _CONTROL_MAX
 
     @property
     def has_output(self) -> bool:
@@ -270,6 +270,9 @@ class Endpoint:
                 self._about_stream(frame, events, now)
             else:
                 self._about_tunnel(frame, events, now)
+        if len(self._control) > 2 * _CONTROL_MAX:
+            # More than all open streams can need: what asks and never takes the answers would fill our memory.
+            raise ProtocolError("the other end sends and does not read")
         return events
 
     def _data(self, frame: Frame, events: list[Event], now: float) -> None:
@@ -344,7 +347,7 @@ class Endpoint:
         if kind == frames.PING:
             if len(payload) != 8:
                 raise ProtocolError("a PING has 8 bytes")
-            # Answers to a flood of PINGs must not pile up in memory.
+            # An end that is too slow to hear answers may do without some.
             if len(self._control) < _CONTROL_MAX:
                 self._control.append(pack(frames.PONG, 0, 0, payload))
         elif kind == frames.PONG:
@@ -437,7 +440,7 @@ QUEUE_HIGH = 256 * 1024
 """A stream with more than this queued pauses whoever feeds it."""
 QUEUE_LOW = 64 * 1024
 _CREDIT_MAX = 1 << 31
-_CONTROL_MAX = 10_000
+_CONTROL_MAX = 5_000
 _STREAM_TYPES = frozenset({frames.OPEN, frames.REPLY, frames.WINDOW, frames.END, frames.RESET})
 
 
