@@ -27,9 +27,7 @@ def named(connector: Connector) -> None:
 async def test_a_tunnel_goes_through_a_proxy_with_a_password(tmp_path: Path) -> None:
     async with Registry() as registry:
         await registry.start_edge()
-        async with tinyproxy(
-            tmp_path, "BasicAuth person secret", f"ConnectPort {registry.port}"
-        ) as proxy:
+        async with tinyproxy(tmp_path, "BasicAuth person secret", f"ConnectPort {registry.port}") as proxy:
             # In a URL the password is percent-encoded.
             environ = {"HTTP_PROXY": f"http://person:s%65cret@127.0.0.1:{proxy}"}
             async with registry.connector(router=ok, wait=False, environ=environ) as connector:
