@@ -15,7 +15,7 @@ from doorward.outbound import (
     is_localhost,
     tls_context,
 )
-from doorward.outbound.proxies import proxy_from_environment
+from doorward.outbound.proxies import connect_proxy_for, proxy_from_environment
 from doorward.server.tls import ensure_local_authority, server_context
 
 END = b"\r\n\r\n"
@@ -132,6 +132,15 @@ async def test_a_proxy_that_refuses_is_unreachable(serve, monkeypatch) -> None:
             await client.request("GET", "https://relay.example.com/")
     finally:
         await client.close()
+
+
+def test_a_raw_connection_takes_the_proxy_that_a_request_would(monkeypatch) -> None:
+    assert connect_proxy_for("relay.example.com") is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:p%40ss@proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", ".internal")
+    assert connect_proxy_for("relay.example.com") == "http://me:p%40ss@proxy.example.com:3128"
+    assert connect_proxy_for("app.internal") is None
+    assert connect_proxy_for("app.localhost") is None
 
 
 def test_no_proxy_exempts_names_and_the_names_below_them(monkeypatch) -> None:

@@ -1,14 +1,15 @@
 """An environment behind a corporate HTTP proxy: tinyproxy, the real program, in the way of every tunnel it dials."""
 
+import socket
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from doorward.http1 import Answer, Peer, RequestHead
+from doorward.http1 import Answer, Forward, Peer, ProxyServer, RequestHead, TcpUpstream
 from doorward.tunnel import Connector
 from doorward.tunnel.upgrade import Upgrade
-from tests.http1.wire import client
+from tests.http1.wire import answers, client, origin
 from tests.tunnel.carriers import Registry, until
 from tests.tunnel.programs import free_port, tinyproxy
 
@@ -69,3 +70,22 @@ async def test_a_proxy_that_is_not_there_is_said_and_no_proxy_goes_around_it() -
             await until(lambda: connector.state.reason == "unreachable", 20)
         async with registry.connector(router=ok, environ={**environ, "NO_PROXY": "*"}):
             pass
+
+
+async def test_an_origin_is_reached_through_a_proxy_and_a_refusal_is_a_502(tmp_path: Path) -> None:
+    two = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"] * 2
+    async with (
+        origin(answers(*two)) as service,
+        tinyproxy(tmp_path, "BasicAuth person secret", f"ConnectPort {service.port}") as proxy,
+    ):
+        for credentials, status in (("person:secret@", 200), ("person:wrong@", 502)):
+            # A name that the proxy alone resolves.
+            upstream = TcpUpstream("127.1", service.port, proxy=f"http://{credentials}127.0.0.1:{proxy}")
+            assert "wrong" not in repr(upstream)
+            sock = socket.create_server(("127.0.0.1", 0))
+            front = ProxyServer(lambda head, peer, upstream=upstream: Forward(upstream, head))
+            await front.serve(sock)
+            async with client(sock.getsockname()[1]) as visitor:
+                await visitor.get()
+                assert (await visitor.head())[0] == status
+            await front.close(grace=0)

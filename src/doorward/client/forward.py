@@ -30,7 +30,7 @@ from doorward.http1 import (
     problem,
     without,
 )
-from doorward.outbound import dial_address
+from doorward.outbound import connect_proxy_for, dial_address
 
 _OURS = frozenset({b"doorward-authorization", b"doorward-dpop", b"host", b"origin", b"referer"})
 #: Long enough for a machine or relay that restarts, short enough for a person who looks at an empty page.
@@ -74,7 +74,11 @@ class Forwarder:
         host = url.hostname or ""
         address, port = dial_address(host, url.port or (443 if secure else 80))
         self._upstream = TcpUpstream(
-            address, port, tls=tls() if secure else None, server_name=host if secure else None
+            address,
+            port,
+            tls=tls() if secure else None,
+            server_name=host if secure else None,
+            proxy=connect_proxy_for(host) if secure else None,
         )
         self._server = ProxyServer(self._route)
         self._port = 0

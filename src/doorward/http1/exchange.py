@@ -66,12 +66,20 @@ class Outbound(Protocol):
 
 
 class TcpUpstream(msgspec.Struct, frozen=True):
-    """An origin at a TCP address, in plain HTTP/1.1, or over `tls` with the certificate of `server_name`."""
+    """An origin at a TCP address, in plain HTTP/1.1, or over `tls` with the certificate of `server_name`.
+
+    `proxy` is the http URL of a proxy that leads there by CONNECT.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
+    proxy: str | None = None
+
+    def __repr__(self) -> str:
+        # A proxy's URL may hold a password.
+        return f"TcpUpstream({self})"
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

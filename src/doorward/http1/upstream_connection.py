@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from doorward.http1 import errors, serialising
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader, UntilCloseReader
+from doorward.http1.connect_proxy import ProxyRefused, connect_through
 from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
 from doorward.http1.turn_writer import TurnWriter
@@ -101,17 +102,25 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     async def _dial(self) -> None:
         loop = self._pool.loop
         try:
-            if isinstance(self.address, TcpUpstream):
+            address = self.address
+            if isinstance(address, UnixUpstream):
+                await loop.create_unix_connection(lambda: self, address.path)
+            elif address.proxy is not None:
                 await loop.create_connection(
                     lambda: self,
-                    self.address.host,
-                    self.address.port,
-                    ssl=self.address.tls,
-                    server_hostname=self.address.server_name,
+                    sock=await connect_through(address.proxy, address.host, address.port),
+                    ssl=address.tls,
+                    server_hostname=address.server_name,
                 )
             else:
-                await loop.create_unix_connection(lambda: self, self.address.path)
-        except OSError:
+                await loop.create_connection(
+                    lambda: self,
+                    address.host,
+                    address.port,
+                    ssl=address.tls,
+                    server_hostname=address.server_name,
+                )
+        except (OSError, ProxyRefused):
             self._connecting = None
             self._fail(errors.UNREACHABLE)
 

@@ -30,6 +30,7 @@ from doorward.outbound.errors import (
     UnexpectedBody,
     Unreachable,
 )
+from doorward.outbound.proxies import connect_proxy_for
 from doorward.outbound.trust import tls_context
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "UnexpectedBody",
     "Unreachable",
     "clocks_apart",
+    "connect_proxy_for",
     "dial_address",
     "is_localhost",
     "tls_context",

@@ -5,7 +5,7 @@ Only https goes through a proxy (as a CONNECT tunnel): plain http never leaves t
 
 import os
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from doorward.outbound.addresses import is_loopback
 from doorward.outbound.errors import InsecureUrl
@@ -43,6 +43,17 @@ def proxy_from_environment() -> Proxy | None:
     entries = (entry.strip().lower() for entry in _variable("no_proxy").split(","))
     exempt = tuple(entry if entry == "*" else entry.lstrip("*.") for entry in entries if entry)
     return Proxy(f"{parts.scheme}://{name}:{parts.port or default}", auth, exempt)
+
+
+def connect_proxy_for(host: str) -> str | None:
+    """The URL, with its credentials, of the proxy that a raw connection to `host` goes through. Raises InsecureUrl."""
+    proxy = proxy_from_environment()
+    if proxy is None or not proxy.serves(host):
+        return None
+    if proxy.auth is None:
+        return proxy.url
+    scheme, _, authority = proxy.url.partition("://")
+    return f"{scheme}://{':'.join(quote(part, safe='') for part in proxy.auth)}@{authority}"
 
 
 def _variable(name: str) -> str:

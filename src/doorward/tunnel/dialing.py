@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from doorward.http1.connect_proxy import ProxyRefused, connect_through
+
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-_PROXY_HEAD_BYTES = 16 * 1024
 
 
 class DialError(Exception):
@@ -112,7 +112,7 @@ async def dial(
     proxy = proxy_for(address, environ)
     try:
         if proxy is not None:
-            sock = await _through_proxy(proxy, address)
+            sock = await connect_through(proxy, address.host, address.port)
             _, made = await loop.create_connection(
                 protocol, sock=sock, ssl=tls, server_hostname=server_hostname
             )
@@ -121,6 +121,8 @@ async def dial(
             _, made = await loop.create_connection(
                 protocol, host, address.port, ssl=tls, server_hostname=server_hostname
             )
+    except ProxyRefused as error:
+        raise DialError(error.code, str(error)) from error
     except ssl.SSLCertVerificationError as error:
         raise DialError(
             "tls_untrusted", f"The certificate of {address.authority} is not trusted: {error.verify_message}."
@@ -132,41 +134,3 @@ async def dial(
             "unreachable", f"{address.authority} does not answer: {error.strerror or error}."
         ) from error
     return made
-
-
-async def _through_proxy(proxy: str, address: EdgeAddress) -> socket.socket:
-    """A socket whose other end is the edge, after CONNECT. Raises DialError, OSError."""
-    loop = asyncio.get_running_loop()
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise DialError("proxy_unsupported", "Only http:// proxies (CONNECT) are supported.")
-    found = await loop.getaddrinfo(parts.hostname, parts.port or 8080, type=socket.SOCK_STREAM)
-    family, _, _, _, where = found[0]
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    try:
-        await loop.sock_connect(sock, where)
-        target = (
-            f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
-        )
-        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-        if parts.username is not None:
-            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-            lines.append(f"Proxy-Authorization: Basic {base64.b64encode(secret).decode()}")
-        await loop.sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            # One byte at a time: what follows the head belongs to the edge.
-            byte = await loop.sock_recv(sock, 1)
-            head += byte
-            if not byte or len(head) > _PROXY_HEAD_BYTES:
-                raise DialError("proxy_failed", f"The proxy {parts.hostname} ended the connection.")
-        status = head.split(b" ", 2)[1][:3] if head.startswith(b"HTTP/1.") else b"?"
-        if not status.startswith(b"2"):
-            raise DialError(
-                "proxy_refused", f"The proxy {parts.hostname} answered {status.decode('latin-1')}."
-            )
-    except BaseException:
-        sock.close()
-        raise
-    return sock
