@@ -60,6 +60,7 @@ async def test_a_node_tells_of_itself(node: ServedNode) -> None:
         assert 'role="identity",route="/v1/environment",status="200"} 1.0' in page
         assert "with-a-secret" not in page
         assert "doorward_edge_tunnels 0.0" in page
+        assert 'doorward_edge_bytes_total{direction="to_machines"} 0.0' in page
         assert 'doorward_edge_requests_missed_total{reason="unknown_host"} 1.0' in page
         assert re.search(r'doorward_build_info\{roles="identity,relay,edge",version="[\d.]+', page)
         assert re.search(r'doorward_database_seconds_bucket\{kind="read",le="\+Inf"\} [1-9]', page)

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from doorward.client.configuration import PublicConfiguration, save_configuration
@@ -264,7 +265,8 @@ async def test_a_machine_step_by_step_until_it_is_well(node: ServedNode, tmp_pat
 
     service_port, own_port = free_ports(2)
     arguments = ["expose", str(service_port), "--name", "doctored", "--environment-port", str(own_port)]
-    agent = Program(arguments, home=home)
+    (admin_port,) = free_ports(1)
+    agent = Program(arguments, home=home, environ={"DOORWARD_ADMIN_LISTEN": f"127.0.0.1:{admin_port}"})
     try:
         agent.wait_for("Ctrl-C stops exposing")
         async with asyncio.timeout(30):
@@ -272,6 +274,11 @@ async def test_a_machine_step_by_step_until_it_is_well(node: ServedNode, tmp_pat
             while "tunnel" not in found or found["tunnel"].level != "ok":
                 found = await machine_findings(home)
         assert found["edge"].level == "ok"
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{admin_port}") as client:
+            assert (await client.get("/health/ready/machine")).json()["ready"]
+            page = (await client.get("/metrics")).text
+        assert 'doorward_machine_devices{status="pending"} 0.0' in page
+        assert "doorward_machine_connected 1.0" in page
         assert "Nothing listens" in found["service doctored"].what
         server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", service_port)
         async with server:

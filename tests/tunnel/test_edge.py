@@ -457,3 +457,18 @@ async def test_a_request_that_the_machine_cannot_forward_is_a_502_of_the_machine
             status, headers = await visitor.head()
             assert status == 502
             assert b"origin_unreachable" in await visitor.body(int(headers["content-length"]))
+
+
+async def test_bytes_are_counted_in_both_directions_and_not_forgotten_with_the_tunnel() -> None:
+    body = b"x" * 50_000
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + body
+    async with Registry() as registry, origin(answers(response)) as server:
+        edge = await registry.start_edge()
+        async with registry.connector(router=to_origin(server.port)), client(registry.port) as visitor:
+            await visitor.get()
+            await visitor.head()
+            assert await visitor.body(len(body)) == body
+            moved = edge.stats()
+            assert moved.bytes_from_machines > len(body) > moved.bytes_to_machines > 0
+        await until(lambda: edge.stats().tunnels == 0)
+        assert edge.stats().bytes_from_machines >= moved.bytes_from_machines

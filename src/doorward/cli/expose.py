@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from doorward.cli.output import event_json, fail, run
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
+    from doorward.environment.agent import Agent
     from doorward.environment.settings import HostHeader, Service
 
 
@@ -122,8 +124,18 @@ def _say(text: str, as_json: bool) -> None:
         print(text, flush=True)
 
 
+def _admin(agent: Agent) -> AbstractAsyncContextManager[None]:
+    """Metrics and health for the owner's own programs, where DOORWARD_ADMIN_LISTEN says."""
+    listen = os.environ.get("DOORWARD_ADMIN_LISTEN", "").strip()
+    if not listen:
+        return nullcontext()
+    from doorward.server.machine_admin import machine_admin
+
+    return machine_admin(listen, agent)
+
+
 async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:
-    from doorward.environment.agent import Agent, running_agent
+    from doorward.environment.agent import running_agent
     from doorward.environment.settings import EnvironmentSettings
     from doorward.server.serve import stop_signal
 
@@ -159,7 +171,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
         print("Ctrl-C stops exposing. Devices and settings are kept.", flush=True)
 
     stopped = stop_signal()
-    async with running_agent(settings, ca_file=session.ca_file) as agent:
+    async with running_agent(settings, ca_file=session.ca_file) as agent, _admin(agent):
         # Ctrl-C does not wait for a relay that does not answer.
         announcing = asyncio.create_task(announce(agent))
         stopping = asyncio.create_task(stopped.wait())

@@ -8,7 +8,7 @@ env_file        that process from T3's and Clerk's variables; dotenv and stages 
 backup/         backup and restore
 doctor/         what is wrong, why it matters, how to mend it
 keys            listing and replacing a server's keys
-admin           metrics and health on a listener of their own; metrics, metered behind it
+admin           metrics and health on a listener of their own; metrics, metered, machine_admin beside it
 logs            JSON or plain lines, never a secret
 tracing         spans to an OpenTelemetry collector
 supervision     telling systemd

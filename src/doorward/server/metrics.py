@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -22,15 +22,17 @@ from doorward import __version__
 from doorward.metering import COUNTERS, HISTOGRAMS, SECONDS, Counter, Histogram
 from doorward.server.metered import MeteredDatabase
 
+__all__ = ["Metric", "Metrics", "machine_gauges", "node_gauges"]
+
 if TYPE_CHECKING:
     from doorward.server.node import Node
 
 
 class Metrics:
-    """One node's page. `node` may come later than the first scrape: a node that starts has counts, and nothing open."""
+    """One process's page."""
 
-    def __init__(self, roles: tuple[str, ...]) -> None:
-        self.node: Node | None = None
+    def __init__(self, roles: Sequence[str]) -> None:
+        self._open_now: Sequence[Metric] = ()
         self._roles = roles
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -38,8 +40,9 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
-    def page(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body, in the newest format the scraper accepts."""
+    def page(self, accept: str, open_now: Sequence[Metric]) -> tuple[str, bytes]:
+        """Content type and body, in the newest format the scraper accepts. `open_now` goes with the counts."""
+        self._open_now = open_now
         encode, content_type = choose_encoder(accept)
         return content_type, encode(self._registry)
 
@@ -53,8 +56,7 @@ class Metrics:
         )
         yield from (_counter(counter) for counter in COUNTERS)
         yield from (_histogram(histogram) for histogram in HISTOGRAMS)
-        if self.node is not None:
-            yield from _open_now(self.node)
+        yield from self._open_now
 
 
 def _counter(counter: Counter) -> Metric:
@@ -75,7 +77,8 @@ def _histogram(histogram: Histogram) -> Metric:
     return family
 
 
-def _open_now(node: Node) -> Iterator[Metric]:
+def node_gauges(node: Node) -> Iterator[Metric]:
+    """What is open at a node now, and what its edge counted."""
     if isinstance(node.database, MeteredDatabase):
         waiting = GaugeMetricFamily(
             "doorward_database_in_progress", "Transactions that wait or run.", labels=("kind",)
@@ -108,9 +111,26 @@ def _open_now(node: Node) -> Iterator[Metric]:
             "Tunnels that a newer one of the same machine ended.",
             stats.tunnels_superseded,
         )
+        moved = CounterMetricFamily(
+            "doorward_edge_bytes", "Bytes of the tunnels, frames included.", labels=("direction",)
+        )
+        moved.add_metric(("from_machines",), stats.bytes_from_machines)
+        moved.add_metric(("to_machines",), stats.bytes_to_machines)
+        yield moved
         missed = CounterMetricFamily(
             "doorward_edge_requests_missed", "Requests that met no machine.", labels=("reason",)
         )
         missed.add_metric(("unknown_host",), stats.requests_unknown_host)
         missed.add_metric(("offline",), stats.requests_offline)
         yield missed
+
+
+def machine_gauges(devices: Mapping[str, int], *, is_connected: bool) -> Iterator[Metric]:
+    """`devices`: how many there are by status; `pending` ones wait for their owner."""
+    known = GaugeMetricFamily(
+        "doorward_machine_devices", "Devices that asked, by status.", labels=("status",)
+    )
+    for status in ("pending", "approved", "rejected"):
+        known.add_metric((status,), devices.get(status, 0))
+    yield known
+    yield GaugeMetricFamily("doorward_machine_connected", "Whether the tunnel is open.", int(is_connected))

@@ -29,7 +29,6 @@ from doorward.server.supervision import tell_supervisor
 from doorward.tunnel import Drain
 
 if TYPE_CHECKING:
-    from doorward.server.admin import Admin
     from doorward.server.env_file import EnvFilePlan
 
 Say = Callable[[str], None]
@@ -114,7 +113,14 @@ async def running_server(
         if "edge" in configuration.roles:
             edge = bind(*split_address(configuration.listen.edge), option="listen.edge")
             stack.callback(edge.close)
-        admin = await _admin(configuration, stack)
+        admin = None
+        if configuration.admin is not None:
+            # Prometheus's library is imported for who wants it.
+            from doorward.server.admin import NodeSubject, admin_listener
+
+            admin = await stack.enter_async_context(
+                admin_listener(configuration.admin.listen, configuration.roles)
+            )
         node = await stack.enter_async_context(running_node(plan_of(configuration, clerk)))
         if control is not None and node.control is not None:
             await stack.enter_async_context(
@@ -129,7 +135,7 @@ async def running_server(
         if edge is not None and node.edge is not None:
             await node.edge.serve([edge], ssl=context)
         if admin is not None:
-            admin.node_runs(node)
+            admin.runs(NodeSubject(node))
         try:
             yield node
         finally:
@@ -160,20 +166,6 @@ async def _unless(hurry: asyncio.Event | None, work: Coroutine[Any, Any, None]) 
     for task in (working, hurrying):
         task.cancel()
     await asyncio.gather(working, hurrying, return_exceptions=True)
-
-
-async def _admin(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> Admin | None:
-    """The admin listener, until the stack ends."""
-    if configuration.admin is None:
-        return None
-    # Prometheus's library is imported for who wants it.
-    from doorward.server.admin import Admin, admin_address
-
-    listener = bind(*admin_address(configuration.admin.listen), option="admin.listen")
-    stack.callback(listener.close)
-    admin = Admin(configuration.roles)
-    await stack.enter_async_context(serving(admin, listener, grace=1, with_websockets=False))
-    return admin
 
 
 async def serve(

@@ -85,6 +85,8 @@ class EdgeStats(msgspec.Struct, frozen=True):
     requests: int
     requests_unknown_host: int
     requests_offline: int
+    bytes_from_machines: int
+    bytes_to_machines: int
 
 
 class Edge:
@@ -140,7 +142,7 @@ class Edge:
         self._wanted_at: dict[str, float] = {}
         self._is_draining = False
         self._opened = self._superseded = self._unknown = self._offline = 0
-        self._past_requests = 0
+        self._past_requests = self._past_received = self._past_sent = 0
         self._server = ProxyServer(self._route, limits=limits)
 
     async def serve(self, sockets: Sequence[socket.socket], *, ssl: tls.SSLContext | None = None) -> None:
@@ -256,6 +258,8 @@ class Edge:
             requests=self._past_requests + sum(link.requests for link in self.links),
             requests_unknown_host=self._unknown,
             requests_offline=self._offline,
+            bytes_from_machines=self._past_received + sum(link.bytes_received for link in self.links),
+            bytes_to_machines=self._past_sent + sum(link.bytes_sent for link in self.links),
         )
 
     # What links report.
@@ -305,6 +309,8 @@ class Edge:
         self.stop_routing(link)
         self.links.discard(link)
         self._past_requests += link.requests
+        self._past_received += link.bytes_received
+        self._past_sent += link.bytes_sent
         if link.grant is not None:
             log.info("tunnel of %s closed: %s", link.grant.environment_id, reason)
 

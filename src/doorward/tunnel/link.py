@@ -100,6 +100,8 @@ class Link(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self._heartbeat = heartbeat
         self._transport: asyncio.Transport | None = None
+        #: What went over the wire, frames included.
+        self.bytes_received = self.bytes_sent = 0
         self._is_paused = False
         self._meter: TunnelMeter | None = None
         self._is_throttled = False
@@ -137,6 +139,7 @@ class Link(asyncio.BufferedProtocol):
             self.data_received(data if nbytes > _VIEW_BYTES else bytes(data))
 
     def data_received(self, data: bytes | memoryview) -> None:
+        self.bytes_received += len(data)
         try:
             for event in self.endpoint.receive_data(data, self.loop.time()):
                 if isinstance(event, core.DataReceived):
@@ -181,7 +184,9 @@ class Link(asyncio.BufferedProtocol):
             if not out:
                 break
             _write(transport, out)
-            if self._meter is not None and self._limit_writing(self._meter, sum(map(len, out))):
+            size = sum(map(len, out))
+            self.bytes_sent += size
+            if self._meter is not None and self._limit_writing(self._meter, size):
                 break
         if endpoint.unchoked:
             streams, endpoint.unchoked = endpoint.unchoked, []

@@ -227,14 +227,17 @@ def _key_ids(key_file: Path) -> list[str]:
 async def _from_outside(configuration: ServeConfiguration, outbound: Outbound) -> AsyncIterator[Finding]:
     """Names, certificates and answers of the public origins, whichever node serves them."""
     zone = configuration.relay.zone
-    edge = urlsplit(configuration.edge.url)
-    anybody = f"{edge.scheme}://{network.some_name_in(zone)}"
-    for check, origin, record in (
+    places = [
         ("accounts", configuration.identity.origin, "an address record for it to the front"),
         ("relay", configuration.relay.origin, "an address record for it to the front"),
-        ("edge", configuration.edge.url, "an address record for it to the edge"),
-        ("machines", anybody, f"a wildcard record *.{zone.partition(':')[0]} to the edge"),
-    ):
+    ]
+    if configuration.relay.provider == "embedded":
+        anybody = f"{urlsplit(configuration.edge.url).scheme}://{network.some_name_in(zone)}"
+        places += [
+            ("edge", configuration.edge.url, "an address record for it to the edge"),
+            ("machines", anybody, f"a wildcard record *.{zone.partition(':')[0]} to the edge"),
+        ]
+    for check, origin, record in places:
         host = urlsplit(origin).hostname or ""
         name = await network.check_name(f"{check}_dns", host, mend=f"Create {record}.")
         yield name
