@@ -16,7 +16,7 @@ import re
 import sys
 from pathlib import Path
 
-SUITES = ("jose", "server", "connect", "tunnel")
+SUITES = ("jose", "server", "connect", "tunnel", "tunnels")
 PROCESSOR = Path("/proc/cpuinfo")
 VERSIONS = ("cryptography", "msgspec", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt")
 

@@ -15,7 +15,6 @@ import http.client
 import os
 import resource
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from bench.rows import free_port, row
 
 STARTS = 7
 START_GOAL_MS = 450.0
@@ -46,31 +47,24 @@ def measure() -> list[dict[str, Any]]:
         start, floor = _cold_starts(folder)
         memory = _idle_memory(folder / "up")
         verify = _import_cpu_ms("import doorward.verify", folder)
-    rows = [_row("cold start of serve to first 200", start, "ms", START_GOAL_MS)]
-    rows[0] |= {"against": "bare Starlette on uvicorn", "ratio": start / floor}
     return [
-        *rows,
-        _row("idle memory of up, PSS", memory["Pss"], "MiB", MEMORY_GOAL_MIB),
-        _row("idle memory of up, RSS", memory["Rss"], "MiB", None),
-        _row("import of doorward.verify, CPU", verify, "ms", IMPORT_GOAL_MS),
+        row(
+            "cold start of serve to first 200",
+            start,
+            "ms",
+            against="bare Starlette on uvicorn",
+            ratio=start / floor,
+            at_most=START_GOAL_MS,
+        ),
+        row("idle memory of up, PSS", memory["Pss"], "MiB", at_most=MEMORY_GOAL_MIB),
+        row("idle memory of up, RSS", memory["Rss"], "MiB"),
+        row("import of doorward.verify, CPU", verify, "ms", at_most=IMPORT_GOAL_MS),
     ]
-
-
-def _row(name: str, value: float, unit: str, most: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "against": None,
-        "ratio": None,
-        "goal": None if most is None else f"<= {most:.0f} {unit}",
-        "met": None if most is None else value <= most,
-    }
 
 
 def _cold_starts(folder: Path) -> tuple[float, float]:
     """Medians in milliseconds of ours and of the floor, started in turn so that both see the same machine."""
-    control, edge, bare = (_free_port() for _ in range(3))
+    control, edge, bare = (free_port() for _ in range(3))
     config = folder / "doorward.toml"
     config.write_text(
         f"""data = "{folder / "data"}"
@@ -113,7 +107,7 @@ def _seconds_to_answer(command: list[str], port: int, host: str, folder: Path) -
 
 
 def _idle_memory(home: Path) -> dict[str, float]:
-    port, environment_port = _free_port(), _free_port()
+    port, environment_port = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "doorward", "up", "--json", "--home", str(home)),
         *("--port", str(port), "--environment-port", str(environment_port)),
@@ -165,9 +159,3 @@ def _process(
         process.wait(20)
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -25,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.tunnel.certificate import write_certificate
+
+from bench.peers import haproxy_twice, is_installed, nginx_twice, process, ssh, web_server
+from bench.rows import free_port, row
 
 PASSES = 2
 BULK_STREAMS = 8
@@ -54,7 +55,7 @@ class Way:
 
 
 def measure() -> list[dict[str, Any]]:
-    missing = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
+    missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         print(f"  skipped: {', '.join(missing)} not installed")
         return []
@@ -63,18 +64,18 @@ def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(dir=parent) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read the files of another user
-        origin = stack.enter_context(_origin(folder))
-        ways = {"direct": Way(origin), "nginx x2": Way(stack.enter_context(_nginx_twice(folder, origin)))}
-        if shutil.which("haproxy", path=_path()):
-            ways["haproxy x2"] = Way(stack.enter_context(_haproxy_twice(folder, origin)))
+        origin = stack.enter_context(web_server(folder, BULK_BYTES))
+        ways = {"direct": Way(origin), "nginx x2": Way(stack.enter_context(nginx_twice(folder, origin)))}
+        if is_installed("haproxy"):
+            ways["haproxy x2"] = Way(stack.enter_context(haproxy_twice(folder, origin)))
         else:
             print("  without haproxy: it is not installed")
-        if shutil.which("sshd", path=_path()) and shutil.which("ssh"):
-            ways["ssh -R"] = Way(stack.enter_context(_ssh(folder, origin)))
+        if is_installed("sshd") and is_installed("ssh"):
+            ways["ssh -R"] = Way(stack.enter_context(ssh(folder, origin)))
         else:
             print("  without ssh -R: sshd or ssh is not installed")
-        ways["tunnel"] = stack.enter_context(_doorward(folder, origin, "connector"))
-        ways["gate"] = stack.enter_context(_doorward(folder, origin, "gate"))
+        ways["tunnel"] = stack.enter_context(edge_and_machine(folder, origin, "connector"))
+        ways["gate"] = stack.enter_context(edge_and_machine(folder, origin, "gate"))
         return _rows(_best_of_passes(ways))
 
 
@@ -108,46 +109,13 @@ def _rows(best: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
             for peer in [peer for peer in PEERS if peer in best]:
                 ratio = ours[key] / best[peer][key]
                 goal = GOALS.get((way, key), {}).get(peer)
-                rows.append(
-                    _row(
-                        name,
-                        ours[key],
-                        unit,
-                        peer,
-                        ratio,
-                        None if goal is None else f">= {goal}x",
-                        None if goal is None else ratio >= goal,
-                    )
-                )
+                rows.append(row(name, ours[key], unit, against=peer, ratio=ratio, at_least=goal))
         for key, goal_us in (("p50", ADDED_P50_GOAL_US), ("p99", ADDED_P99_GOAL_US)):
             added = ours[key] - best["direct"][key]
             ratio = ours[key] / best["nginx x2"][key]
-            rows.append(
-                _row(
-                    f"{words}, added {key}, c=1",
-                    added,
-                    "us",
-                    "nginx x2",
-                    ratio,
-                    f"<= {goal_us:.0f} us",
-                    added <= goal_us,
-                )
-            )
+            name = f"{words}, added {key}, c=1"
+            rows.append(row(name, added, "us", against="nginx x2", ratio=ratio, at_most=goal_us))
     return rows
-
-
-def _row(
-    name: str, value: float, unit: str, against: str, ratio: float, goal: str | None, met: bool | None
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "against": against,
-        "ratio": ratio,
-        "goal": goal,
-        "met": met,
-    }
 
 
 # What is measured.
@@ -203,124 +171,23 @@ def _wrk(way: Way, connections: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-# The peers.
-
-
 @contextlib.contextmanager
-def _origin(folder: Path) -> Iterator[int]:
-    files = folder / "files"
-    files.mkdir()
-    with (files / "bulk").open("wb") as bulk:
-        bulk.truncate(BULK_BYTES)
-    port = _free_port()
-    server = f"""server {{ listen 127.0.0.1:{port} backlog=4096; root {files}; default_type application/octet-stream;
-        location = /small {{ return 200 "{"x" * 127}"; }} }}"""
-    with _nginx(folder, "origin", 2, server, port):
-        yield port
+def edge_and_machine(
+    folder: Path, origin: int, machine: str, *, ports: tuple[int, int] | None = None
+) -> Iterator[Way]:
+    """`machine` is `connector`, the tunnel alone, or `gate`, where a visitor's cookie opens.
 
-
-@contextlib.contextmanager
-def _nginx_twice(folder: Path, origin: int) -> Iterator[int]:
-    with contextlib.ExitStack() as stack:
-        target = origin
-        for name in ("inner", "outer"):
-            port = _free_port()
-            server = f"""upstream next {{ server 127.0.0.1:{target}; keepalive 64; keepalive_requests 1000000; }}
-                server {{ listen 127.0.0.1:{port} backlog=4096;
-                location / {{ proxy_pass http://next; proxy_http_version 1.1; proxy_set_header Connection "";
-                proxy_set_header Host $host; proxy_max_temp_file_size 0; }} }}"""
-            stack.enter_context(_nginx(folder, name, 1, server, port))
-            target = port
-        yield target
-
-
-@contextlib.contextmanager
-def _nginx(folder: Path, name: str, workers: int, server: str, port: int) -> Iterator[None]:
-    config = folder / f"{name}.conf"
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{name}-{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config.write_text(
-        f"""daemon off; worker_processes {workers}; pid {folder}/{name}.pid; error_log stderr crit;
-        events {{ worker_connections 4096; }}
-        http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary} {server} }}"""
-    )
-    with _process([_which("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(config)], port):
-        yield
-
-
-@contextlib.contextmanager
-def _ssh(folder: Path, origin: int) -> Iterator[int]:
-    keys = folder / "ssh"
-    keys.mkdir(mode=0o700)
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
-    (keys / "authorized").write_bytes((keys / "user.pub").read_bytes())
-    port, forwarded = _free_port(), _free_port()
-    (keys / "sshd_config").write_text(
-        f"""ListenAddress 127.0.0.1
-Port {port}
-HostKey {keys}/host
-AuthorizedKeysFile {keys}/authorized
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-StrictModes no
-UsePAM no
-PidFile none
-"""
-    )
-    with contextlib.suppress(OSError):
-        Path("/run/sshd").mkdir(exist_ok=True)
-    client = [
-        "ssh", "-N", "-p", str(port), "-i", str(keys / "user"), "-o", "StrictHostKeyChecking=no",
-        "-o", f"UserKnownHostsFile={os.devnull}", "-o", "LogLevel=ERROR", "-o", "ExitOnForwardFailure=yes", "-F", os.devnull,
-        "-R", f"127.0.0.1:{forwarded}:127.0.0.1:{origin}", f"{getpass.getuser()}@127.0.0.1",
-    ]  # fmt: skip
-    with (
-        _process([_which("sshd"), "-D", "-e", "-f", str(keys / "sshd_config")], port),
-        _process(client, forwarded),
-    ):
-        yield forwarded
-
-
-@contextlib.contextmanager
-def _haproxy_twice(folder: Path, origin: int) -> Iterator[int]:
-    with contextlib.ExitStack() as stack:
-        target = origin
-        for name in ("inner", "outer"):
-            port = _free_port()
-            config = folder / f"haproxy-{name}.cfg"
-            config.write_text(
-                f"""defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    http-reuse always
-frontend visitors
-    bind 127.0.0.1:{port}
-    default_backend next
-backend next
-    server next 127.0.0.1:{target}
-"""
-            )
-            stack.enter_context(_process([_which("haproxy"), "-q", "-f", str(config)], port))
-            target = port
-        yield target
-
-
-@contextlib.contextmanager
-def _doorward(folder: Path, origin: int, machine: str) -> Iterator[Way]:
-    """`machine` is `connector`, the tunnel alone, or `gate`, where a visitor's cookie opens."""
+    `ports` are where the edge listens for machines, and where this machine dials.
+    """
     folder = folder / machine
     folder.mkdir()
-    visitors, tunnel = _free_port(), _free_port()
+    visitors = free_port()
+    listens, dials = ports or (port := free_port(), port)
     write_certificate(folder / "edge.pem")
     this = [sys.executable, "-m", "bench.tunnel"]
-    edge = [*this, "edge", str(folder), str(visitors), str(tunnel)]
-    connector = [*this, machine, str(folder), str(origin), str(tunnel)]
-    with _process(edge, visitors), _process(connector, None):
+    edge = [*this, "edge", str(folder), str(visitors), str(listens), str(dials)]
+    connector = [*this, machine, str(folder), str(origin), str(dials)]
+    with process(edge, visitors), process(connector, None):
         deadline = time.monotonic() + START_SECONDS
         while True:
             cookie = folder / "cookie"
@@ -341,7 +208,7 @@ def _doorward(folder: Path, origin: int, machine: str) -> Iterator[Way]:
         yield way
 
 
-def _run_edge(folder: Path, visitors: int, tunnel: int) -> None:
+def _run_edge(folder: Path, visitors: int, tunnel: int, named: int) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from doorward.tunnel import Edge, HostOwner, TunnelGrant, TunnelHello
@@ -355,7 +222,7 @@ def _run_edge(folder: Path, visitors: int, tunnel: int) -> None:
         return HostOwner("bench", "bench") if host == HOST else None
 
     async def main() -> None:
-        edge = Edge(origin=f"https://edge.localhost:{tunnel}", authorize=authorize, resolve_host=resolve_host)
+        edge = Edge(origin=f"https://edge.localhost:{named}", authorize=authorize, resolve_host=resolve_host)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(folder / "edge.pem")
@@ -363,7 +230,7 @@ def _run_edge(folder: Path, visitors: int, tunnel: int) -> None:
         await edge.serve([socket.create_server(("127.0.0.1", visitors), backlog=1024)])
         await asyncio.Event().wait()
 
-    _run(main)
+    run_fast(main)
 
 
 def _run_connector(folder: Path, origin: int, tunnel: int) -> None:
@@ -385,7 +252,7 @@ def _run_connector(folder: Path, origin: int, tunnel: int) -> None:
         )
         await Connector(token, router=router, ca_file=folder / "edge.pem").run()
 
-    _run(main)
+    run_fast(main)
 
 
 def _run_gate(folder: Path, origin: int, tunnel: int) -> None:
@@ -452,10 +319,10 @@ def _run_gate(folder: Path, origin: int, tunnel: int) -> None:
         await connector.run()
         watching.cancel()
 
-    _run(main)
+    run_fast(main)
 
 
-def _run(main: Any) -> None:
+def run_fast(main: Any) -> None:
     """As the product's processes start."""
     from doorward.cli.serving import use_fast_loop
 
@@ -463,43 +330,6 @@ def _run(main: Any) -> None:
     asyncio.run(main())
 
 
-# Processes.
-
-
-@contextlib.contextmanager
-def _process(command: list[str], port: int | None) -> Iterator[None]:
-    """Runs until the block ends; the block starts when something listens on `port`."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while port is not None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command[0]} did not start")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-                break
-            time.sleep(0.02)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
-
-
-def _which(name: str) -> str:
-    found = shutil.which(name, path=_path())
-    if found is None:
-        raise RuntimeError(f"{name} is not installed")
-    return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 if __name__ == "__main__":
     run = {"edge": _run_edge, "connector": _run_connector, "gate": _run_gate}[sys.argv[1]]
-    run(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    run(Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -70,6 +70,8 @@ class UpgradeRequest(asyncio.Protocol):
 
     def __init__(self, *, host: str, upgrades: WorkingUpgrades, new_link: Callable[[], Link]) -> None:
         self.outcome: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        # Whoever dialled may have given up before there was a connection: nobody is left to hear of its end.
+        self.outcome.add_done_callback(lambda outcome: outcome.cancelled() or outcome.exception())
         self.upgrade = Upgrade.MUX
         self._host = host
         self._upgrades = upgrades

@@ -1,0 +1,155 @@
+"""What the tunnel is measured against: nginx and HAProxy proxying twice, and `ssh -R`, all to one nginx."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.rows import free_port
+
+START_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def web_server(folder: Path, bulk_bytes: int) -> Iterator[int]:
+    """Where every way ends: a file of zeros at `/bulk`, 127 bytes at `/small`."""
+    files = folder / "files"
+    files.mkdir()
+    with (files / "bulk").open("wb") as bulk:
+        bulk.truncate(bulk_bytes)
+    port = free_port()
+    server = f"""server {{ listen 127.0.0.1:{port} backlog=4096; root {files}; default_type application/octet-stream;
+        location = /small {{ return 200 "{"x" * 127}"; }} }}"""
+    with _nginx(folder, "origin", 2, server, port):
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_twice(folder: Path, origin: int) -> Iterator[int]:
+    with contextlib.ExitStack() as stack:
+        target = origin
+        for name in ("inner", "outer"):
+            port = free_port()
+            server = f"""upstream next {{ server 127.0.0.1:{target}; keepalive 64; keepalive_requests 1000000; }}
+                server {{ listen 127.0.0.1:{port} backlog=4096;
+                location / {{ proxy_pass http://next; proxy_http_version 1.1; proxy_set_header Connection "";
+                proxy_set_header Host $host; proxy_max_temp_file_size 0; }} }}"""
+            stack.enter_context(_nginx(folder, name, 1, server, port))
+            target = port
+        yield target
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, name: str, workers: int, server: str, port: int) -> Iterator[None]:
+    config = folder / f"{name}.conf"
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{name}-{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config.write_text(
+        f"""daemon off; worker_processes {workers}; pid {folder}/{name}.pid; error_log stderr crit;
+        events {{ worker_connections 4096; }}
+        http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary} {server} }}"""
+    )
+    with process([which("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(config)], port):
+        yield
+
+
+@contextlib.contextmanager
+def ssh(folder: Path, origin: int) -> Iterator[int]:
+    keys = folder / "ssh"
+    keys.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
+    (keys / "authorized").write_bytes((keys / "user.pub").read_bytes())
+    port, forwarded = free_port(), free_port()
+    (keys / "sshd_config").write_text(
+        f"""ListenAddress 127.0.0.1
+Port {port}
+HostKey {keys}/host
+AuthorizedKeysFile {keys}/authorized
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+PidFile none
+"""
+    )
+    with contextlib.suppress(OSError):
+        Path("/run/sshd").mkdir(exist_ok=True)
+    client = [
+        "ssh", "-N", "-p", str(port), "-i", str(keys / "user"), "-o", "StrictHostKeyChecking=no",
+        "-o", f"UserKnownHostsFile={os.devnull}", "-o", "LogLevel=ERROR", "-o", "ExitOnForwardFailure=yes", "-F", os.devnull,
+        "-R", f"127.0.0.1:{forwarded}:127.0.0.1:{origin}", f"{getpass.getuser()}@127.0.0.1",
+    ]  # fmt: skip
+    with (
+        process([which("sshd"), "-D", "-e", "-f", str(keys / "sshd_config")], port),
+        process(client, forwarded),
+    ):
+        yield forwarded
+
+
+@contextlib.contextmanager
+def haproxy_twice(folder: Path, origin: int) -> Iterator[int]:
+    with contextlib.ExitStack() as stack:
+        target = origin
+        for name in ("inner", "outer"):
+            port = free_port()
+            config = folder / f"haproxy-{name}.cfg"
+            config.write_text(
+                f"""defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    http-reuse always
+frontend visitors
+    bind 127.0.0.1:{port}
+    default_backend next
+backend next
+    server next 127.0.0.1:{target}
+"""
+            )
+            stack.enter_context(process([which("haproxy"), "-q", "-f", str(config)], port))
+            target = port
+        yield target
+
+
+@contextlib.contextmanager
+def process(command: list[str], port: int | None) -> Iterator[None]:
+    """Runs until the block ends; the block starts when something listens on `port`."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while port is not None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not start")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def search_path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+def is_installed(name: str) -> bool:
+    return shutil.which(name, path=search_path()) is not None
+
+
+def which(name: str) -> str:
+    found = shutil.which(name, path=search_path())
+    if found is None:
+        raise RuntimeError(f"{name} is not installed")
+    return found
