@@ -414,6 +414,18 @@ async def test_what_cannot_be_started_says_why(
     assert "could not be started" in str(failed.reason)
 
 
+async def test_nothing_is_left_running_when_there_is_nowhere_to_carry_to(installed: Installed) -> None:
+    async def taken() -> None:
+        await until(lambda: len(installed.runs()) == 1, 10)
+        raise OSError("the port is taken")
+
+    installed.supervisor.use(lambda token: Connector(token, router=never), open_origin=taken)
+    failed = await installed.supervisor.apply(runtime())
+    assert failed.reason == "The tunnel cannot be opened: the port is taken"
+    [[pid, _, _]] = installed.runs()
+    assert not installed.is_alive(int(pid))
+
+
 @pytest.mark.conformance("connect-environment", 196)
 async def test_output_is_sorted_by_what_it_means_and_never_shows_the_token(
     installed: Installed, caplog: pytest.LogCaptureFixture

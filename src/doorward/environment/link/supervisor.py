@@ -140,8 +140,12 @@ class Supervisor:
             ours = ConnectorToken.decode(token)
         except InvalidConnectorToken:
             connector = await self._relay_client.start(token)
-            if self._open_origin is not None:
-                await self._open_origin()
+            try:
+                if self._open_origin is not None:
+                    await self._open_origin()
+            except BaseException:
+                await connector.stop()
+                raise
             return connector
         return factory(ours)
 

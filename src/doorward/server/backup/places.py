@@ -10,8 +10,8 @@ from doorward.server.env_file import load_env_file
 from doorward.server.stages import PRODUCTION
 
 KEY_FILE = "key-encryption.key"
-#: Made anew by whoever runs, or of no use elsewhere.
-_LEFT_OUT = frozenset(("run", "stages", "logs"))
+#: Made anew by whoever runs, or of no use elsewhere; `tools` are downloads.
+_LEFT_OUT = frozenset(("run", "stages", "logs", "tools"))
 _LEFT_OUT_SUFFIXES = (".lock", ".log", ".tmp", ".partial", "-wal", "-shm", "-journal", ".sqlite")
 
 
