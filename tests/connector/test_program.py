@@ -119,6 +119,22 @@ async def test_a_refusal_and_a_silent_edge_are_lines_t3_code_shows_as_warnings()
             assert await connector.ends() == 0
 
 
+async def test_it_comes_back_when_its_edge_does() -> None:
+    async with origin_server() as port, Registry() as registry:
+        await registry.start_edge()
+        async with running(registry.token(origin=f"http://127.0.0.1:{port}").encode()) as connector:
+            await connector.says("Registered tunnel connection")
+            await registry.stop_edge()
+            await connector.says(" WRN Retrying connection")
+            await registry.start_edge()
+            await connector.says("Registered tunnel connection")
+            async with httpx.AsyncClient() as visitor:
+                answer = await visitor.get(
+                    f"http://127.0.0.1:{registry.port}/", headers={"host": "app.localhost"}
+                )
+            assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [("", "TUNNEL_TOKEN is empty"), ("eyJhIjoiYiJ9", "unset T3CODE_CLOUDFLARED_PATH")],
