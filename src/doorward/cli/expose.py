@@ -137,8 +137,10 @@ def _admin(agent: Agent) -> AbstractAsyncContextManager[None]:
 async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:
     from doorward.environment.agent import running_agent
     from doorward.environment.settings import EnvironmentSettings
+    from doorward.server.logs import write_logs_beside_answers
     from doorward.server.serve import stop_signal
 
+    write_logs_beside_answers()
     settings = EnvironmentSettings(
         home=session.home,
         label=socket.gethostname(),

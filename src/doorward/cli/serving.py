@@ -36,6 +36,7 @@ def up(
 ) -> None:
     """Run everything here, with a demo service."""
     from doorward.client.configuration import default_home
+    from doorward.server.logs import write_logs
     from doorward.server.up import UpOptions
     from doorward.server.up import up as run_up
 
@@ -47,6 +48,7 @@ def up(
         database_url=database,
         as_json=as_json,
     )
+    write_logs(level="warning")
     use_fast_loop()
     run(run_up(options), as_json=as_json)
 

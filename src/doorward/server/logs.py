@@ -93,6 +93,11 @@ def _time(seconds: float) -> str:
     return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
 
 
+def write_logs_beside_answers() -> None:
+    """For programs whose output people read: warnings on a terminal, everything in a journal."""
+    write_logs(level="warning" if sys.stderr.isatty() else "info")
+
+
 def write_logs(
     *, shape: LogFormat = "auto", level: LogLevel = "info", stream: TextIO | None = None
 ) -> logging.Handler:
