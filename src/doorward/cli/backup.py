@@ -48,7 +48,7 @@ def backup(
     database: str | None,
     as_json: bool,
 ) -> None:
-    """Write everything of a server or machine to FILE, while it runs."""
+    """Write all of a server or machine to FILE."""
     from doorward.server.backup.service import backup as run_backup
 
     place = place_of(config, env_file, stage, home, database, as_json=as_json)
@@ -82,7 +82,7 @@ def restore(
     database: str | None,
     as_json: bool,
 ) -> None:
-    """Bring FILE back where nothing is yet; nothing is ever overwritten."""
+    """Bring FILE back, where nothing is yet."""
     from doorward.server.backup.service import restore as run_restore
 
     place = place_of(config, env_file, stage, home, database, is_new=True, as_json=as_json)

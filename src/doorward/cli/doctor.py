@@ -29,9 +29,9 @@ class Examined(msgspec.Struct, frozen=True):
 @home_option
 @json_option
 def doctor(config: Path | None, env_file: Path | None, stage: str, home: Path | None, as_json: bool) -> None:
-    """Examine a server (with --config or --env-file) or this machine, without changing anything.
+    """Say what is wrong, and how to mend it.
 
-    Exit status 1 when something needs mending; warnings alone are 0.
+    Examines a server (with --config or --env-file) or this machine, and changes nothing. Exit status 1 when something needs mending; warnings alone are 0.
     """
     if sum(one is not None for one in (config, env_file, home)) > 1:
         raise click.UsageError("Name one of --config, --env-file and --home.")

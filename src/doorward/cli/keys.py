@@ -98,7 +98,10 @@ def rotate(
 @place_options
 @json_option
 def retire(kind: str, as_json: bool, **place: Any) -> None:
-    """Forget the key-encryption keys that seal nothing any more; every node must have been restarted since."""
+    """Forget old key-encryption keys.
+
+    What they still seal is sealed anew first. Every node must have been restarted since the rotation.
+    """
     count = _with_keys(lambda ring: ring.retire_encryption(), as_json, place)
     _say(
         Rotated(kind, count=count),

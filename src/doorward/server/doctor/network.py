@@ -28,7 +28,9 @@ async def check_name(check: str, host: str, *, mend: str) -> Finding:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        return problem(check, f"{host} does not resolve ({error}).", why="Nobody finds it.", mend=mend)
+        return problem(
+            check, f"{host} does not resolve ({_reason(error)}).", why="Nobody finds it.", mend=mend
+        )
     return ok(check, f"{host} resolves to {found[0][4][0]}.")
 
 
