@@ -61,6 +61,11 @@ class HistogramValue:
 RELAY_CONNECTS = Counter(
     "doorward_relay_connects", "Connect requests a machine was asked about, by outcome.", ("outcome",)
 )
+RELAY_DELIVERIES = Counter(
+    "doorward_relay_deliveries",
+    "Notifications that came to an end, by platform and result.",
+    ("platform", "result"),
+)
 MACHINE_MINTS = Counter("doorward_machine_mints", "Mint requests at this machine, by outcome.", ("outcome",))
 HTTP_REQUESTS = Counter(
     "doorward_http_requests",
@@ -77,5 +82,5 @@ DATABASE_FAILURES = Counter(
     "doorward_database_failures", "Transactions that failed, by the store's code.", ("kind", "code")
 )
 
-COUNTERS = (RELAY_CONNECTS, MACHINE_MINTS, HTTP_REQUESTS, DATABASE_FAILURES)
+COUNTERS = (RELAY_CONNECTS, RELAY_DELIVERIES, MACHINE_MINTS, HTTP_REQUESTS, DATABASE_FAILURES)
 HISTOGRAMS = (HTTP_SECONDS, DATABASE_SECONDS)

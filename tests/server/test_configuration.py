@@ -1,7 +1,10 @@
 """doorward.toml: what is wrong is told with its key and the way out."""
 
+import json
+
 import pytest
 
+from doorward.jose import generate_key
 from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration, split_address
 from doorward.server.serve import plan_of
 
@@ -118,3 +121,66 @@ cleanup = "dry-run"
     (tmp_path / "token").unlink()
     with pytest.raises(ConfigurationInvalid, match="token"):
         plan_of(configuration)
+
+
+PUSH = (
+    GOOD
+    + """
+[push]
+contact = "mailto:ops@example.com"
+private_hosts = ["push.internal"]
+[push.apns]
+key_file = "{data}/apple.p8"
+key_id = "KEY1234567"
+team_id = "TEAM123456"
+bundle_id = "com.example.app"
+[push.fcm]
+service_account_file = "{data}/firebase.json"
+"""
+)
+
+
+def write_push_keys(folder):
+    (folder / "apple.p8").write_text(generate_key("ES256").to_pem())
+    account = {"project_id": "p", "client_email": "e", "private_key": generate_key("RS256").to_pem()}
+    (folder / "firebase.json").write_text(json.dumps({**account, "type": "service_account"}))
+
+
+def test_keys_of_apple_and_google_are_read_and_never_shown(load, tmp_path):
+    write_push_keys(tmp_path)
+    plan = plan_of(load(PUSH))
+    assert plan.private_push_hosts == ("push.internal",)
+    assert plan.relay.apns is not None
+    assert plan.relay.apns.environment == "production"
+    assert plan.relay.fcm is not None
+    assert plan.relay.push_contact == "mailto:ops@example.com"
+    assert "PRIVATE" not in repr(plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("apple.p8", None, r"Cannot read .*apple\.p8"),
+        ("apple.p8", "no key", r"apple\.p8 is not the \.p8 key"),
+        ("firebase.json", None, r"Cannot read .*firebase\.json"),
+        ("firebase.json", "{}", r"firebase\.json is not the JSON key"),
+        (
+            "firebase.json",
+            '{"project_id":"p","client_email":"e","private_key":"x"}',
+            r"firebase\.json is not",
+        ),
+    ],
+)
+def test_a_key_that_is_none_is_told_before_anything_starts(load, tmp_path, name, content, told):
+    write_push_keys(tmp_path)
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigurationInvalid, match=told):
+        plan_of(load(PUSH))
+
+
+def test_a_contact_that_push_services_would_refuse_is_told(load, tmp_path):
+    write_push_keys(tmp_path)
+    with pytest.raises(ConfigurationInvalid, match=r"push\.contact"):
+        plan_of(load(PUSH.replace("mailto:ops", "ops")))

@@ -23,12 +23,13 @@ from doorward.relay.endpoints.claims import CLAIMS_CHANNEL, WANTED_CHANNEL, Tunn
 from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
 from doorward.relay.link_notices.service import LinkNotices
 from doorward.relay.relay import SCHEMA, Relay, create_relay
-from doorward.relay.settings import ClerkCloud, CloudflareSettings, RateLimits, RelaySettings
+from doorward.relay.settings import ApnsSettings, ClerkCloud, CloudflareSettings, RateLimits, RelaySettings
 
 __all__ = [
     "CLAIMS_CHANNEL",
     "SCHEMA",
     "WANTED_CHANNEL",
+    "ApnsSettings",
     "ClerkCloud",
     "CloudflareSettings",
     "EndpointOwner",

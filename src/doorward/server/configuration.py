@@ -58,6 +58,20 @@
     certificate = "/etc/doorward/example.org/fullchain.pem"  # they change, and all of them on SIGHUP
     key = "/etc/doorward/example.org/key.pem"
 
+    [push]                                     # notifications; browsers need nothing of this
+    contact = "mailto:ops@example.com"         # where push services complain; default: the relay's origin
+    private_hosts = []                         # push services inside your own network, by host name
+
+    [push.apns]                                # to notify iOS devices
+    key_file = "/etc/doorward/AuthKey_ABC.p8"
+    key_id = "ABC1234567"
+    team_id = "DEF1234567"
+    bundle_id = "com.example.app"
+    environment = "production"                 # or "sandbox"
+
+    [push.fcm]                                 # to notify Android devices
+    service_account_file = "/etc/doorward/firebase.json"
+
     [mail]                                     # default: messages are printed
     host = "mail.example.com"
     port = 587
@@ -182,6 +196,25 @@ class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     password_file: Path | None = None
 
 
+class ApnsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    key_file: Path
+    key_id: str
+    team_id: str
+    bundle_id: str
+    environment: Literal["production", "sandbox"] = "production"
+
+
+class FcmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    service_account_file: Path
+
+
+class PushSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    contact: str | None = None
+    private_hosts: tuple[str, ...] = ()
+    apns: ApnsSection | None = None
+    fcm: FcmSection | None = None
+
+
 class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One node. Identity's and the relay's origins are needed even where this node has neither role: tokens name them."""
 
@@ -196,6 +229,7 @@ class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     log: LogSection = LogSection()
     tls: TlsSection | None = None
     mail: MailSection | None = None
+    push: PushSection = PushSection()
     ca_file: Path | None = None
 
     @property

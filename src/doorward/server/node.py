@@ -44,6 +44,7 @@ class NodePlan:
     relay: RelaySettings
     mailer: Mailer
     ca_file: Path | None = None
+    private_push_hosts: tuple[str, ...] = ()
     control_upstreams: Mapping[str, Path] | None = None
     trusted_proxies: tuple[str, ...] = ()
     allowances: Allowances = UNLIMITED
@@ -75,7 +76,7 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
         if plan.is_measured:
             database = MeteredDatabase(database)
         stack.push_async_callback(database.close)
-        outbound = Outbound(ca_file=plan.ca_file)
+        outbound = Outbound(ca_file=plan.ca_file, private_hosts=plan.private_push_hosts)
         stack.push_async_callback(outbound.close)
 
         identity = relay = edge = None

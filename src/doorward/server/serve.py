@@ -24,6 +24,7 @@ from doorward.server.configuration import (
 )
 from doorward.server.dotenv import set_variable
 from doorward.server.node import Node, NodePlan, running_node
+from doorward.server.push import push_settings
 from doorward.server.stages import PRODUCTION, prepare_stage
 from doorward.server.supervision import tell_supervisor
 from doorward.tunnel import Drain
@@ -82,9 +83,11 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             oauth_client_ids=relay.oauth_client_ids,
             rate_limits=relay.rate_limits,
             clerk=clerk,
+            **push_settings(configuration.push),
         ),
         mailer=mailer,
         ca_file=configuration.ca_file,
+        private_push_hosts=configuration.push.private_hosts,
         is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
         allowances=configuration.edge.limits,

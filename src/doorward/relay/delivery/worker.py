@@ -5,6 +5,7 @@ import logging
 import secrets
 from contextlib import suppress
 
+from doorward.metering import RELAY_DELIVERIES
 from doorward.push import Outcome
 from doorward.relay.delivery import store
 from doorward.relay.delivery.jobs import JobPayload, JobRefused, live_event_of, verify_job
@@ -170,11 +171,14 @@ class Deliveries:
         """Record the end and what follows from it for the device, together or not at all."""
         now = self._clock()
 
-        def write(tx: Tx) -> None:
-            if store.finish(tx, delivery, result=result, outcome=outcome, reason=reason, now=now):
+        def write(tx: Tx) -> bool:
+            is_mine = store.finish(tx, delivery, result=result, outcome=outcome, reason=reason, now=now)
+            if is_mine:
                 _draw_consequences(tx, payload, result, now)
+            return is_mine
 
-        await self._database.write(write)
+        if await self._database.write(write):
+            RELAY_DELIVERIES.add(payload.target.platform, result)
 
 
 def is_current(tx: Tx, payload: JobPayload) -> bool:
