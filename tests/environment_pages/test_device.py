@@ -16,6 +16,7 @@ from doorward.environment.approvals.rules import Client
 from doorward.jose import key_phrase
 from tests.environment_pages.devices import check, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
+from tests.identity_pages.world import PASSWORD
 from tests.web.browser import PATIENCE, Complaints
 from tests.web.pictures import picture
 
@@ -91,6 +92,25 @@ async def test_a_device_waits_with_its_phrase_and_goes_on_by_itself(stack: Stack
     await stack.environment.approvals.approve(MACHINE, client.thumbprint)
     await device.wait_for_url("**/deep/page?x=1&y=%2F**")
     assert (await page_reached(device))["path"] == "/deep/page"
+
+
+async def test_the_owner_was_mailed_that_this_machine_is_theirs_and_is_asked_on_the_list(
+    stack: Stack, device: Page
+) -> None:
+    [told] = [received.mail for received in stack.inbox.messages if received.mail.kind == "machine_linked"]
+    assert told.to == ADDRESS
+    assert "The machine “Study desk” was linked to your account" in told.text
+    await device.goto(f"{stack.accounts}/sign-in")
+    await device.get_by_label("E-mail address").fill(ADDRESS)
+    await device.get_by_label("Password", exact=True).fill(PASSWORD)
+    await device.get_by_role("button", name="Sign in").click()
+    await expect(device.get_by_text("Newly linked. Was it you?")).to_be_visible()
+    await device.get_by_role("button", name="It was me Study desk").click()
+    await expect(device.get_by_text("Newly linked. Was it you?")).to_be_hidden()
+    await device.get_by_text("Devices, address and link").click()
+    await expect(device.get_by_role("link", name="Connections page")).to_have_attribute(
+        "href", f"{stack.environment.link.api_origin()}/connections"
+    )
 
 
 async def test_the_key_cannot_leave_the_browser_and_is_not_on_the_services_origin(

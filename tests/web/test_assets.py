@@ -57,7 +57,9 @@ async def test_files_are_only_read(assets: StaticAssets) -> None:
 
 
 def test_modules_are_importable_by_a_name_that_does_not_change(assets: StaticAssets) -> None:
-    assert assets.import_map()["imports"] == {"doorward/doorward.js": assets.url("doorward.js")}
+    assert assets.import_map()["imports"] == {
+        f"doorward/{name}": assets.url(name) for name in ("confirmation.js", "doorward.js")
+    }
 
 
 def test_two_packages_may_not_have_a_file_of_the_same_name() -> None:

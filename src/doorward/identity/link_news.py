@@ -54,7 +54,7 @@ def machine_linked(to: str, news: LinkNews, *, origin: str, application: str) ->
         + (f"{warning}\n\n" if warning else "")
         + "If it was you, there is nothing to do.\n\n"
         "If it was not, do not open it: whoever linked it would see what you type there. Unlink it, then change your "
-        f"password, which also signs out whoever used it:\n{origin}/machines\n{origin}/account\n",
+        f"password:\n{origin}/machines\n{origin}/account\n",
         "machine_linked",
     )
 

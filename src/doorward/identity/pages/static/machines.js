@@ -106,7 +106,7 @@ function askToUnlink(machine) {
   confirmed(
     {
       title: `Unlink ${name}?`,
-      text: "Nobody reaches it from outside any more, and everything open is closed at once. It can be linked again from the machine. If it was not you who linked it, change your password next: that signs out whoever did.",
+      text: "Nobody reaches it from outside any more, and everything open is closed at once. It can be linked again from the machine. If it was not you who linked it, change your password next.",
       action: "Unlink",
     },
     () => unlink(machine),
