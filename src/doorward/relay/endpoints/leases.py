@@ -7,7 +7,9 @@ changes nothing.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from doorward.relay.endpoints import store
 from doorward.relay.endpoints.store import AllocationRow
@@ -34,22 +36,50 @@ class Leases:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._queues: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def take(self, choose: Choose, *, wait: bool) -> AllocationRow | None:
-        """The row that `choose` finds, taken; `None` when it finds none. Raises `Leased`, after 5 s with `wait`.
+    async def take(
+        self, choose: Choose, *, user_id: str, environment_id: str, wait: bool
+    ) -> AllocationRow | None:
+        """The row of this (account, environment) that `choose` finds, taken; `None` when it finds none.
 
-        `choose` runs in the transaction that takes: what it checks still holds when the row is ours.
+        `choose` runs in the transaction that takes: what it checks still holds when the row is ours. Raises `Leased`,
+        after 5 s with `wait`.
         """
+        if not wait:
+            return await self._attempt(choose)
         loop = asyncio.get_running_loop()
         give_up = loop.time() + WAIT_S
-        while True:
-            try:
-                return await self._database.write(lambda tx: self._take(tx, choose))
-            except Leased:
-                if not wait or loop.time() >= give_up:
-                    raise
-            # The holder is a call to another service, mostly on another node: nothing tells us when it ends.
-            await asyncio.sleep(POLL_S)
+        # Of this process only the first in the queue asks the database, and whoever came later waits behind it.
+        queue = self._queues.setdefault((user_id, environment_id), asyncio.Lock())
+        try:
+            async with asyncio.timeout_at(give_up):
+                await queue.acquire()
+        except TimeoutError:
+            raise Leased from None
+        try:
+            while True:
+                try:
+                    return await self._attempt(choose)
+                except Leased:
+                    if loop.time() >= give_up:
+                        raise
+                # The holder is a call to another service, perhaps on another node: nothing tells us when it ends.
+                await asyncio.sleep(POLL_S)
+        finally:
+            queue.release()
+
+    async def _attempt(self, choose: Choose) -> AllocationRow | None:
+        taking = asyncio.ensure_future(self._database.write(lambda tx: self._take(tx, choose)))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # Cut by a deadline while the row was being taken: nobody would give it back.
+            with contextlib.suppress(Exception):
+                lease = await taking
+                if lease is not None:
+                    await self.free(lease)
+            raise
 
     def _take(self, tx: Tx, choose: Choose) -> AllocationRow | None:
         allocation = choose(tx)

@@ -64,7 +64,9 @@ class CloudflareProvider:
             )
 
         with _failing(ProvisioningFailed, "reserve-allocation"):
-            lease = await self._leases.take(reserve, wait=True)
+            lease = await self._leases.take(
+                reserve, user_id=request.user_id, environment_id=request.environment_id, wait=True
+            )
             assert lease is not None
         try:
             return await self._provision(lease, request)
@@ -142,7 +144,7 @@ class CloudflareProvider:
             return None if is_linked or _is_embedded(allocation) else allocation
 
         with _failing(TeardownFailed, "claim-deprovision"):
-            lease = await self._leases.take(claim, wait=True)
+            lease = await self._leases.take(claim, user_id=user_id, environment_id=environment_id, wait=True)
         if lease is None:
             return
         try:
@@ -179,7 +181,9 @@ class CloudflareProvider:
 
         try:
             with _failing(TeardownFailed, "claim-release"):
-                lease = await self._leases.take(claim, wait=False)
+                lease = await self._leases.take(
+                    claim, user_id=user_id, environment_id=environment_id, wait=False
+                )
         except TeardownFailed as error:
             if isinstance(error.__cause__, Leased):
                 return False
@@ -215,7 +219,9 @@ class CloudflareProvider:
                 is_there = await self.api.get_tunnel(tunnel_id) is not None
             return "ready" if is_there else "recovery_required"
         with _failing(ProvisioningFailed, "sync-origin"):
-            lease = await self._leases.take(current, wait=True)
+            lease = await self._leases.take(
+                current, user_id=request.user_id, environment_id=request.environment_id, wait=True
+            )
         if lease is None:
             return "recovery_required"
         try:
