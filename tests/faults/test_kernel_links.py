@@ -20,7 +20,8 @@ from tests.system_parts import require_system_part
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-half-open")]
 
 LINKS = {
-    "1 MB/s by tbf": ["tbf", "rate", "8mbit", "burst", "16kb", "latency", "400ms"],
+    # every byte crosses the one link four times: visitor, edge, machine, service
+    "4 MB/s for all four hops, by tbf": ["tbf", "rate", "32mbit", "burst", "32kb", "latency", "400ms"],
     "50 ms round trip, 1 % lost, by netem": ["netem", "delay", "25ms", "2ms", "loss", "0.5%"],
 }
 #: What this kernel may lack, with no package to bring it.
