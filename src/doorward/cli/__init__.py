@@ -10,6 +10,7 @@ login         connect login
 security      connect security
 machines      list, open
 listing       the words of list
+watch         watch (watch_screen, watch_changes: its pure parts; notifications)
 status        the words of connect status
 forward       forward
 availability  what is offered where no server is known
@@ -26,7 +27,7 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import backup, connect, doctor, expose, forward, keys, machines, serving
+from doorward.cli import backup, connect, doctor, expose, forward, keys, machines, serving, watch
 from doorward.cli.availability import Program
 
 
@@ -44,6 +45,7 @@ for command in (
     machines.open_service,
     forward.forward,
     connect.connect,
+    watch.watch,
     backup.backup,
     backup.restore,
     keys.keys,

@@ -129,13 +129,22 @@ def clients_text(clients: Sequence[ConnectClient]) -> str:
     lines = ["T3 Connect clients"]
     for client in clients:
         thumbprint = client.client_proof_key_thumbprint
-        label = _text(client.client.label) or _text(client.client.os) or f"client {thumbprint[:12]}"
-        lines.append(f"  {thumbprint}  {client.status}  {label} ({', '.join(_details(client))})")
+        lines.append(f"  {thumbprint}  {client.status}  {label_of(client)} ({', '.join(details_of(client))})")
         lines.append(f"    {key_phrase(thumbprint)}")
     return "\n".join(lines)
 
 
-def _details(client: ConnectClient) -> list[str]:
+def label_of(client: ConnectClient) -> str:
+    """What a device calls itself, or the least that tells it from another."""
+    return (
+        _text(client.client.label)
+        or _text(client.client.os)
+        or f"client {client.client_proof_key_thumbprint[:12]}"
+    )
+
+
+def details_of(client: ConnectClient) -> list[str]:
+    """What else a device says of itself, and when it came."""
     found = []
     if client.client.device_type != "unknown":
         found.append(str(client.client.device_type))

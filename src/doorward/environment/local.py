@@ -7,7 +7,7 @@ them at once; else they are carried out directly on the data folder.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -16,7 +16,7 @@ import msgspec
 from doorward.environment import verbs
 from doorward.environment.approvals.mode import SecurityMode
 from doorward.environment.audit import AuditEntry
-from doorward.environment.control import AgentUnreachable, VerbFailed, ask_agent, failed
+from doorward.environment.control import AgentUnreachable, VerbFailed, ask_agent, failed, watch_agent
 from doorward.environment.environment import Environment, create_environment
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import EnvironmentSettings, Service
@@ -25,7 +25,7 @@ from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
 from doorward.t3_connect.messages import ConnectClient
 
-__all__ = ["LocalMachine", "Status", "UnlinkReport", "VerbFailed", "open_machine"]
+__all__ = ["AgentUnreachable", "LocalMachine", "Status", "UnlinkReport", "VerbFailed", "open_machine"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,12 @@ class LocalMachine:
 
     async def clients(self) -> Sequence[ConnectClient]:
         return cast(list[ConnectClient], await self._ask(verbs.ListClients()))
+
+    async def watch(self) -> AsyncGenerator[Sequence[ConnectClient], None]:
+        """Every device now, and again after every change, for as long as an agent runs. Raises AgentUnreachable."""
+        async with contextlib.aclosing(watch_agent(self._settings.run_dir)) as answers:
+            async for answer in answers:
+                yield msgspec.json.decode(answer, type=list[ConnectClient])
 
     async def approve(
         self, thumbprint: str, *, role: Literal["standard", "administrator"] | None = None

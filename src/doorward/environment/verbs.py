@@ -4,8 +4,8 @@ Each verb is a request struct; `perform` carries it out with the rights of the m
 same structs travel over the control socket, so an agent and a CLI beside it cannot drift apart.
 """
 
-import logging
 import os
+from collections.abc import AsyncGenerator
 from typing import Literal
 
 import msgspec
@@ -18,9 +18,9 @@ from doorward.environment.environment import Environment
 from doorward.environment.link.undo import RelayOutcome
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import Service
+from doorward.environment.stream import CHANNEL, read_event
+from doorward.environment.stream.events import ClientChanged, ClientRemoved
 from doorward.t3_connect.messages import ConnectClient, EndpointRuntimeStatus
-
-log = logging.getLogger(__name__)
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="verb", tag=lambda name: name.lower()):
@@ -82,6 +82,10 @@ class OneTimeLink(Request, frozen=True):
 
 class ReadAudit(Request, frozen=True):
     limit: int = 100
+
+
+class WatchClients(Request, frozen=True):
+    """Every device now, and again after every change, until the asking side hangs up. Only a running agent can."""
 
 
 AnyRequest = (
@@ -153,7 +157,7 @@ async def perform(environment: Environment, request: AnyRequest, *, is_agent: bo
             await approvals.set_mode(MACHINE, request.mode)
             return request.mode
         case ListClients():
-            return [connect_client(client) for client in await approvals.list(MACHINE)]
+            return await _clients(environment)
         case Approve():
             approved = await approvals.approve(MACHINE, request.thumbprint, role=request.role)
             return None if approved is None else connect_client(approved)
@@ -178,6 +182,19 @@ async def perform(environment: Environment, request: AnyRequest, *, is_agent: bo
             return await environment.pairing.one_time_link()
         case ReadAudit():
             return await environment.audit.recent(request.limit)
+
+
+async def watch_clients(environment: Environment) -> AsyncGenerator[list[ConnectClient], None]:
+    """What `WatchClients` answers: whole pictures, so that a reader that misses one ends up right."""
+    async with environment.database.subscribe(CHANNEL) as payloads:
+        yield await _clients(environment)
+        async for payload in payloads:
+            if isinstance(read_event(payload), ClientChanged | ClientRemoved | None):
+                yield await _clients(environment)
+
+
+async def _clients(environment: Environment) -> list[ConnectClient]:
+    return [connect_client(client) for client in await environment.approvals.list(MACHINE)]
 
 
 async def _status(environment: Environment, *, is_agent: bool) -> Status:
