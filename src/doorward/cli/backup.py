@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -38,20 +38,11 @@ class Written(msgspec.Struct, frozen=True, rename="camel"):
 )
 @place_options
 @json_option
-def backup(
-    file: Path,
-    with_keys: bool,
-    config: Path | None,
-    env_file: Path | None,
-    stage: str,
-    home: Path | None,
-    database: str | None,
-    as_json: bool,
-) -> None:
+def backup(file: Path, with_keys: bool, as_json: bool, **options: Any) -> None:
     """Write all of a server or machine to FILE."""
     from doorward.server.backup.service import backup as run_backup
 
-    place = place_of(config, env_file, stage, home, database, as_json=as_json)
+    place = place_of(**options, as_json=as_json)
     manifest = _told(lambda: run_backup(place, file.absolute(), with_keys=with_keys), as_json)
     if as_json:
         answer_json(_written(file, manifest))
@@ -72,20 +63,11 @@ def backup(
 )
 @place_options
 @json_option
-def restore(
-    file: Path,
-    key_file: Path | None,
-    config: Path | None,
-    env_file: Path | None,
-    stage: str,
-    home: Path | None,
-    database: str | None,
-    as_json: bool,
-) -> None:
+def restore(file: Path, key_file: Path | None, as_json: bool, **options: Any) -> None:
     """Bring FILE back, where nothing is yet."""
     from doorward.server.backup.service import restore as run_restore
 
-    place = place_of(config, env_file, stage, home, database, is_new=True, as_json=as_json)
+    place = place_of(**options, is_new=True, as_json=as_json)
     manifest = _told(lambda: run_restore(file, place, key_file=key_file), as_json)
     if as_json:
         answer_json(_written(file, manifest))

@@ -35,9 +35,9 @@ def keys() -> None:
 @keys.command("list")
 @place_options
 @json_option
-def list_keys(as_json: bool, **place: Any) -> None:
+def list_keys(as_json: bool, **options: Any) -> None:
     """Which keys there are, and what each is in use for."""
-    found = _with_keys(lambda ring: ring.list(), as_json, place)
+    found = _with_keys(lambda ring: ring.list(), as_json, options)
     if as_json:
         answer_json(found)
     else:
@@ -51,7 +51,7 @@ def list_keys(as_json: bool, **place: Any) -> None:
 @place_options
 @json_option
 def rotate(
-    kind: Literal["signing", "mint", "encryption"], force: bool, yes: bool, as_json: bool, **place: Any
+    kind: Literal["signing", "mint", "encryption"], force: bool, yes: bool, as_json: bool, **options: Any
 ) -> None:
     """Replace a key.
 
@@ -62,7 +62,7 @@ def rotate(
     """
     match kind:
         case "signing":
-            kid = _with_keys(lambda ring: ring.rotate_signing(force=force), as_json, place)
+            kid = _with_keys(lambda ring: ring.rotate_signing(force=force), as_json, options)
             _say(
                 Rotated(kind, kid=kid),
                 f"Key {kid} signs from now on. The one before stays published until no token of it lives.",
@@ -76,7 +76,7 @@ def rotate(
                     code="confirmation_needed",
                     as_json=as_json,
                 )
-            count = _with_keys(lambda ring: ring.rotate_mint(), as_json, place)
+            count = _with_keys(lambda ring: ring.rotate_mint(), as_json, options)
             _say(
                 Rotated(kind, count=count),
                 f"Restart every relay now. Then link the machines again ({count}): restart each one's agent, or run "
@@ -84,7 +84,7 @@ def rotate(
                 as_json,
             )
         case "encryption":
-            count = _with_keys(lambda ring: ring.rotate_encryption(), as_json, place)
+            count = _with_keys(lambda ring: ring.rotate_encryption(), as_json, options)
             _say(
                 Rotated(kind, count=count),
                 f"{count} values are sealed with a new key. Copy the key file to the other nodes and into your safe, "
@@ -97,12 +97,12 @@ def rotate(
 @click.argument("kind", type=click.Choice(["encryption"]))
 @place_options
 @json_option
-def retire(kind: str, as_json: bool, **place: Any) -> None:
+def retire(kind: str, as_json: bool, **options: Any) -> None:
     """Forget old key-encryption keys.
 
     What they still seal is sealed anew first. Every node must have been restarted since the rotation.
     """
-    count = _with_keys(lambda ring: ring.retire_encryption(), as_json, place)
+    count = _with_keys(lambda ring: ring.retire_encryption(), as_json, options)
     _say(
         Rotated(kind, count=count),
         f"{count} old keys are forgotten. Backups from before need their own copy of the key file.",

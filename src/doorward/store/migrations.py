@@ -51,10 +51,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from doorward.store import sqlite_files
 from doorward.store.database import Schema
 from doorward.store.errors import DatabaseFailed, DatabaseUnreachable, SchemaTooNew
+
+if TYPE_CHECKING:
+    import psycopg
 
 _REVISION_FILE = re.compile(r"(\d{4})_\w+\.py")
 # "doorward" in ASCII, as PostgreSQL's 64-bit advisory lock number.
@@ -92,14 +96,14 @@ def migrate_sqlite(path: Path, schemas: Sequence[Schema]) -> None:
     """Bring the file to this code's versions. Raises what `open_database` raises."""
     with closing(_sqlite_connection(path)) as connection:
         if _wal(connection) and not any(
-            is_due(schema, _sqlite_version(connection, schema)) for schema in schemas
+            is_due(schema, sqlite_version(connection, schema)) for schema in schemas
         ):
             return
     with _file_lock(path), closing(_sqlite_connection(path)) as connection:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             for schema in schemas:
-                if is_due(schema, _sqlite_version(connection, schema)):
+                if is_due(schema, sqlite_version(connection, schema)):
                     _upgrade_sqlite(connection, schema)
         except sqlite3.Error as error:
             raise sqlite_files.store_error(error) from error
@@ -134,7 +138,8 @@ def _wal(connection: sqlite3.Connection) -> bool:
         raise sqlite_files.store_error(error) from error
 
 
-def _sqlite_version(connection: sqlite3.Connection, schema: Schema) -> str | None:
+def sqlite_version(connection: sqlite3.Connection, schema: Schema) -> str | None:
+    """The version of the schema's tables in this file, None where there are none. Raises StoreError."""
     try:
         exists = connection.execute(
             "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (schema.version_table,)
@@ -162,6 +167,15 @@ def _file_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def postgresql_version(connection: "psycopg.Connection[Any]", schema: Schema) -> str | None:
+    """The version of the schema's tables on this connection's search path, None where there are none."""
+    exists = connection.execute("SELECT to_regclass(%s)", (schema.version_table,)).fetchone()
+    if exists is None or exists[0] is None:
+        return None
+    row = connection.execute(f"SELECT version_num FROM {schema.version_table}".encode()).fetchone()  # noqa: S608
+    return str(row[0]) if row else None
+
+
 def migrate_postgresql(url: str, schemas: Sequence[Schema], *, to: Mapping[str, str] | None = None) -> None:
     """Bring the database to this code's versions, or (for data of an older backup) to those `to` names by schema.
 
@@ -171,23 +185,16 @@ def migrate_postgresql(url: str, schemas: Sequence[Schema], *, to: Mapping[str, 
 
     from doorward.store.postgresql_listener import connect
 
-    def version(schema: Schema) -> str | None:
-        exists = connection.execute("SELECT to_regclass(%s)", (schema.version_table,)).fetchone()
-        if exists is None or exists[0] is None:
-            return None
-        row = connection.execute(f"SELECT version_num FROM {schema.version_table}".encode()).fetchone()  # noqa: S608
-        return str(row[0]) if row else None
-
     with closing(connect(url)) as connection:
         try:
-            if not any(is_due(schema, version(schema)) for schema in schemas):
+            if not any(is_due(schema, postgresql_version(connection, schema)) for schema in schemas):
                 return
             from doorward.store import alembic_runner
 
             # Held by this connection, so it goes with this process, whatever happens to it.
             connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
             for schema in schemas:
-                if is_due(schema, version(schema)):
+                if is_due(schema, postgresql_version(connection, schema)):
                     alembic_runner.upgrade_postgresql(
                         url, schema, revision_folder(schema), to=(to or {}).get(schema.name, "head")
                     )

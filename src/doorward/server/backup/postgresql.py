@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from doorward.server.backup.archive import BackupFailed
 from doorward.store import DatabaseFailed, Schema
+from doorward.store.migrations import postgresql_version
 
 if TYPE_CHECKING:
     import psycopg
@@ -59,14 +60,7 @@ def versions(url: str, schemas: Sequence[Schema]) -> dict[str, str]:
 
 
 def _versions(connection: psycopg.Connection[Any], schemas: Sequence[Schema]) -> dict[str, str]:
-    found = {}
-    for schema in schemas:
-        table = connection.execute("SELECT to_regclass(%s)", (schema.version_table,)).fetchone()
-        if table is not None and table[0] is not None:
-            select = f"SELECT version_num FROM {schema.version_table}"  # noqa: S608
-            row = connection.execute(select.encode()).fetchone()
-            found[schema.name] = str(row[0]) if row else ""
-    return found
+    return {schema.name: found for schema in schemas if (found := postgresql_version(connection, schema))}
 
 
 def is_empty(url: str, schemas: Sequence[Schema]) -> bool:

@@ -124,19 +124,15 @@ def _copy(path: Path, target: Path, schemas: tuple[Schema, ...]) -> dict[str, st
             copy.execute("PRAGMA journal_mode = DELETE")
             if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise BackupFailed(f"The database {path} is damaged; nothing was written.")
-            versions = {schema.name: stored for schema in schemas if (stored := _version(copy, schema))}
+            versions = {
+                schema.name: stored
+                for schema in schemas
+                if (stored := migrations.sqlite_version(copy, schema))
+            }
     except sqlite3.Error as error:
         raise store_error(error) from error
     target.chmod(0o600)
     return versions
-
-
-def _version(connection: sqlite3.Connection, schema: Schema) -> str | None:
-    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    if connection.execute(table, (schema.version_table,)).fetchone() is None:
-        return None
-    row = connection.execute(f"SELECT version_num FROM {schema.version_table}").fetchone()  # noqa: S608
-    return str(row[0]) if row else None
 
 
 def _require_known_versions(manifest: Manifest) -> None:

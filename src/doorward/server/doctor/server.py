@@ -17,16 +17,25 @@ from doorward import __version__
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.outbound import Outbound, Response, is_localhost
 from doorward.relay import SCHEMA as RELAY_SCHEMA
+from doorward.server.backup import postgresql
 from doorward.server.backup.places import KEY_FILE
 from doorward.server.configuration import ConfigurationInvalid, ServeConfiguration, load_serve_configuration
 from doorward.server.doctor import network
 from doorward.server.doctor.findings import Finding, ok, problem, warning
 from doorward.server.env_file import load_env_file
 from doorward.server.keys import KeyRing
-from doorward.store import KeyFileRefused, Schema, SealBroken, StoreError, open_database, system_clock
-from doorward.store.migrations import newest_revision
+from doorward.store import (
+    DatabaseFailed,
+    KeyFileRefused,
+    Schema,
+    SealBroken,
+    StoreError,
+    open_database,
+    system_clock,
+)
+from doorward.store.migrations import newest_revision, sqlite_version
 from doorward.store.sealing import key_ids
-from doorward.store.sqlite_files import path_of
+from doorward.store.sqlite_files import path_of, store_error
 from doorward.tunnel.edge import TUNNEL_PATH
 
 FREE_BYTES = 500 * 1024 * 1024
@@ -304,9 +313,6 @@ def _complaint(check: str, answer: Response) -> str | None:
 
 def _stored_versions(url: str, schemas: list[Schema]) -> dict[str, str]:
     """The version of each schema's tables, without migrating anything; SQLite's file is checked for damage besides."""
-    from doorward.server.backup import postgresql
-    from doorward.store.errors import DatabaseFailed
-
     if not url.startswith("sqlite:"):
         return postgresql.versions(url, schemas)
     try:
@@ -314,16 +320,8 @@ def _stored_versions(url: str, schemas: list[Schema]) -> dict[str, str]:
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise DatabaseFailed(f"The database file is damaged ({damage}). Restore it from a backup.")
-            found = {}
-            for schema in schemas:
-                table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-                if connection.execute(table, (schema.version_table,)).fetchone():
-                    select = f"SELECT version_num FROM {schema.version_table}"  # noqa: S608
-                    found[schema.name] = str(connection.execute(select).fetchone()[0])
-            return found
+            return {schema.name: found for schema in schemas if (found := sqlite_version(connection, schema))}
     except sqlite3.Error as error:
-        from doorward.store.sqlite_files import store_error
-
         raise store_error(error) from error
 
 
