@@ -246,6 +246,14 @@ async def test_without_a_link_the_page_shows_nothing_of_the_machine(machine: Mac
     await check(owner, "connections-no-session")
 
 
+async def test_from_outside_the_page_says_how_to_decide_at_the_machine(machine: Machine, owner: Page) -> None:
+    """Without remote administration; the accounts site's list of machines leads there."""
+    await owner.goto(f"{machine.api_origin}/connections")
+    await expect(owner.get_by_role("heading", name="Decide at Study desk itself")).to_be_visible()
+    await expect(owner.get_by_text("doorward connect page")).to_be_visible()
+    await check(owner, "connections-elsewhere")
+
+
 async def test_a_spent_link_says_so(machine: Machine, owner: Page) -> None:
     link = await machine.environment.pairing.one_time_link()
     await owner.goto(link)

@@ -195,7 +195,14 @@ async def test_a_machine_that_knows_no_relay_shows_nothing_of_the_outside_and_as
         await knock(machine)
         await open_connections(owner, machine)
         await expect(owner.get_by_text("Nobody comes to this machine from outside")).to_be_visible()
-        for part in ("link-section", "mode-section", "devices-section", "pending-section", "reach"):
+        for part in (
+            "link-section",
+            "mode-section",
+            "devices-section",
+            "pending-section",
+            "reach",
+            "notify-place",
+        ):
             await expect(owner.locator(f'[data-part="{part}"]')).to_be_hidden()
         await expect(owner.locator('[data-part="services-section"]')).to_be_visible()
         assert asked == {machine.loopback}

@@ -125,7 +125,7 @@ class Approvals:
             if store.set_address(tx, thumbprint, address) and (client := store.find(tx, thumbprint)):
                 announce(tx, ClientChanged(client))
 
-        known = await self._database.read(lambda tx: store.addresses(tx).get(thumbprint))
+        known = await self._database.read(lambda tx: store.waiting_address(tx, thumbprint))
         if known != address:
             await self._database.write(note)
 

@@ -93,6 +93,15 @@ def addresses(tx: Tx) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
+def waiting_address(tx: Tx, thumbprint: str) -> str | None:
+    """Where a key last waited at the gate."""
+    row = tx.fetch_one(
+        "SELECT client_ip_address FROM auth_connect_clients WHERE client_proof_key_thumbprint = ?",
+        (thumbprint,),
+    )
+    return None if row is None else row[0]
+
+
 def set_address(tx: Tx, thumbprint: str, address: str) -> bool:
     """Where a waiting key asks from; false when that was known already, or the key is not."""
     changed = tx.execute(

@@ -122,6 +122,7 @@ function renderSections() {
   part("devices-section").hidden = !isReachableByDesign || holdsNone;
   part("how-devices-come").hidden = !isReached;
   part("link-first").hidden = isReached;
+  part("notify-place").hidden = !isReachableByDesign;
   part("no-relay").hidden = isReachableByDesign;
 }
 
