@@ -1,6 +1,7 @@
 """Edge and connector together: who may serve a name, what a visitor sees, how both survive each other's end."""
 
 import asyncio
+import contextlib
 import random
 import secrets
 import socket
@@ -10,7 +11,7 @@ import time
 import msgspec
 import pytest
 
-from doorward.http1 import Answer, Forward, Peer, RequestHead, TcpUpstream
+from doorward.http1 import Answer, Forward, Limits, Peer, RequestHead, TcpUpstream
 from doorward.tunnel import ConnectorToken, InvalidConnectorToken, InvalidEdgeUrl, TunnelRefusal, proof
 from doorward.tunnel.backoff import Backoff
 from doorward.tunnel.dialing import edge_address, proxy_for
@@ -472,3 +473,16 @@ async def test_bytes_are_counted_in_both_directions_and_not_forgotten_with_the_t
             assert moved.bytes_from_machines > len(body) > moved.bytes_to_machines > 0
         await until(lambda: edge.stats().tunnels == 0)
         assert edge.stats().bytes_from_machines >= moved.bytes_from_machines
+
+
+async def test_a_trusted_front_brings_more_connections_than_one_address_may_have() -> None:
+    limits = Limits(connections_per_ip=2)
+    async with origin(answers(OK)) as server, Registry() as registry, contextlib.AsyncExitStack() as stack:
+        await registry.start_edge(limits=limits, trusted_proxies=["127.0.0.1"])
+        await stack.enter_async_context(registry.connector(router=to_origin(server.port)))
+        for _ in range(4):
+            visitor = await stack.enter_async_context(client(registry.port))
+            await visitor.get(host="nobody.localhost")
+            assert (await visitor.head())[0] == 404
+        assert registry.edge is not None
+        assert registry.edge.stats().connections_refused == 0

@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl as tls
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,6 +16,8 @@ from doorward.http1.exchange import Peer, Router
 from doorward.http1.limits import Limits
 from doorward.http1.parsing import RequestHeads
 from doorward.http1.server_connection import ServerConnection
+
+IsFront = Callable[[str], bool]
 
 _BACKLOG = 1024
 _DRAIN_POLL_SECONDS = 0.02
@@ -28,8 +31,9 @@ class ServerStats(msgspec.Struct, frozen=True):
 class ListenerState:
     """What a listener's connections share."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, is_front: IsFront) -> None:
         self.engine = engine
+        self._is_front = is_front
         self.log = logging.getLogger(__name__)
         self.connections: set[ServerConnection] = set()
         self.heads = RequestHeads()
@@ -45,8 +49,13 @@ class ListenerState:
         self.connections.add(connection)
         self.engine.expiring.add(connection)
         self._per_ip[peer.ip] += 1
-        # Connections over a unix socket have no address and come from our own front.
-        if peer.ip and self._per_ip[peer.ip] > self.engine.limits.connections_per_ip:
+        # Connections over a unix socket have no address and come from our own front; one at another address brings
+        # everybody's.
+        if (
+            peer.ip
+            and self._per_ip[peer.ip] > self.engine.limits.connections_per_ip
+            and not self._is_front(peer.ip)
+        ):
             self.refused += 1
             return False
         return True
@@ -61,11 +70,16 @@ class ListenerState:
 
 
 class ProxyServer:
-    """A streaming HTTP/1.1 reverse proxy driven by `router`. Create and use it inside one running loop."""
+    """A streaming HTTP/1.1 reverse proxy driven by `router`. Create and use it inside one running loop.
 
-    def __init__(self, router: Router, *, limits: Limits | None = None) -> None:
+    `is_front` tells the addresses of load balancers, which no limit by address is for.
+    """
+
+    def __init__(
+        self, router: Router, *, limits: Limits | None = None, is_front: IsFront = lambda _ip: False
+    ) -> None:
         self._engine = Engine(router, limits or Limits())
-        self._state = ListenerState(self._engine)
+        self._state = ListenerState(self._engine, is_front)
         self._servers: list[asyncio.Server] = []
 
     async def serve(self, where: socket.socket | str, *, ssl: tls.SSLContext | None = None) -> None:

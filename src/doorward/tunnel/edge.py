@@ -143,7 +143,7 @@ class Edge:
         self._is_draining = False
         self._opened = self._superseded = self._unknown = self._offline = 0
         self._past_requests = self._past_received = self._past_sent = 0
-        self._server = ProxyServer(self._route, limits=limits)
+        self._server = ProxyServer(self._route, limits=limits, is_front=self._is_trusted)
 
     async def serve(self, sockets: Sequence[socket.socket], *, ssl: tls.SSLContext | None = None) -> None:
         """Accept on bound sockets; may be called again, for instance once plain and once with TLS."""
