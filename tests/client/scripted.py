@@ -15,7 +15,8 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from doorward.client.connection import MachineConnection
 from doorward.client.environment_tokens import EnvironmentTokens
@@ -61,7 +62,9 @@ class Scripted:
             "/oauth/token": json_answer(access_token="session", expires_in=3600, scope="x", **token),
             "/api/auth/websocket-ticket": json_answer(ticket="ticket", expiresAt="2026-11-20T12:00:00.000Z"),
         }
-        self.is_relay_forgetful = False
+        #: What a socket says to each request in turn: an exit, None for silence, or "hang up". The last counts for ever.
+        self.exits: list[Any] = [{"_tag": "Success", "value": {}}]
+        self.sockets: list[str] = []
         self._relay_tokens = 0
 
     def entry(self, environment_id: str) -> EnvironmentEntry:
@@ -105,6 +108,20 @@ class Scripted:
         found = self.answers[path](request)
         return found if isinstance(found, Response) else await found
 
+    async def socket(self, websocket: WebSocket) -> None:
+        self.sockets.append(websocket.query_params["wsTicket"])
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            asked = msgspec.json.decode(text)
+            assert (asked["_tag"], asked["tag"]) == ("Request", "server.getConfig")
+            said = self.exits.pop(0) if len(self.exits) > 1 else self.exits[0]
+            if said == "hang up":
+                await websocket.close()
+                return
+            if said is not None:
+                frame = {"_tag": "Exit", "requestId": asked["id"], "exit": said}
+                await websocket.send_text(msgspec.json.encode(frame).decode())
+
     def count(self, path: str) -> int:
         return self.calls.count(path)
 
@@ -123,7 +140,8 @@ def descriptor(environment_id: str) -> dict[str, Any]:
 async def scripted() -> AsyncIterator[Scripted]:
     listener = bound_socket()
     play = Scripted(listener.getsockname()[1])
-    app = Starlette(routes=[Route("/{path:path}", play.answer, methods=["GET", "POST"])])
+    routes = [WebSocketRoute("/ws", play.socket), Route("/{path:path}", play.answer, methods=["GET", "POST"])]
+    app = Starlette(routes=routes)
     async with serving(app, bound=listener):
         yield play
 

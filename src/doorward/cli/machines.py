@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @home_option
 @json_option
 def list_machines(home: Path | None, as_json: bool) -> None:
-    """List your machines and services, each as soon as it answered."""
+    """List your machines and services.
+
+    Each is printed as soon as it is known whether it answers.
+    """
     found = run(_list(home, as_json), as_json=as_json)
     if as_json:
         from doorward.cli.listing import list_answer

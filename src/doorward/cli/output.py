@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
@@ -67,8 +69,16 @@ def fail(message: str, *, code: str = "failed", as_json: bool = False, status: i
         print(msgspec.json.encode(_FailureAnswer(_Failure(code, message))).decode(), file=sys.stderr)
     else:
         # Messages quote machines and servers.
-        print(f"{_red('Error:')} " + "\n".join(map(plain, message.splitlines())), file=sys.stderr)
+        print(f"{_red('Error:')} " + "\n".join(map(_fitted, message.splitlines())), file=sys.stderr)
     raise SystemExit(status)
+
+
+def _fitted(line: str) -> str:
+    """Between words, for a person; whole, for whoever searches it."""
+    if not sys.stderr.isatty():
+        return plain(line)
+    width = shutil.get_terminal_size().columns - len("Error: ")
+    return textwrap.fill(plain(line), max(width, 40), break_long_words=False, break_on_hyphens=False)
 
 
 def plain(text: str) -> str:

@@ -105,8 +105,8 @@ def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> P
     if missing:
         raise ConfigurationMissing(
             "No Doorward server is known here. "
-            f"Set {' and '.join(missing)} (the server's start banner prints them), "
-            "or run this command with the DOORWARD_HOME of a running `doorward up`."
+            f"Set {' and '.join(missing)}, in the environment or in {home / '.env'} "
+            "(the server's start banner prints them), or run this command with the DOORWARD_HOME of a running `doorward up`."
         )
     try:
         accounts = accounts_origin_of(key) if key else (stored.accounts_origin if stored else "")
