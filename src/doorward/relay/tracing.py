@@ -64,8 +64,14 @@ def traced_request(scope: Any, traceparent: str | None, b3: str | None) -> Itera
         opened.set("url.path", scope["path"])
         set_request_headers(opened, scope["headers"])
         yield Trace(*opened.context)
-        opened.set("http.route", getattr(scope.get("route"), "path", ""))
-        opened.set("http.response.status_code", scope.get("doorward.status", 0))
+
+
+def record_answer(route: str, status: int) -> None:
+    """What the request came to; called in its server span. An unknown path has no route."""
+    opened = current_span()
+    if opened is not None:
+        opened.set("http.route", route)
+        opened.set("http.response.status_code", status)
 
 
 def fail_span(answer: ErrorBody) -> None:

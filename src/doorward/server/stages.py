@@ -97,7 +97,7 @@ def _sqlite_exists(url: str) -> bool:
     if not path.exists():
         return False
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
             return bool(connection.execute(_PROOF_OF_LIFE).fetchone()[0])
     except sqlite3.Error:
         return False

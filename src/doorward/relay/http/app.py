@@ -21,7 +21,7 @@ from doorward.relay.http.responses import (
     json_response,
 )
 from doorward.relay.http.routing import Arrival, Call, Headers, Match, Route, Router
-from doorward.relay.tracing import Trace, fail_span, traced_request
+from doorward.relay.tracing import Trace, fail_span, record_answer, traced_request
 from doorward.spans import span
 from doorward.store import StoreError
 from doorward.t3_connect.errors import RelayError, RelayInternal
@@ -61,7 +61,7 @@ class RelayApp:
         headers = Headers(scope["headers"])
         with traced_request(scope, headers.get("traceparent"), headers.get("b3")) as trace:
             response = await self._respond(scope, receive, headers, trace)
-            scope["doorward.status"] = response.status
+            record_answer(getattr(scope.get("route"), "path", ""), response.status)
         await send(
             {"type": "http.response.start", "status": response.status, "headers": response.raw_headers(trace)}
         )
