@@ -14,7 +14,7 @@ from doorward.environment.link.errors import LinkRefused
 from doorward.environment.link.supervisor import ConnectorRefused, Supervisor
 from doorward.environment.services.published import hostname
 from doorward.jose import JoseError
-from doorward.store import Clock, Database
+from doorward.store import Clock, Database, Tx
 from doorward.t3_connect import InsecureOrigin, known, public_key_from_pem, secure_origin
 from doorward.t3_connect.messages import (
     Endpoint,
@@ -26,6 +26,9 @@ from doorward.t3_connect.messages import (
 from doorward.tunnel import ConnectorToken, InvalidConnectorToken
 
 log = logging.getLogger(__name__)
+
+#: Carries the action that changed the link.
+CHANNEL = "environment.link"
 
 
 class NoLongerWanted(Exception):
@@ -282,7 +285,12 @@ class Link:
 
     async def _audit(self, actor: Actor, action: str, object_: str, detail: str) -> None:
         now = self._clock()
-        await self._database.write(lambda tx: record(tx, actor, action, object_, now=now, detail=detail))
+
+        def write(tx: Tx) -> None:
+            record(tx, actor, action, object_, now=now, detail=detail)
+            tx.notify(CHANNEL, action)
+
+        await self._database.write(write)
 
 
 def _secure(url: str, message: str) -> str:

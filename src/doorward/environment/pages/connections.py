@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from doorward.environment.access import NotAllowed
+from doorward.environment.link.service import CHANNEL as LINK_CHANNEL
 from doorward.environment.pages.doors import Asker, Door, for_asker
 from doorward.environment.pages.errors import Problem, Refused
 from doorward.environment.pages.notifications import WORKER_POLICY
@@ -78,22 +79,26 @@ class ConnectionsRoutes:
         )
 
     async def _changes(self, asker: Asker, first: bytes) -> AsyncIterator[bytes]:
-        async with self._environment.database.subscribe(CHANNEL) as payloads:
+        subscribe = self._environment.database.subscribe
+        async with subscribe(CHANNEL) as payloads, subscribe(LINK_CHANNEL) as link_changes:
             stopping = self._environment.is_stopping
             sent = b""
             latest: bytes | None = first
             changed = asyncio.Event()
             changed.set()  # something may have happened between the first look and the subscription
 
-            async def listen() -> None:
-                async for _ in payloads:
+            async def listen(events: AsyncIterator[str]) -> None:
+                async for _ in events:
                     changed.set()
 
             async def listen_for_the_end() -> None:
                 await stopping.wait()
                 changed.set()
 
-            listening = [asyncio.create_task(listen()), asyncio.create_task(listen_for_the_end())]
+            listening = [
+                asyncio.create_task(work)
+                for work in (listen(payloads), listen(link_changes), listen_for_the_end())
+            ]
             try:
                 while not stopping.is_set():
                     if latest is None:

@@ -39,10 +39,12 @@ export function renderLink(part, link, { may, busy, isOnline }) {
   part("link-facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
-  const isLinked = link.state !== "unlinked";
+  // Until the relay has answered too, the change is under way, though this machine is unlinked already.
+  const isUnlinking = busy?.key === "unlink";
+  const isLinked = link.state !== "unlinked" || isUnlinking;
   part("sign-in-first").hidden = isLinked || link.canLink;
   press(part("link-button"), "Link this machine", "Linking…", busy?.key === "link", !isLinked && link.canLink && may("link"));
-  press(part("unlink-button"), link.state === "linking" ? "Stop linking" : "Unlink", "Unlinking…", busy?.key === "unlink", isLinked && may("unlink"));
+  press(part("unlink-button"), link.state === "linking" ? "Stop linking" : "Unlink", "Unlinking…", isUnlinking, isLinked && may("unlink"));
 
   function press(button, words, busyWords, isActing, isShown) {
     button.hidden = !isShown;
