@@ -106,6 +106,8 @@ def home(tmp_path: Path) -> Path:
         "devices/env-1.json": "{}",
         "connect.json": "{}",
         "run/agent.lock": "",
+        "tools/cloudflared/cloudflared": "a program",
+        "userdata/logs/cli.jsonl": "{}",
         "userdata/secrets/half.tmp": "draft",
     }.items():
         path = folder / relative
