@@ -328,13 +328,17 @@ async def test_a_process_that_lost_its_row_while_it_stood_still_records_nothing(
     assert linked["endpointRuntime"]["tunnelId"] == row[0][0]
 
 
-async def test_a_link_cut_by_the_deadline_gives_its_row_back(open_wire: OpenWorld) -> None:
-    wired = await open_wire(provider="cloudflare", request_deadline=1.0, environment_timeout=0.5)
+async def test_a_link_cut_by_the_deadline_gives_its_row_back(wired: World) -> None:
     _, go_on = hold(wired.cloudflare, "get_token")
-    answer = await wired.post_link(wired.environment.link_proof(await wired.challenge()))
+    proof = wired.environment.link_proof(await wired.challenge())
+    await wired.restart(request_deadline=2.0, environment_timeout=0.5)
+    answer = await wired.post_link(proof)
     go_on.set()
     assert (answer.status_code, answer.json()) == (504, {"error": "relay_request_deadline_exceeded"})
-    assert await wired.rows("SELECT leased_until FROM relay_managed_endpoint_allocations") == [(None,)]
+    # Cut at that call, or before on a very busy machine: the row is free in any case.
+    rows = await wired.rows("SELECT leased_until FROM relay_managed_endpoint_allocations")
+    assert set(rows) <= {(None,)}
+    await wired.restart(request_deadline=9.0, environment_timeout=8.0)
     assert (await linking(wired))[0] == 200
 
 
@@ -407,6 +411,17 @@ async def test_a_link_that_ends_during_its_recovery_leaves_nothing(cloud: World)
     assert cloud.cloudflare.tunnels == cloud.cloudflare.records == {}
 
 
+async def test_a_tunnel_made_for_another_name_than_the_links_is_removed_again(wired: World) -> None:
+    linked = await wired.link()
+    await wired.execute(
+        "UPDATE relay_environment_links SET endpoint_http_base_url = 'https://old.env.localhost/'"
+    )
+    answer = await wired.recover(linked)
+    assert (answer.status_code, answer.json()["reason"]) == (401, "not_authorized")
+    assert wired.cloudflare.tunnels == {}
+    assert await wired.rows("SELECT leased_until FROM relay_managed_endpoint_allocations") == [(None,)]
+
+
 async def test_machines_of_an_earlier_embedded_provider_move_over(cloud: World) -> None:
     """Their rows name a tunnel and record of ours, of which Cloudflare knows nothing."""
     await cloud.link()
@@ -424,6 +439,14 @@ async def test_machines_of_an_earlier_embedded_provider_move_over(cloud: World) 
     assert cloud.cloudflare.calls == FRESH
     assert the_record(cloud.cloudflare)["name"] == hostname
     assert await cloud.rows("SELECT tunnel_public_key FROM relay_managed_endpoint_allocations") == [(None,)]
+
+
+async def test_names_that_would_lead_nowhere_are_not_offered(wired: World) -> None:
+    linked = await wired.link()
+    credential = {"authorization": f"Bearer {linked['environmentCredential']}"}
+    for method in ("PUT", "DELETE"):
+        answer = await wired.http.request(method, "/v1/environments/env-1/services/notes", headers=credential)
+        assert (answer.status_code, answer.content) == (404, b"")
 
 
 async def test_the_token_is_in_no_error_and_no_repr() -> None:

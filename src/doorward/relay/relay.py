@@ -131,14 +131,19 @@ class Relay:
             *RecoveryApi(
                 guards=guards,
                 limits=limits,
-                recovery=TunnelRecovery(database, provider, issuer=settings.issuer, clock=clock),
+                recovery=TunnelRecovery(settings, database, provider, clock),
             ).routes(),
             *DevicesApi(guards=guards, devices=devices, limits=limits, vapid=push.vapid).routes(),
             *MobileApi(
                 guards=guards, proofs=request_proofs, devices=devices, publications=publications
             ).routes(),
             *ActivityApi(guards=guards, publications=publications, limits=limits).routes(),
-            *ServicesApi(guards=guards, services=services).routes(),
+            # Names beside the machine's own lead through our own edge only; agents take 404 for "not offered".
+            *(
+                ServicesApi(guards=guards, services=services).routes()
+                if settings.provider == "embedded"
+                else ()
+            ),
         ]
         self.app = RelayApp(
             [*routes, *DocumentationApi(routes, issuer=settings.issuer).routes()],

@@ -16,6 +16,10 @@ class RecoveryRefused(Exception):
     """The credential, the proof or the link does not allow it. Which one is not told."""
 
 
+class EndpointMismatch(RecoveryRefused):
+    """The endpoint that can be made now is not the one the link's clients know."""
+
+
 class RecoveryWish(msgspec.Struct, frozen=True, kw_only=True):
     """What the request's body says. `tunnel_id` is there when the environment tells of the tunnel it runs."""
 

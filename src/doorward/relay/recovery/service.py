@@ -12,14 +12,17 @@ from doorward.relay.endpoints.provider import (
     ProvisionRequest,
     Reconciled,
 )
+from doorward.relay.endpoints.rules import urls_of
 from doorward.relay.links import store as link_store
 from doorward.relay.links.store import LinkRow
 from doorward.relay.recovery.rules import (
+    EndpointMismatch,
     RecoveryRefused,
     RecoveryWish,
     check_recoverable,
     check_recovery_proof,
 )
+from doorward.relay.settings import RelaySettings
 from doorward.store import Clock, Database, Tx
 
 logger = logging.getLogger("doorward.relay")
@@ -30,10 +33,12 @@ class EndpointNotReachable(Exception):
 
 
 class TunnelRecovery:
-    def __init__(self, database: Database, provider: EndpointProvider, *, issuer: str, clock: Clock) -> None:
+    def __init__(
+        self, settings: RelaySettings, database: Database, provider: EndpointProvider, clock: Clock
+    ) -> None:
+        self._settings = settings
         self._database = database
         self._provider = provider
-        self._issuer = issuer
         self._clock = clock
 
     async def release(self, *, user_id: str, environment_id: str, origin: Origin) -> bool:
@@ -50,7 +55,8 @@ class TunnelRecovery:
         """Whether the tunnel the environment runs is the recorded one; then it may also be ended when idle, because
         its environment is known to bring it back. Raises `RecoveryRefused`, `EndpointNotReachable`.
         """
-        await self._check(owner, wish)
+        link = await self._check(owner, wish)
+        await self._check_endpoint(link)
         request = _request(wish)
         try:
             answer = await self._provider.reconcile(request, tunnel_id=wish.tunnel_id or "")
@@ -77,7 +83,7 @@ class TunnelRecovery:
             link = self._link(tx, owner)
             provisioned = prepared.record(tx, now=now)
             if (provisioned.urls.http, provisioned.urls.ws) != (link.http_base_url, link.ws_base_url):
-                raise RecoveryRefused("managed_endpoint_mismatch")
+                raise EndpointMismatch("managed_endpoint_mismatch")
             self._enable(tx, owner, request, provisioned.tunnel_id, now)
             record(
                 tx,
@@ -100,14 +106,26 @@ class TunnelRecovery:
         except BaseException as error:
             await prepared.abandon()
             if isinstance(error, RecoveryRefused):
-                await self._forget(owner)
+                await self._forget(owner, is_mismatch=isinstance(error, EndpointMismatch))
             if isinstance(error, EndpointError):
                 raise _not_reachable(error) from error
             raise
 
-    async def _check(self, owner: CredentialOwner, wish: RecoveryWish) -> None:
-        check_recovery_proof(wish, owner=owner, issuer=self._issuer, now=self._clock() // 1000)
-        await self._database.read(lambda tx: self._link(tx, owner))
+    async def _check(self, owner: CredentialOwner, wish: RecoveryWish) -> LinkRow:
+        issuer = self._settings.issuer
+        check_recovery_proof(wish, owner=owner, issuer=issuer, now=self._clock() // 1000)
+        return await self._database.read(lambda tx: self._link(tx, owner))
+
+    async def _check_endpoint(self, link: LinkRow) -> None:
+        """Rows that disagree are ours to mend: the machine is not told to make another tunnel of them."""
+        allocation = await self._database.read(
+            lambda tx: endpoint_store.find(tx, user_id=link.user_id, environment_id=link.environment_id)
+        )
+        if allocation is None:
+            return
+        urls = urls_of(allocation.hostname, self._settings)
+        if (urls.http, urls.ws) != (link.http_base_url, link.ws_base_url):
+            raise EndpointNotReachable("the link's endpoint is not the allocation's")
 
     def _link(self, tx: Tx, owner: CredentialOwner) -> LinkRow:
         link = link_store.find_active(tx, user_id=owner.user_id, environment_id=owner.environment_id)
@@ -130,11 +148,16 @@ class TunnelRecovery:
         if not enabled:
             raise RecoveryRefused("changed_meanwhile")
 
-    async def _forget(self, owner: CredentialOwner) -> None:
+    async def _forget(self, owner: CredentialOwner, *, is_mismatch: bool) -> None:
+        """Remove what was made for a link that ended, or for one that has other URLs."""
+        whose = {"user_id": owner.user_id, "environment_id": owner.environment_id}
         try:
-            await self._provider.tear_down(user_id=owner.user_id, environment_id=owner.environment_id)
+            if is_mismatch:
+                await self._provider.release(**whose)
+            else:
+                await self._provider.tear_down(**whose)
         except EndpointError as error:
-            logger.warning("The endpoint of a link that ended is still there: %s", error)
+            logger.warning("A tunnel that nobody will use is still there: %s", error)
 
     async def _audit(self, actor: str, action: str, environment_id: str, origin: Origin) -> None:
         now = self._clock()
