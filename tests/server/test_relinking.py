@@ -1,6 +1,10 @@
-"""After the relay's mint key was replaced: its machines refuse it, until their agents start again and pin the new one."""
+"""After the relay's mint key was replaced: its machines refuse it, until their agents start again and pin the new one.
+
+And whatever happens to them, their logs hold nothing of what they keep secret.
+"""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,12 @@ async def test_a_machine_follows_a_new_mint_key_when_its_agent_starts_again(tmp_
             assert agents[-1].stop() == 0
             await outbound.close()
             node.stop()
+        logged = [line for agent in agents for line in agent.lines if '"logger"' in line]
+        assert any("is linked to" in line for line in logged)
+        kept = [path.read_bytes() for path in (home / "userdata" / "secrets").glob("*.bin")]
+        secrets = [word for content in kept for word in re.findall(r"[\w-]{40,}", content.decode("latin-1"))]
+        assert len(secrets) > 3
+        assert [word for word in secrets if any(word in line for line in logged)] == []
     finally:
         for program in agents:
             if program.process.poll() is None:
