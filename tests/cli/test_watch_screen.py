@@ -10,7 +10,7 @@ from doorward.cli.watch_screen import EMPTY, Decide, Quit, Screen, keys_in
 from doorward.jose import generate_key, key_phrase
 from doorward.t3_connect.messages import ClientMetadata, ConnectClient
 
-KEYS = [generate_key("ES256").thumbprint for _ in range(3)]
+KEYS = [generate_key("ES256").thumbprint for _ in range(20)]
 
 
 def client(
@@ -35,13 +35,13 @@ def client(
 
 
 def shown(screen: Screen, width: int = 80) -> str:
-    lines = screen.lines(width)
+    lines = screen.lines(width, 24)
     assert all(len(line) <= width for line in lines), lines
     return "\n".join(lines)
 
 
 def chosen(screen: Screen) -> str:
-    (line,) = [line for line in screen.lines(80) if line.startswith(">")]
+    (line,) = [line for line in screen.lines(80, 24) if line.startswith(">")]
     return line[2:].partition(" (")[0]
 
 
@@ -114,6 +114,19 @@ def test_a_hostile_label_is_text_and_the_words_stay_whole_on_a_narrow_terminal()
     assert "…" in narrow
     for word in key_phrase(KEYS[0]).split(" "):
         assert word in narrow
+
+
+def test_more_devices_than_fit_are_counted_and_the_chosen_one_is_always_in_sight():
+    screen = Screen()
+    screen.see([client(number) for number in range(20)])
+    for number in range(20):
+        assert chosen(screen) == f"device {number}"
+        assert key_phrase(KEYS[number]) in shown(screen)
+        lines = screen.lines(80, 24)
+        assert len(lines) <= 24
+        assert lines[-1].startswith("a lets the chosen device in")
+        assert any(line.endswith(" more") for line in lines)
+        screen.press("down")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -93,9 +94,12 @@ async def _expose(
     as_json: bool,
 ) -> None:
     from doorward.cli.session import machine_of, signed_in
+    from doorward.client.errors import Unavailable
 
     async with signed_in(home, logs_to_file=False) as session:
-        await session.account()
+        # A machine that is linked serves on while the accounts server is down.
+        with contextlib.suppress(Unavailable):
+            await session.account()
         async with machine_of(session.home, session.configuration) as machine:
             await machine.link()
             if wanted is not None:

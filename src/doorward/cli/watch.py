@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -127,6 +128,7 @@ async def _on_screen(machine: LocalMachine) -> None:
 
     screen = Screen(is_bold=colours(sys.stdout))
     with _whole_terminal():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, _draw, screen)
         watching = asyncio.create_task(_show_pictures(machine, screen), name="watch")
         typed = Input()
         try:
@@ -185,7 +187,7 @@ async def _carry_out(machine: LocalMachine, verb: str, thumbprint: str) -> str:
 
 def _draw(screen: Screen) -> None:
     size = shutil.get_terminal_size()
-    shown = screen.lines(size.columns)[: size.lines - 1]
+    shown = screen.lines(size.columns, size.lines - 1)
     sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in shown) + "\x1b[J")
     sys.stdout.flush()
 

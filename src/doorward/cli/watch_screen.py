@@ -82,19 +82,31 @@ class Screen:
                 return Decide("reject", self._chosen)
         return None
 
-    def lines(self, width: int) -> list[str]:
-        """What to show, in lines of at most `width` characters; a key phrase is never shortened."""
+    def lines(self, width: int, height: int) -> list[str]:
+        """What to show, in at most `height` lines of at most `width` characters; a key phrase is never shortened."""
         if self._asked is not None:
             return self._question(self._waiting[self._asked], width)
-        shown = [self._strong("Devices that ask to be let in"), ""]
-        for key, client in self._waiting.items():
-            mark = ">" if key == self._chosen else " "
-            shown.append(_cut(f"{mark} {label_of(client)} ({', '.join(details_of(client))})", width))
-            shown += [f"    {part}" for part in _wrapped(key_phrase(key), width - 4)]
-        if not self._waiting:
-            shown.append(_cut(EMPTY, width))
         notice = ["", _cut(self.notice, width)] if self.notice else []
-        return [*shown, *notice, "", _cut(HELP if self._waiting else "q quits.", width)]
+        end = [*notice, "", _cut(HELP if self._waiting else "q quits.", width)]
+        begin = [self._strong("Devices that ask to be let in"), ""]
+        if not self._waiting:
+            return [*begin, _cut(EMPTY, width), *end]
+        return [*begin, *self._rows(width, height - len(begin) - len(end)), *end]
+
+    def _rows(self, width: int, height: int) -> list[str]:
+        """As many devices as fit, the chosen one among them, and how many do not."""
+        rows = [self._row(key, client, width) for key, client in self._waiting.items()]
+        fitting = max(1, (height - 1) // len(rows[0]))
+        place = list(self._waiting).index(self._chosen) if self._chosen is not None else 0
+        first = max(0, place - fitting + 1)
+        shown = [line for row in rows[first : first + fitting] for line in row]
+        hidden = len(rows) - min(fitting, len(rows))
+        return [*shown, f"  {hidden} more"] if hidden else shown
+
+    def _row(self, key: str, client: ConnectClient, width: int) -> list[str]:
+        mark = ">" if key == self._chosen else " "
+        told = _cut(f"{mark} {label_of(client)} ({', '.join(details_of(client))})", width)
+        return [told, *(f"    {part}" for part in _wrapped(key_phrase(key), width - 4))]
 
     def _question(self, client: ConnectClient, width: int) -> list[str]:
         phrase = _wrapped(key_phrase(client.client_proof_key_thumbprint), width - 4)

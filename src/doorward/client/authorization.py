@@ -92,7 +92,7 @@ async def post_form(outbound: Outbound, url: str, form: Mapping[str, str]) -> Re
     try:
         return await outbound.form(url, form)
     except OutboundError as error:
-        raise Unavailable(f"The accounts server did not answer ({error}). Is it running?") from error
+        raise Unavailable(f"The accounts server did not answer. {error}") from error
 
 
 def oauth_error(answer: Response) -> OAuthError:

@@ -247,7 +247,7 @@ class RelayClient:
 
     def _silent(self, error: OutboundError) -> Unavailable:
         return Unavailable(
-            f"The relay {self._relay} did not answer ({error}).",
+            f"The relay did not answer. {error}",
             reason="timeout" if isinstance(error, TimedOut) else "relay-unavailable",
         )
 
