@@ -28,7 +28,7 @@ from doorward.t3_connect.messages import ClientMeta, ConnectPending
 from tests import databases
 from tests.conftest import ClockForTests
 from tests.e2e.accounts import Account
-from tests.e2e.processes import free_ports
+from tests.e2e.processes import command, free_ports
 from tests.relay.world import World, open_world
 
 pytestmark = pytest.mark.anyio
@@ -296,6 +296,16 @@ def test_without_a_collector_nothing_is_recorded(environ: dict[str, str]) -> Non
     with tracing("serve", environ), spans.span("nothing") as opened:
         assert opened is None
         assert not spans.is_recording()
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    """As where only `doorward[server]` is installed: an empty package stands for the one that is not there."""
+    (tmp_path / "opentelemetry").mkdir()
+    (tmp_path / "opentelemetry" / "__init__.py").touch()
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/", "PYTHONPATH": str(tmp_path)}
+    done = command("doctor", home=tmp_path, environ=environ)
+    assert (done.returncode, "doorward[otel]" in done.stderr) == (1, True)
+    assert "never awaited" not in done.stderr
 
 
 def test_headers_that_open_doors_are_hidden(exporter: InMemorySpanExporter) -> None:

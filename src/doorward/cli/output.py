@@ -44,6 +44,8 @@ def run(coroutine: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
         if not _is_for_people(error):
             raise
         fail(str(error), code=code if isinstance(code, str) else "failed", as_json=as_json)
+    finally:
+        coroutine.close()  # one that never began would be complained about
 
 
 def _traces() -> contextlib.AbstractContextManager[None]:

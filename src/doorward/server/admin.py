@@ -43,7 +43,7 @@ class Subject(Protocol):
     """What an admin listener tells of, once it runs."""
 
     async def state(self) -> str:
-        """ "ready", or why not."""
+        """`ready`, or a word that says why not."""
         ...
 
     async def open_now(self) -> Sequence[Metric]:
@@ -115,7 +115,7 @@ class NodeSubject:
 
 
 async def database_state(database: Database) -> str:
-    """ "ready", or why the database does not answer."""
+    """`ready`, or why the database does not answer."""
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
             await database.read(lambda tx: tx.fetch_one("SELECT 1"))
