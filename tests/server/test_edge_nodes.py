@@ -15,7 +15,7 @@ from doorward.outbound import Outbound
 from doorward.relay import SCHEMA, RelaySettings, create_relay
 from doorward.server.edge_node import running_edge
 from doorward.store import Database, Sealer, open_database
-from doorward.tunnel import Connector, Drain, Edge
+from doorward.tunnel import Connector, Drain, Edge, TunnelHello
 from tests import databases
 from tests.http1.wire import client
 from tests.server.balancer import Balancer, balancer
@@ -231,3 +231,25 @@ async def test_machines_go_to_the_alternate_that_a_draining_edge_names(nodes: No
         )
         await until(lambda: nodes.second.is_connected(machine.tunnel_id), 20)
         await draining
+
+
+async def test_news_of_a_later_admission_that_overtakes_an_earlier_one_is_not_lost(nodes: Nodes) -> None:
+    """A node hears that the machine was admitted elsewhere while its own, older, admission is still under way."""
+    machine = Machine("box", zone=ZONE)
+    await machine.register(nodes.database)
+    claim, overtaken = nodes.first.claim, asyncio.Event()
+
+    async def slow_claim(hello: TunnelHello) -> int:
+        epoch = await claim(hello)
+        nodes.first.supersede(hello.environment_id, epoch=epoch + 1)
+        overtaken.set()
+        return epoch
+
+    nodes.first.claim = slow_claim
+    late = Connector(machine.token(nodes.url), router=lambda head, peer: Answer(204), environ={})
+    task = asyncio.create_task(late.run())
+    await until(lambda: late.state.word == "superseded", 20)
+    assert overtaken.is_set()
+    assert not nodes.first.is_connected(machine.tunnel_id)
+    await late.close()
+    await task

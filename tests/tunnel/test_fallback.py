@@ -68,7 +68,7 @@ async def test_a_proxy_that_knows_websocket_only_is_crossed_and_remembered(tmp_p
             next(iter(edge.links)).abort("a lost connection")
             await until(lambda: edge.stats().tunnels_opened == opened + 1)
             # It came as a WebSocket at once: nothing was tried that the middlebox eats.
-            assert connector.state.word == "connected"
+            await until(lambda: connector.state.word == "connected")
             assert mode(connector) is Upgrade.WEBSOCKET
 
 

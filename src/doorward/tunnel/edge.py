@@ -7,7 +7,6 @@ that environment's tunnel. The edge authenticates connectors, never visitors: th
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import random
 import socket
@@ -20,7 +19,6 @@ from doorward.http1 import (
     Answer,
     Decision,
     Forward,
-    Headers,
     Limits,
     Peer,
     ProxyServer,
@@ -29,7 +27,6 @@ from doorward.http1 import (
     Upstream,
     problem,
 )
-from doorward.http1.heads import Derived
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import Authorize, Claim, LocalClaims, ResolveHost, TunnelGrant, Want
 from doorward.tunnel.allowances import (
@@ -42,6 +39,7 @@ from doorward.tunnel.allowances import (
 from doorward.tunnel.edge_link import EdgeLink, EdgeStream
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.way_here import TrustedFronts, with_forwarded
 from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
 from doorward.tunnel.window_budget import WindowBudget, quarter_of_memory
 
@@ -50,9 +48,8 @@ log = logging.getLogger(__name__)
 TUNNEL_PATH = b"/.well-known/connect/tunnel"
 UPGRADE = b"connect-mux/1"
 _WANT_SECONDS = 1.0
-
-_FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-original-host", b"x-original-url", b"x-rewrite-url"})
-_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-connect-")
+# Long enough for an admission that is under way while another node tells of a later one.
+_REMEMBERED_EPOCHS = 10_000
 
 
 class Drain(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +89,9 @@ class EdgeStats(msgspec.Struct, frozen=True):
 class Edge:
     """Create it inside a running loop. `origin` is the edge's own origin: a connector's proof must name it.
 
-    `claim` and `want` join several nodes: without them this one is alone. `control` maps host names, with the port where that tells two apart, to upstreams. `trusted_proxies` are networks
-    (or `unix`) whose `X-Forwarded-For` and `-Proto` are believed: a TLS front on this machine.
+    `claim` and `want` join several nodes: without them this one is alone. `control` maps host names, with the port
+    where that tells two apart, to upstreams. `trusted_proxies` are networks (or `unix`) whose `X-Forwarded-For` and
+    `-Proto` are believed: a TLS front on this machine.
     """
 
     def __init__(
@@ -133,17 +131,18 @@ class Edge:
         )
         self._control = {host.lower(): upstream for host, upstream in (control or {}).items()}
         self._hold_seconds = hold_seconds
-        self._trusts_unix = "unix" in trusted_proxies
-        self._trusted = [ipaddress.ip_network(item) for item in trusted_proxies if item != "unix"]
+        self._fronts = TrustedFronts(trusted_proxies)
         self._tunnels: dict[str, EdgeLink] = {}
+        self._links_of: dict[str, set[EdgeLink]] = {}
         self._hosts: dict[str, EdgeLink] = {}
+        self._epochs: dict[str, int] = {}
         self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
         self._want = want
         self._wanted_at: dict[str, float] = {}
         self._is_draining = False
         self._opened = self._superseded = self._unknown = self._offline = 0
         self._past_requests = self._past_received = self._past_sent = 0
-        self._server = ProxyServer(self._route, limits=limits, is_front=self._is_trusted)
+        self._server = ProxyServer(self._route, limits=limits, is_front=self._fronts.holds)
 
     async def serve(self, sockets: Sequence[socket.socket], *, ssl: tls.SSLContext | None = None) -> None:
         """Accept on bound sockets; may be called again, for instance once plain and once with TLS."""
@@ -173,8 +172,10 @@ class Edge:
         await _until(lambda: not self._server.stats().connections, plan.settle)
         deadline = loop.time() + plan.grace
         closing_websockets = asyncio.create_task(self._close_websockets(plan, uniform))
-        await self._server.close(grace=plan.grace)
-        closing_websockets.cancel()
+        try:
+            await self._server.close(grace=plan.grace)
+        finally:
+            closing_websockets.cancel()
         if not plan.is_alone:
             await _until(lambda: all(link.has_moved for link in self.links), deadline - loop.time())
 
@@ -210,22 +211,20 @@ class Edge:
 
     def close_tunnel(self, environment_id: str, *, below_generation: int) -> None:
         """End the environment's tunnels whose generation is lower, at once, with every exchange in them."""
-        for link in list(self.links):
-            grant = link.grant
-            if (
-                grant is not None
-                and grant.environment_id == environment_id
-                and grant.generation < below_generation
-            ):
+        for link in list(self._links_of.get(environment_id, ())):
+            if link.grant is not None and link.grant.generation < below_generation:
                 link.go_away(
                     "unlinked", "This machine was unlinked or its connector token replaced.", is_final=True
                 )
 
     def supersede(self, environment_id: str, *, epoch: int) -> None:
         """Another connector of this environment was admitted, here or on another node: end the older ones."""
-        for link in list(self.links):
-            grant = link.grant
-            if grant is not None and grant.environment_id == environment_id and link.epoch < epoch:
+        newest = max(epoch, self._epochs.pop(environment_id, 0))
+        if len(self._epochs) >= _REMEMBERED_EPOCHS:
+            del self._epochs[next(iter(self._epochs))]
+        self._epochs[environment_id] = newest
+        for link in list(self._links_of.get(environment_id, ())):
+            if link.epoch < newest:
                 self._superseded += 1
                 link.go_away("superseded", "A newer connection of this machine took over.", is_final=True)
 
@@ -240,7 +239,8 @@ class Edge:
         link = self._tunnels.get(environment_id)
         if link is not None:
             self._forget_hosts(link)
-            self._hosts.update(dict.fromkeys((name.lower() for name in hostnames), link))
+            for name in hostnames:
+                self._lead(name.lower(), link)
 
     def close_tag(self, tag: str) -> int:
         """End every open exchange of an environment (its id is the tag), leaving its tunnel up."""
@@ -280,16 +280,18 @@ class Edge:
         Epochs decide, not the order in which two admissions end. A second connection of one connector is its next one.
         """
         self._opened += 1
-        older = self._tunnels.get(grant.environment_id)
-        if older is not None and older.epoch > link.epoch:
-            self.supersede(grant.environment_id, epoch=older.epoch)
+        environment_id = grant.environment_id
+        older = self._tunnels.get(environment_id)
+        self._links_of.setdefault(environment_id, set()).add(link)
+        # News of a later admission on another node may have come before this one had ended.
+        self.supersede(environment_id, epoch=link.epoch)
+        if not link.is_open:
             return
         self._tunnels[grant.environment_id] = link
         if link.use is not None:
             self._uses[grant.account] = link.use
             link.use.environments.add(grant.environment_id)
         self.set_hostnames(grant.environment_id, grant.hostnames)
-        self.supersede(grant.environment_id, epoch=link.epoch)
         if older is not None and older.is_open:
             self._forget_hosts(older)
             older.retire()
@@ -308,30 +310,41 @@ class Edge:
     def link_closed(self, link: EdgeLink, reason: str) -> None:
         self.stop_routing(link)
         self.links.discard(link)
+        if link.grant is not None:
+            others = self._links_of.get(link.grant.environment_id, set())
+            others.discard(link)
+            if not others:
+                self._links_of.pop(link.grant.environment_id, None)
         self._past_requests += link.requests
         self._past_received += link.bytes_received
         self._past_sent += link.bytes_sent
         if link.grant is not None:
             log.info("tunnel of %s closed: %s", link.grant.environment_id, reason)
 
+    def _lead(self, host: str, link: EdgeLink) -> None:
+        self._hosts[host] = link
+        link.hosts.add(host)
+
     def _forget_hosts(self, link: EdgeLink) -> None:
-        for host in [host for host, owner in self._hosts.items() if owner is link]:
-            del self._hosts[host]
+        for host in link.hosts:
+            if self._hosts.get(host) is link:
+                del self._hosts[host]
+        link.hosts.clear()
 
     # Routing.
 
     def _route(self, head: RequestHead, peer: Peer) -> Decision | asyncio.Future[Decision]:
         host = head.host
-        peer, forwarded_host = self._true_peer(head, peer)
+        peer, forwarded_host = self._fronts.true_peer(head, peer), head.get(b"host") or b""
         if head.path == TUNNEL_PATH:
             return self._tunnel(head, peer)
         name = host if host.startswith("[") else host.partition(":")[0]
         link = self._hosts.get(name)
         if link is not None:
-            return _through(link, _with_forwarded(head, peer, forwarded_host), peer)
+            return _through(link, with_forwarded(head, peer, forwarded_host), peer)
         control = self._control.get(host) or self._control.get(name)
         if control is not None:
-            return Forward(control, _with_forwarded(head, peer, forwarded_host))
+            return Forward(control, with_forwarded(head, peer, forwarded_host))
         return asyncio.ensure_future(self._find(name, head, peer, forwarded_host))
 
     def _tunnel(self, head: RequestHead, peer: Peer) -> Decision:
@@ -382,11 +395,11 @@ class Edge:
         if link is None and owner.environment_id in self._tunnels:
             # The relay knows a name that its notice has not brought here yet.
             link = self._tunnels[owner.environment_id]
-            self._hosts[name] = link
+            self._lead(name, link)
         if link is None:
             self._offline += 1
             return _offline(accept)
-        return _through(link, _with_forwarded(head, peer, forwarded_host), peer)
+        return _through(link, with_forwarded(head, peer, forwarded_host), peer)
 
     async def _arrival(self, environment_id: str, name: str) -> None:
         """Wait for the environment's tunnel, at most `hold_seconds`; it may have to come from another node."""
@@ -418,24 +431,6 @@ class Edge:
             await asyncio.wait((arrival,), timeout=_WANT_SECONDS)
         await arrival
 
-    def _true_peer(self, head: RequestHead, peer: Peer) -> tuple[Peer, bytes]:
-        """Who asks, and the host it asked for: a trusted front's word counts, anybody else's is dropped."""
-        host = head.get(b"host") or b""
-        if not self._trusted and not self._trusts_unix:
-            return peer, host
-        if not (self._trusts_unix if not peer.ip else self._is_trusted(peer.ip)):
-            return peer, host
-        ip = (head.get(b"x-forwarded-for") or b"").decode("latin-1").rpartition(",")[2].strip()
-        is_tls = head.get(b"x-forwarded-proto") == b"https"
-        try:
-            return Peer(str(ipaddress.ip_address(ip)), is_tls), host
-        except ValueError:
-            return Peer(peer.ip, is_tls), host
-
-    def _is_trusted(self, ip: str) -> bool:
-        address = ipaddress.ip_address(ip)
-        return any(address in network for network in self._trusted)
-
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:
     """At most so long; coarse, for what happens once."""
@@ -452,27 +447,6 @@ def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
         accept = head.get(b"accept")
         return _busy(problem(failure.status, failure.code, failure.message, accept=accept), wait)
     return Forward(link, head, tag=grant.environment_id if grant is not None else "", peer=peer)
-
-
-def _with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
-    """`head` with nothing of what a visitor claims about its way here, and with what we know of it."""
-    known = _forwarded.find(head.headers)
-    if known is None or known[0] != peer or known[1] != host:
-        known = _forwarded.keep(head.headers, (peer, host, _forwarded_headers(head.headers, peer, host)))
-    return RequestHead(head.method, head.target, known[2], head.upgrade, head.length)
-
-
-_forwarded: Derived[tuple[Peer, bytes, Headers]] = Derived()
-
-
-def _forwarded_headers(received: Headers, peer: Peer, host: bytes) -> Headers:
-    headers = [
-        item for item in received if item[0] not in _FORWARDED and not item[0].startswith(_FORWARDED_PREFIXES)
-    ]
-    headers.append((b"x-forwarded-for", peer.ip.encode()))
-    headers.append((b"x-forwarded-proto", b"https" if peer.is_tls else b"http"))
-    headers.append((b"x-forwarded-host", host))
-    return headers
 
 
 def _busy(answer: Answer, seconds: int) -> Answer:

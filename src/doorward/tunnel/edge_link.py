@@ -227,6 +227,7 @@ class EdgeLink(Link):
         self.use: AccountUse | None = None
         self.requests = 0
         self.epoch = 0
+        self.hosts: set[str] = set()
         self.has_moved = False
         """The machine has a connection elsewhere: this one may end."""
         self._is_retired = False
