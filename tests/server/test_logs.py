@@ -19,6 +19,7 @@ from tests.e2e.people import PASSWORD
 from tests.server.nodes import served
 
 JWT = sign_jwt({"sub": "user_1"}, generate_key("EdDSA"), typ="JWT")
+PEM = generate_key("EdDSA").to_pem()
 
 
 @pytest.fixture
@@ -70,8 +71,9 @@ def test_libraries_do_not_tell_what_they_send(root_logger: logging.Logger) -> No
         ("cannot reach postgresql://doorward:hunter22@db/doorward", "hunter22"),
         ("CLERK_SECRET_KEY is sk_live_abcdefghijkl", "sk_live_abcdefghijkl"),
         ("t3env_" + "ab" * 32 + "_" + "cd" * 48, "cd" * 48),
-        (generate_key("EdDSA").to_pem(), generate_key("EdDSA").to_pem().splitlines()[0]),
+        (PEM, PEM.splitlines()[1]),
     ],
+    ids=["jwt", "bearer", "dpop", "named", "url", "clerk", "environment", "pem"],
 )
 def test_what_looks_like_a_credential_is_cut_out(text: str, secret: str) -> None:
     assert secret not in without_secrets(text)
