@@ -25,6 +25,7 @@ from doorward.store import system_clock
 from tests.environment_gate.machine import Local, bound_socket, local_service
 from tests.environment_gate.machine import serving as serving_local
 from tests.identity_pages.world import AMPLE_LIMITS, PASSWORD
+from tests.push.services import PUSH_HOST, Services
 
 
 @dataclass
@@ -94,8 +95,13 @@ def listening() -> socket.socket:
 
 
 @asynccontextmanager
-async def running_stack(folder: Path, *, remote_admin: bool = False) -> AsyncIterator[Stack]:
-    """A person has signed up (`administrator` is their address) and this machine is linked to them."""
+async def running_stack(
+    folder: Path, *, remote_admin: bool = False, services: Services | None = None
+) -> AsyncIterator[Stack]:
+    """A person has signed up (`administrator` is their address) and this machine is linked to them.
+
+    `services`: the push service that the relay may reach on this computer.
+    """
     public, loopback, local_socket = listening(), listening(), listening()
     port = public.getsockname()[1]
     accounts, relay = f"http://accounts.localhost:{port}", f"http://relay.localhost:{port}"
@@ -125,6 +131,8 @@ async def running_stack(folder: Path, *, remote_admin: bool = False) -> AsyncIte
             jwks_url=f"{accounts}/.well-known/jwks.json",
         ),
         mailer=inbox,
+        ca_file=services.authority.certificate_path if services else None,
+        private_push_hosts=(PUSH_HOST,) if services else (),
         control_upstreams={
             f"accounts.localhost:{port}": control_path,
             f"relay.localhost:{port}": control_path,

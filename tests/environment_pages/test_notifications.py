@@ -6,7 +6,6 @@ sends; what it read is then delivered to the page's real service worker by the b
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import CDPSession, Page, expect
+from playwright.async_api import Page, expect
 
 from doorward.environment.access import MACHINE
 from doorward.jose import b64url_decode
@@ -25,6 +24,7 @@ from tests.environment_pages.devices import check, knock, open_connections
 from tests.environment_pages.test_machine_door import opened, page_of, url
 from tests.push.services import Browser, Services, running_services
 from tests.web.browser import Complaints
+from tests.web.notifications import SUBSCRIBE, Worker, vendor
 
 pytestmark = pytest.mark.anyio
 
@@ -164,80 +164,10 @@ async def owner(browser: Chromium) -> AsyncIterator[Page]:
     await context.grant_permissions(["notifications"])
     complaints = Complaints(context)
     page = await context.new_page()
-    await page.add_init_script(_SUBSCRIBE)
+    await page.add_init_script(SUBSCRIBE)
     yield page
     await context.close()
     assert complaints.heard == []
-
-
-# The browser vendor's side, which is not to be had here: hands out the subscription the test made.
-_SUBSCRIBE = """
-  PushManager.prototype.subscribe = async function ({ userVisibleOnly, applicationServerKey }) {
-    if (!userVisibleOnly || !applicationServerKey) throw new DOMException("", "NotAllowedError");
-    const key = Uint8Array.from(atob(applicationServerKey.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-    const json = JSON.parse(await window.vendorSubscribes());
-    window.subscribed = {
-      endpoint: json.endpoint,
-      options: { applicationServerKey: key.buffer },
-      toJSON: () => json,
-      unsubscribe: async () => { window.subscribed = null; return true; },
-    };
-    return window.subscribed;
-  };
-  PushManager.prototype.getSubscription = async () => window.subscribed ?? null;
-"""
-
-
-async def vendor(page: Page, services: Services) -> Browser:
-    browser = services.push.subscribe()
-    await page.expose_function("vendorSubscribes", lambda: json.dumps(browser.subscription))
-    return browser
-
-
-class Worker:
-    """The page's service worker, driven by the browser's own protocol."""
-
-    def __init__(self, session: CDPSession, registration: asyncio.Future[str], origin: str) -> None:
-        self._session = session
-        self._registration = registration
-        self._origin = origin
-
-    @classmethod
-    async def of(cls, page: Page, origin: str) -> Worker:
-        session = await page.context.new_cdp_session(page)
-        registration: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-        def updated(event: dict[str, Any]) -> None:
-            for found in event["registrations"]:
-                if found["scopeURL"] == f"{origin}/connections/" and not registration.done():
-                    registration.set_result(found["registrationId"])
-
-        session.on("ServiceWorker.workerRegistrationUpdated", updated)
-        await session.send("ServiceWorker.enable")
-        return cls(session, registration, origin)
-
-    async def deliver(self, data: str) -> None:
-        async with asyncio.timeout(20):
-            registration = await self._registration
-        await self._session.send(
-            "ServiceWorker.deliverPushMessage",
-            {"origin": self._origin, "registrationId": registration, "data": data},
-        )
-
-
-_SHOWN = """async () => {
-  const worker = await navigator.serviceWorker.getRegistration("/connections/notifier.js");
-  const shown = await worker?.getNotifications() ?? [];
-  return shown.map(({ title, body, tag }) => ({ title, body, tag }));
-}"""
-
-
-async def shown(page: Page, count: int = 1) -> list[dict[str, str]]:
-    """What the browser shows, once that is `count` notifications."""
-    async with asyncio.timeout(20):
-        while len(found := await page.evaluate(_SHOWN)) != count:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(0.05)
-    return found
 
 
 @pytest.mark.browser
@@ -246,7 +176,7 @@ async def test_a_browser_is_told_of_a_device_and_shows_it(
 ) -> None:
     receiver = await vendor(owner, services)
     await open_connections(owner, pushing)
-    worker = await Worker.of(owner, f"http://{pushing.loopback}")
+    worker = await Worker.of(owner, f"http://{pushing.loopback}", "/connections")
     await check(owner, "notifications-off")
     await owner.get_by_role("button", name="Notify me on this browser").click()
     stop = owner.get_by_role("button", name="Stop notifying")
@@ -257,14 +187,14 @@ async def test_a_browser_is_told_of_a_device_and_shows_it(
     [(told, message)] = services.push.messages
     assert told is receiver
     await worker.deliver(json.dumps(message))
-    assert await shown(owner) == [{name: message[name] for name in ("title", "body", "tag")}]
-    for garbage in ("", "no JSON"):  # whatever arrives, something of ours is shown, and never twice
+    assert await worker.shown() == [{name: message[name] for name in ("title", "body", "tag")}]
+    for garbage in ("", "no JSON"):  # whatever arrives, something of ours is shown, and once
         await worker.deliver(garbage)
     await owner.wait_for_function(
         "async () => (await (await navigator.serviceWorker.getRegistration('/connections/notifier.js'))"
-        ".getNotifications()).some((one) => one.body.startsWith('Open the Connections page'))"
+        ".getNotifications()).some((one) => one.body.startsWith('Open the page'))"
     )
-    assert len(await shown(owner)) == 1
+    assert len(await worker.shown(2)) == 2
     await stop.click()
     await expect(owner.get_by_role("button", name="Notify me on this browser")).to_be_visible()
     await knock(pushing, "Another")

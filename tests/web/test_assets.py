@@ -58,7 +58,7 @@ async def test_files_are_only_read(assets: StaticAssets) -> None:
 
 def test_modules_are_importable_by_a_name_that_does_not_change(assets: StaticAssets) -> None:
     assert assets.import_map()["imports"] == {
-        f"doorward/{name}": assets.url(name) for name in ("confirmation.js", "doorward.js")
+        f"doorward/{name}": assets.url(name) for name in ("confirmation.js", "doorward.js", "notify.js")
     }
 
 

@@ -12,7 +12,7 @@ and retries nothing: who is told what, when and how often is the caller's busine
 """
 
 from doorward.push.messages import Alert, LiveActivity, Message, Outcome, Sender
-from doorward.push.web_push import Subscription, SubscriptionInvalid, VapidKey, WebPushSender
+from doorward.push.web_push import Subscription, SubscriptionInvalid, VapidKey, WebPushSender, contact_at
 
 __all__ = [
     "Alert",
@@ -24,4 +24,5 @@ __all__ = [
     "SubscriptionInvalid",
     "VapidKey",
     "WebPushSender",
+    "contact_at",
 ]

@@ -126,6 +126,11 @@ class VapidKey:
         return f"vapid t={token}, k={self.public}"
 
 
+def contact_at(origin: str | None) -> str:
+    """Whom a push service's operator may turn to: whoever runs `origin`. RFC 8292 §2.1 knows mailto: and https: only."""
+    return origin if origin and origin.startswith("https:") else "mailto:doorward@localhost"
+
+
 class WebPushSender:
     """Sends alerts to browsers. `contact` is where a push service's operator can complain: `mailto:` or https."""
 

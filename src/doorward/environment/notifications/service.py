@@ -15,7 +15,7 @@ from doorward.environment.notifications import rules, store
 from doorward.environment.sessions.store import Session
 from doorward.jose import JoseError
 from doorward.outbound import Outbound
-from doorward.push import Alert, Subscription, VapidKey, WebPushSender
+from doorward.push import Alert, Subscription, VapidKey, WebPushSender, contact_at
 from doorward.store import Clock, Database, StoreError, Tx
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ class Notifications:
         self._secrets = secrets
         self._outbound = outbound
         self._machine = machine
-        # RFC 8292 §2.1 wants a mailto: or https: URI; no address of the owner goes to a third party.
-        self._contact = contact if contact and contact.startswith("https:") else "mailto:doorward@localhost"
+        # No address of the owner goes to a third party.
+        self._contact = contact_at(contact)
         self._is_remote_admin_on = is_remote_admin_on
         self._key: VapidKey | None = None
         self._sending: set[asyncio.Task[None]] = set()

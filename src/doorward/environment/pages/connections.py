@@ -15,7 +15,6 @@ from doorward.environment.access import NotAllowed
 from doorward.environment.link.service import CHANNEL as LINK_CHANNEL
 from doorward.environment.pages.doors import Asker, Door, for_asker
 from doorward.environment.pages.errors import Problem, Refused
-from doorward.environment.pages.notifications import WORKER_POLICY
 from doorward.environment.pages.requests import answer, read_body
 from doorward.environment.pages.state import (
     AUDIT_PAGE,
@@ -34,6 +33,7 @@ from doorward.environment.pages.wire import (
 from doorward.environment.stream import CHANNEL
 from doorward.store import DatabaseClosed
 from doorward.web import Pages
+from doorward.web.notifier import WORKER_POLICY
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment

@@ -6,8 +6,6 @@ itself is the same for everybody and holds nothing of the machine.
 
 from __future__ import annotations
 
-from functools import cached_property
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -19,12 +17,10 @@ from doorward.environment.pages.errors import Problem, Refused
 from doorward.environment.pages.requests import answer, read_body
 from doorward.environment.pages.wire import Done, NotificationKey, SubscribeRequest, UnsubscribeRequest
 from doorward.push import Subscription, SubscriptionInvalid
+from doorward.web.notifier import notifier
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
-
-WORKER_POLICY = "doorward-notifier"
-"""The one trusted-types policy of the Connections page; notify.js makes it, for one URL."""
 
 # Its folder is its scope: the worker is told nothing of requests anywhere else on this origin.
 WORKER_PATH = "/connections/notifier.js"
@@ -45,19 +41,8 @@ class NotificationRoutes:
             ),
         ]
 
-    @cached_property
-    def _script(self) -> bytes:
-        return (resources.files("doorward.environment.pages") / "workers" / "notifier.js").read_bytes()
-
     async def worker(self, _: Request) -> Response:
-        """Asked for again by browsers whenever they look for a newer one, so it is not kept."""
-        headers = {
-            "cache-control": "no-cache",
-            "content-security-policy": "default-src 'none'",
-            "cross-origin-resource-policy": "same-origin",
-            "x-content-type-options": "nosniff",
-        }
-        return Response(self._script, 200, headers, "text/javascript; charset=utf-8")
+        return notifier()
 
     async def key(self, _: Request, asker: Asker) -> Response:
         key = self._environment.notifications.application_server_key(asker.actor)

@@ -65,6 +65,7 @@ def routes(identity: "Identity") -> list[BaseRoute]:
         ("POST", "/account/sessions/end", account.end_session),
         ("POST", "/account/sessions/end-others", account.end_other_sessions),
         ("GET", "/machines", machines.show),
+        ("GET", "/machines/notifier.js", machines.worker),
         ("GET", "/oauth-consent", consent.show),
         ("POST", "/oauth-consent", consent.decide),
         ("GET", PASTE_PATH, paste.show),

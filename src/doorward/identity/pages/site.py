@@ -75,6 +75,7 @@ class Site:
         *,
         status: int = 200,
         form_action: tuple[str, ...] = (),
+        worker_policy: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         shared = {
@@ -87,6 +88,7 @@ class Site:
             {**shared, **(context or {})},
             status=status,
             form_action=form_action,
+            worker_policy=worker_policy,
             headers=headers,
         )
 

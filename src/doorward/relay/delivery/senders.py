@@ -6,7 +6,7 @@ import msgspec
 
 from doorward.jose import PrivateKey
 from doorward.outbound import Outbound
-from doorward.push import LiveActivity, Message, Sender, VapidKey, WebPushSender
+from doorward.push import LiveActivity, Message, Sender, VapidKey, WebPushSender, contact_at
 from doorward.push.apns import ApnsSender, ApnsTarget
 from doorward.push.fcm import FcmSender
 from doorward.relay.delivery.jobs import JobPayload, live_event_of
@@ -18,7 +18,7 @@ Senders = Mapping[Platform, Sender]
 
 def build_senders(settings: RelaySettings, outbound: Outbound, vapid: VapidKey) -> Senders:
     """Browsers always; Apple and Google where the operator has keys. Raises JoseError for a key that is none."""
-    contact = settings.push_contact or settings.issuer
+    contact = settings.push_contact or contact_at(settings.issuer)
     senders: dict[Platform, Sender] = {"web": WebPushSender(outbound, vapid, contact=contact)}
     if settings.apns is not None:
         apns = settings.apns

@@ -9,6 +9,7 @@ import { KeyedList } from "doorward/keyed-list.js";
 import { renderLink, unlinkOutcome, unlinkQuestion } from "doorward/link-card.js";
 import { follow } from "doorward/live.js";
 import { serviceRow, sessionRow } from "doorward/machine-rows.js";
+import { knocks } from "doorward/knock-notifications.js";
 import { offerNotifications } from "doorward/notify.js";
 import { fromOutside, onTheMachine } from "doorward/owner-access.js";
 import { Stopped } from "doorward/flow.js";
@@ -201,7 +202,7 @@ part("sign-out").addEventListener("click", () => {
 async function run() {
   access = root.dataset.door === "loopback" ? onTheMachine() : await fromOutside();
   if (!access.hasSession()) throw new Stopped("no-session");
-  offerNotifications(access);
+  offerNotifications(knocks(access));
   await follow((signal) => access.open("/connections/events", signal), { onState: newState, onConnection: connection });
   access.forget();
   throw new Stopped(state ? "ended" : "no-session");

@@ -4,6 +4,8 @@ import { confirmed } from "doorward/confirmation.js";
 import { announce, setBusy } from "doorward/doorward.js";
 import { isNews, markKnown } from "doorward/known-links.js";
 import { shownName, warnings } from "doorward/look-alike.js";
+import { offerNotifications } from "doorward/notify.js";
+import { agentsWork } from "doorward/work-notifications.js";
 import { machineCard } from "doorward/machine-card.js";
 
 const EVERY = 5000;
@@ -39,9 +41,11 @@ async function token() {
   return (await answer.json()).jwt;
 }
 
-async function askRelay(path, method = "GET") {
-  const jwt = await token();
-  const answer = await fetch(`${relay}${path}`, { method, headers: { authorization: `Bearer ${jwt}` } }).catch(() => null);
+async function askRelay(path, method = "GET", json = undefined) {
+  const headers = { authorization: `Bearer ${await token()}` };
+  if (json) headers["content-type"] = "application/json";
+  const body = json && JSON.stringify(json);
+  const answer = await fetch(`${relay}${path}`, { method, headers, body }).catch(() => null);
   if (!answer) throw offline("The relay does not answer");
   if (!answer.ok) throw new Problem("The relay refused", `It answered with status ${answer.status}. Its log says why.`);
   return answer.json();
@@ -135,3 +139,4 @@ addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 show("loading");
 refresh();
+offerNotifications(agentsWork(askRelay));

@@ -1,39 +1,31 @@
-// "Notify me on this browser": a service worker, a subscription at the browser's own push service, and the machine that
-// is told of it. Everything here needs a session that may decide; without one the machine refuses and nothing is shown.
+// "Notify me on this browser": a service worker, a subscription at the browser's own push service, and the server that
+// is told of it.
 
 import { announce, setBusy } from "doorward/doorward.js";
-import { Refused } from "doorward/http.js";
 
-const WORKER = "/connections/notifier.js";
-const ROUTE = "/connections/notifications";
+// Its folder is the worker's scope.
+const WORKER = `${location.pathname}/notifier.js`;
 
 const root = document.querySelector("[data-notify]");
-const failure = root.querySelector("[data-notify-failure]");
+const failure = root?.querySelector("[data-notify-failure]");
 
-export async function offerNotifications(access) {
-  if (!isSupported()) return;
-  const key = await machineKey(access);
+// `server` has key() → applicationServerKey or null where this session may not subscribe, subscribe(subscription as JSON)
+// and unsubscribe(endpoint). Nothing is shown until it gave a key.
+export async function offerNotifications(server) {
+  if (!root || !isSupported()) return;
+  const key = await server.key().catch(() => null);
   if (!key) return;
-  const turn = { on: () => turnOn(access, key), off: () => turnOff(access) };
+  const turn = { on: () => turnOn(server, key), off: () => turnOff(server) };
   for (const button of root.querySelectorAll("[data-notify-press]")) {
     button.addEventListener("click", () => press(button, turn[button.dataset.notifyPress]));
   }
-  show(await resume(access, key));
+  show(await resume(server, key));
 }
 
 const isSupported = () => "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
 
-async function machineKey(access) {
-  try {
-    const response = await access.open(ROUTE);
-    return response.ok ? (await response.json()).applicationServerKey : null;
-  } catch {
-    return null;
-  }
-}
-
 // A browser that was subscribed stays it under the session this page has now: the one it had may have ended.
-async function resume(access, key) {
+async function resume(server, key) {
   if (Notification.permission === "denied") return "blocked";
   const subscription = await (await registered())?.pushManager.getSubscription();
   if (!subscription || Notification.permission !== "granted") return "off";
@@ -42,34 +34,34 @@ async function resume(access, key) {
     return "off";
   }
   try {
-    await access.post(ROUTE, subscription.toJSON());
+    await server.subscribe(subscription.toJSON());
     return "on";
   } catch {
     return "off";
   }
 }
 
-async function turnOn(access, key) {
+async function turnOn(server, key) {
   const permission = await Notification.requestPermission();
   if (permission !== "granted") return permission === "denied" ? "blocked" : "off";
   const worker = await register();
   const former = await worker.pushManager.getSubscription();
   if (former && !isFor(former, key)) await former.unsubscribe();
   const subscription = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-  await access.post(ROUTE, subscription.toJSON());
-  announce("This browser tells you when a device asks to be let in.");
+  await server.subscribe(subscription.toJSON());
+  announce("Notifications are on.");
   return "on";
 }
 
-async function turnOff(access) {
+async function turnOff(server) {
   const worker = await registered();
   const subscription = await worker?.pushManager.getSubscription();
   if (subscription) {
-    await access.post(`${ROUTE}/end`, { endpoint: subscription.endpoint });
+    await server.unsubscribe(subscription.endpoint);
     await subscription.unsubscribe();
   }
   await worker?.unregister();
-  announce("This browser does not tell you any more.");
+  announce("Notifications are off.");
   return "off";
 }
 
@@ -88,9 +80,8 @@ async function press(button, act) {
 }
 
 function failureOf(error) {
-  if (error instanceof Refused) return "The machine refused. Nothing was changed.";
   if (error?.name === "AbortError") return "This browser could not reach its push service. Try again when it is online.";
-  return "That did not work in this browser. Nothing was changed.";
+  return "That did not work. Nothing was changed.";
 }
 
 function show(state) {

@@ -1,7 +1,7 @@
-// Shows what the machine sends to this browser, and opens the Connections page. What to open is fixed here: a message
+// Shows what is sent to this browser, and opens the page it was asked on. Which page that is, the scope says: a message
 // carries words and nothing else.
 
-const PAGE = "/connections";
+const PAGE = new URL(self.registration.scope).pathname.replace(/\/$/, "");
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -10,9 +10,9 @@ self.addEventListener("push", (event) => {
   // A push that shows nothing would be shown by the browser, in its own words, or cost the subscription.
   const { title, body, tag } = read(event.data);
   event.waitUntil(
-    self.registration.showNotification(title ?? "A device asks to be let in", {
-      body: body ?? "Open the Connections page to decide.",
-      tag: tag ?? "doorward-knock",
+    self.registration.showNotification(title ?? "Doorward", {
+      body: body ?? "Open the page to see what happened.",
+      tag: tag ?? "doorward",
       renotify: true,
     }),
   );
