@@ -7,7 +7,6 @@ it is what T3's clients take for "connected", and what shows later that the conn
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -66,7 +65,8 @@ class RpcSocket:
     def __init__(self, connection: ClientConnection, label: str) -> None:
         self._connection = connection
         self._label = label
-        self._waiting: dict[str, asyncio.Future[_Outcome]] = {}
+        #: None is the answer of a socket that ended.
+        self._waiting: dict[str, asyncio.Future[_Outcome | None]] = {}
         self._count = 0
         self._reader = asyncio.create_task(self._read(), name="machine socket")
 
@@ -74,7 +74,7 @@ class RpcSocket:
         """Return when the machine answered. Raises Refused, Unavailable."""
         self._count += 1
         name = str(self._count)
-        answered: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[_Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = answered
         try:
             request = msgspec.json.encode(_Request(id=name, tag="server.getConfig")).decode()
@@ -84,6 +84,8 @@ class RpcSocket:
             raise self.ended() from error
         finally:
             self._waiting.pop(name, None)
+        if outcome is None:
+            raise self.ended()
         if outcome.tag == "Success":
             return
         if any(cause.error.tag == _AUTHORIZATION_ERROR for cause in outcome.cause):
@@ -101,8 +103,7 @@ class RpcSocket:
     async def close(self) -> None:
         """End it from here."""
         self._reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reader
+        await asyncio.gather(self._reader, return_exceptions=True)
         await self._connection.close()
 
     async def _read(self) -> None:
@@ -114,7 +115,7 @@ class RpcSocket:
         finally:
             for answered in self._waiting.values():
                 if not answered.done():
-                    answered.set_exception(self.ended())
+                    answered.set_result(None)
 
     def _received(self, text: str | bytes) -> None:
         try:
