@@ -58,6 +58,15 @@ def test_unlinking_with_a_failing_relay_says_to_try_again_and_logs_the_cause(tmp
     assert "Cannot reach http://relay.localhost" in entry["message"]
 
 
+def test_signing_out_ends_sessions_at_machines_and_keeps_the_devices_keys(tmp_path, nobody):
+    (tmp_path / "devices").mkdir()
+    for name in ("box.pem", "box.token.json"):
+        (tmp_path / "devices" / name).write_text("{}")
+    for verb, left in (("unlink", ["box.pem", "box.token.json"]), ("logout", ["box.pem"])):
+        assert command("connect", verb, home=tmp_path, environ=nobody).returncode == 0
+        assert sorted(path.name for path in (tmp_path / "devices").iterdir()) == left
+
+
 def test_unlink_as_json_is_one_document(tmp_path, nobody):
     store_token(tmp_path)
     secrets_of(tmp_path).set(names.DESIRED_LINK, b"1")

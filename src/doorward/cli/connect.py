@@ -119,6 +119,11 @@ def _undo(home: Path | None, as_json: bool, *, forget_sign_in: bool) -> None:
     report = run(
         with_machine(home, lambda machine: machine.unlink(forget_sign_in=forget_sign_in)), as_json=as_json
     )
+    if forget_sign_in:
+        from doorward.client.configuration import default_home
+        from doorward.client.environment_tokens import forget_sessions
+
+        forget_sessions(home or default_home())
     if as_json:
         answer_json(report)
         return

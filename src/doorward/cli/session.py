@@ -12,6 +12,7 @@ from pathlib import Path
 from doorward.cli.log import log_to
 from doorward.client.authorization import Grant
 from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
+from doorward.client.environment_tokens import forget_sessions
 from doorward.client.errors import ConfigurationMissing, SignInRequired, Unavailable
 from doorward.client.relay import AccountToken, RelayClient
 from doorward.environment.keys import SecretStore
@@ -49,7 +50,8 @@ class Session:
             raise Unavailable(f"{error} The accounts server does not answer; try again later.") from error
 
     def store(self, grant: Grant) -> None:
-        """Keep what the accounts server gave, for this and every later command."""
+        """Keep what the accounts server gave, for this and every later command; sessions of whoever was signed in before end."""
+        forget_sessions(self.home)
         self.tokens.store(
             CliToken(
                 access_token=grant.access_token,

@@ -19,13 +19,23 @@ from doorward.client.environment import EnvironmentToken
 FRESH_MS = 60_000
 
 
+_SUFFIX = ".token.json"
+
+
+def forget_sessions(home: Path) -> None:
+    """Drop every kept token: they belong to the account that was signed in, the keys to this device."""
+    for path in (home / "devices").glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 class EnvironmentTokens:
     """The token of one key at one machine. Without a home folder it is kept in memory."""
 
     def __init__(self, environment_id: str, thumbprint: str, *, home: Path | None = None) -> None:
         self._environment_id = environment_id
         self._thumbprint = thumbprint
-        self._path = None if home is None else device_file(home, environment_id, ".token.json")
+        self._path = None if home is None else device_file(home, environment_id, _SUFFIX)
         self._kept: EnvironmentToken | None = None
 
     def usable(self, now: int) -> EnvironmentToken | None:
