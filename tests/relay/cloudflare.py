@@ -210,7 +210,7 @@ class FakeCloudflare:
     def delete_record(self, record_id: str, *, query: dict[str, str], body: Any) -> Answer:
         if self.records.pop(record_id, None) is None:
             return NO_RECORD
-        return success({"id": record_id})
+        return 200, {"result": {"id": record_id}}
 
 
 _ROUTES: list[tuple[str, str, Any]] = [

@@ -57,14 +57,13 @@ class TunnelRecovery:
         """
         link = await self._check(owner, wish)
         await self._check_endpoint(link)
-        request = _request(wish)
+        request, tunnel_id = _request(wish), wish.tunnel_id or ""
         try:
-            answer = await self._provider.reconcile(request, tunnel_id=wish.tunnel_id or "")
+            answer = await self._provider.reconcile(request, tunnel_id=tunnel_id)
         except EndpointError as error:
             raise _not_reachable(error) from error
         if answer == "ready":
             now = self._clock()
-            tunnel_id = wish.tunnel_id or ""
             await self._database.write(lambda tx: self._enable(tx, owner, request, tunnel_id, now))
         return answer
 

@@ -47,8 +47,10 @@ class ApiMessage(msgspec.Struct, frozen=True):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    success: bool
-    errors: list[ApiMessage] = []
+    """Not every answer has every member: a deleted record's is documented with `result` alone."""
+
+    success: bool = True
+    errors: list[ApiMessage] | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -213,7 +215,7 @@ class CloudflareApi:
                 return msgspec.json.decode(envelope.result, type=result)
         except msgspec.MsgspecError as error:
             raise CloudflareError(call, response.status, [], "an answer that is not Cloudflare's") from error
-        raise CloudflareError(call, response.status, envelope.errors)
+        raise CloudflareError(call, response.status, envelope.errors or [])
 
 
 def _record(hostname: str, tunnel_id: str) -> NewRecord:
