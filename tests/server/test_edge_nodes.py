@@ -20,7 +20,7 @@ from tests import databases
 from tests.http1.wire import client
 from tests.server.balancer import Balancer, balancer
 from tests.server.machines import Machine
-from tests.tunnel.carriers import until
+from tests.tunnel.carriers import never, until
 
 # What several nodes need: SQLite serves one process.
 pytestmark = [pytest.mark.anyio, pytest.mark.postgresql]
@@ -217,6 +217,15 @@ async def test_a_node_that_ends_takes_no_more_machines(nodes: Nodes) -> None:
         )
         status, headers = await machine.head()
         assert (status, headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://elsewhere.localhost", "https://edge.machines.localhost", "http://127.0.0.1:1", "x"]
+)
+async def test_an_edge_names_siblings_of_its_own_only(url: str) -> None:
+    connector = Connector(Machine("box", zone=ZONE).token(f"http://edge.{ZONE}:1"), router=never, environ={})
+    assert connector._choose([url]) is connector._address
+    assert connector._choose([url, f"http://other.{ZONE}:2"]).authority == f"other.{ZONE}:2"
 
 
 async def test_machines_go_to_the_alternate_that_a_draining_edge_names(nodes: Nodes) -> None:

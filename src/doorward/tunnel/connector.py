@@ -157,9 +157,9 @@ class Connector:
             self._set_state("connecting", self.state.reason, self.state.message)
 
     def ended(self, farewell: messages.GoAwayMessage) -> None:
-        log.info("tunnel ended: %s %s", farewell.reason, farewell.message)
         if self._is_connected:
             return
+        log.info("tunnel ended: %s %s", farewell.reason, farewell.message)
         if farewell.reason == "superseded":
             self._set_state("superseded", farewell.reason, farewell.message)
         elif farewell.is_final:
@@ -189,15 +189,24 @@ class Connector:
         self._lines.pop(host, None)
         self._wanted_at.pop(host, None)
         self._running.pop(host, None)
+        if any(link.is_settled for link in self._links):
+            # It found no other node; its visitors will ask for us there when they come.
+            for link in self._links:
+                if link.is_turned_away:
+                    link.say_moved()
 
     def _choose(self, alternates: list[str]) -> EdgeAddress:
-        """Where to dial: another edge that the one we leave has named, else our own."""
+        """Where to dial: another edge that the one we leave has named, else our own.
+
+        Only a sibling of ours: an edge must not make a machine dial whatever it likes.
+        """
+        own = self._address
         for url in alternates:
             with contextlib.suppress(InvalidEdgeUrl):
                 address = edge_address(url)
-                if address.scheme == self._address.scheme:
+                if address.scheme == own.scheme and address.parent_domain == own.parent_domain != "":
                     return address
-        return self._address
+        return own
 
     def _new_link(self, address: EdgeAddress) -> ConnectorLink:
         link = ConnectorLink(

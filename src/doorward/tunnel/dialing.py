@@ -41,6 +41,11 @@ class EdgeAddress(msgspec.Struct, frozen=True):
     authority: str
     origin: str
 
+    @property
+    def parent_domain(self) -> str:
+        """What `host` and its siblings have in common; empty for a single label."""
+        return self.host.partition(".")[2]
+
     def with_port_of(self, hostname: str) -> str:
         """`hostname` as visitors send it in `Host`: with the edge's port where that is not the scheme's own."""
         return f"{hostname}:{self.port}" if self.authority.endswith(f":{self.port}") else hostname
