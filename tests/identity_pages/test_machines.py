@@ -173,7 +173,7 @@ async def test_long_names_fit_a_small_window(accounts: World, page: Page, person
         relay.environments = [environment("a" * 100, connected=True, services=["b" * 63])]
         await page.set_viewport_size({"width": 320, "height": 640})
         await page.reload()
-        await expect(page.get_by_role("heading", level=2)).to_be_visible()
+        await expect(page.locator("[data-list]").get_by_role("heading", level=2)).to_be_visible()
         assert await horizontal_overflow(page) == []
 
 
