@@ -1,0 +1,41 @@
+"""How `doorward serve` ends: what is open gets its time, a second signal takes it away."""
+
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.server.nodes import ServedNode
+
+
+@pytest.mark.parametrize("is_hurried", [False, True])
+def test_a_node_gives_an_open_request_its_time_unless_it_is_told_twice(
+    tmp_path: Path, is_hurried: bool
+) -> None:
+    node = ServedNode(tmp_path, roles=["edge"], edge="drain_seconds = 60")
+    program = node.start()
+    try:
+        with socket.create_connection(("127.0.0.1", node.edge_port), timeout=30) as visitor:
+            visitor.sendall(b"GET / HTTP/1.1\r\nHost: unknown.machines.localhost\r\n")
+            program.process.send_signal(signal.SIGTERM)
+            program.wait_for("Stopping")
+            if is_hurried:
+                program.process.send_signal(signal.SIGTERM)
+                # Neither an answer nor, ten seconds later, the refusal of a request that does not arrive.
+                assert everything(visitor) == b""
+            else:
+                visitor.sendall(b"\r\n")
+                assert everything(visitor).startswith(b"HTTP/1.1 404")
+        assert program.finish(seconds=60) == 0, program.output
+    finally:
+        node.kill()
+
+
+def everything(visitor: socket.socket) -> bytes:
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := visitor.recv(65536):
+            answer += data
+    return answer
