@@ -90,9 +90,15 @@ async def test_a_forwarder_goes_on_over_the_death_of_each_part(world: World, tmp
     assert program.stop() == 0
     del world.installation.programs["forward"]
 
-    # Its session is kept: the next one needs no relay to say yes again, and no approval.
+    # Its session is kept: the next one needs no approval. It waits for a relay that is down, too.
+    await asyncio.to_thread(world.installation.cut, "relay")
     again = forwarding(world, laptop, "--json")
-    assert set(again.wait_for_json()) == {"url", "service"}
+    assert set(await asyncio.to_thread(again.wait_for_json)) == {"reconnecting"}
+    await world.restart("relay")
+    said_next = await asyncio.to_thread(again.wait_for_json)
+    while set(said_next) != {"url", "service"}:
+        assert set(said_next) in ({"reconnecting"}, {"connected"}), said_next
+        said_next = await asyncio.to_thread(again.wait_for_json)
     assert again.stop() == 0
     del world.installation.programs["forward"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,11 @@ from doorward.cli.options import home_option, json_option
 from doorward.cli.output import event_json, plain, run
 
 if TYPE_CHECKING:
+    from doorward.client.errors import ClientError
     from doorward.client.live_connection import LiveConnection
+    from doorward.client.relay import RelayClient
     from doorward.client.supervisor import State
+    from doorward.t3_connect.messages import EnvironmentEntry, ServiceEntry
 
 
 class Forwarding(msgspec.Struct, frozen=True):
@@ -74,7 +78,8 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
     from doorward.server.serve import stop_signal
 
     async with signed_in(home) as session:
-        machine, service = await session.relay.find(name)
+        teller = _Teller(as_json)
+        machine, service = await _found(session.relay, name, teller)
         url = service.url if service else await service_url(session.relay, name)
         listener = bind("127.0.0.1", local_port, option="another LOCAL_PORT")
         key = load_device_key(session.home, machine.environment_id)
@@ -86,7 +91,7 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
             clock=session.clock,
             tokens=EnvironmentTokens(machine.environment_id, key.public.thumbprint, home=session.home),
         )
-        teller = _Teller(machine.label, connection.key_phrase, as_json)
+        teller.know(machine.label, connection.key_phrase)
         live = LiveConnection(
             connection, tls=lambda: tls_context(session.ca_file), on_change=teller.state_changed
         )
@@ -104,6 +109,22 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
                 await _until_stopped(live, stopped)
             finally:
                 await forwarder.close()
+
+
+async def _found(
+    relay: RelayClient, name: str, teller: _Teller
+) -> tuple[EnvironmentEntry, ServiceEntry | None]:
+    """What the relay knows by this name, as soon as it answers."""
+    from doorward.client.errors import Unavailable
+    from doorward.client.supervisor import retry_delay
+
+    for failures in itertools.count(1):
+        try:
+            return await relay.find(name)
+        except Unavailable as error:
+            teller.trying_again(error)
+            await asyncio.sleep(retry_delay(failures))
+    raise AssertionError("counting ended")
 
 
 async def _until_connected(live: LiveConnection) -> None:
@@ -140,11 +161,21 @@ def _raise_if_hopeless(state: State) -> None:
 class _Teller:
     """Says what is being waited for, once for as long as it is the same."""
 
-    def __init__(self, label: str, phrase: str, as_json: bool) -> None:
-        self._label = plain(label)
-        self._phrase = phrase
+    def __init__(self, as_json: bool) -> None:
+        self._label = ""
+        self._phrase = ""
         self._as_json = as_json
         self._told = ""
+
+    def know(self, label: str, phrase: str) -> None:
+        """Which machine it is, and this device's words there."""
+        self._label = plain(label)
+        self._phrase = phrase
+
+    def trying_again(self, failure: ClientError) -> None:
+        if self._told != str(failure):
+            self._told = str(failure)
+            self._say(Reconnecting(plain(self._told)), f"{plain(self._told)} Trying again until it answers.")
 
     def state_changed(self, state: State) -> None:
         from doorward.client.errors import ApprovalPending
@@ -164,8 +195,7 @@ class _Teller:
                 "The same six words stand on the machine's Connections page. This command goes on by itself.",
             )
         elif state.phase == "backoff":
-            self._told = str(failure)
-            self._say(Reconnecting(plain(self._told)), f"{plain(self._told)} Trying again until it answers.")
+            self.trying_again(failure)
 
     def _say(self, event: msgspec.Struct, text: str) -> None:
         if self._as_json:

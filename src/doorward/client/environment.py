@@ -13,7 +13,7 @@ import msgspec
 
 from doorward.client.errors import ClientError, Refused, Unavailable
 from doorward.jose import PrivateKey, create_dpop_proof
-from doorward.outbound import InsecureUrl, Outbound, OutboundError, Response, TimedOut
+from doorward.outbound import CertificateRefused, InsecureUrl, Outbound, OutboundError, Response, TimedOut
 from doorward.t3_connect import errors as wire
 from doorward.t3_connect.messages import (
     GRANT_TYPE_TOKEN_EXCHANGE,
@@ -124,7 +124,7 @@ class EnvironmentClient:
                 f"Remote environment endpoint {url} timed out after {self._timeout * 1000:.0f}ms.",
                 reason="timeout",
             ) from error
-        except InsecureUrl as error:
+        except (InsecureUrl, CertificateRefused) as error:
             raise Refused(f"{error}", reason="configuration") from error
         except OutboundError as error:
             raise Unavailable(f"{error} Is `doorward expose` running there?") from error

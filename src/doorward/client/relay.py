@@ -23,7 +23,15 @@ from doorward.client.errors import (
     Unavailable,
 )
 from doorward.jose import JoseError, PrivateKey, create_dpop_proof, peek_claims
-from doorward.outbound import Outbound, OutboundError, Response, TimedOut, UnexpectedBody, clocks_apart
+from doorward.outbound import (
+    CertificateRefused,
+    Outbound,
+    OutboundError,
+    Response,
+    TimedOut,
+    UnexpectedBody,
+    clocks_apart,
+)
 from doorward.t3_connect import InsecureOrigin, secure_origin
 from doorward.t3_connect.messages import (
     GRANT_TYPE_TOKEN_EXCHANGE,
@@ -245,7 +253,9 @@ class RelayClient:
         except OutboundError as error:
             raise self._silent(error) from error
 
-    def _silent(self, error: OutboundError) -> Unavailable:
+    def _silent(self, error: OutboundError) -> ClientError:
+        if isinstance(error, CertificateRefused):
+            return Refused(str(error), reason="configuration")
         return Unavailable(
             f"The relay did not answer. {error}",
             reason="timeout" if isinstance(error, TimedOut) else "relay-unavailable",
