@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doorward.server.dotenv import EnvFileUnusable, read_variables, set_variable
@@ -46,9 +46,10 @@ def test_one_line_changes_and_the_others_stay(tmp_path: Path, before: str, after
     assert read_variables(path)["T3CODE_RELAY_URL"] == URL
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="utf-8")))
-def test_whatever_a_file_holds_stays_in_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    path = tmp_path_factory.mktemp("env") / ".env"
+def test_whatever_a_file_holds_stays_in_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / ".env"
     path.write_bytes(text.encode())
     set_variable(path, "ADDED_BY_US", "x")
     assert path.read_bytes().decode().startswith(text)

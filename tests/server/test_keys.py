@@ -1,6 +1,5 @@
 """Replacing a server's keys: nothing of before is lost, and what must follow is told."""
 
-import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -141,20 +140,16 @@ def test_an_operator_does_all_of_it_from_a_terminal(tmp_path: Path) -> None:
             done = command("keys", *arguments, "--config", str(node.config), home=tmp_path)
             return done.returncode, done.stdout + done.stderr
 
-        status, listed = keys("list")
-        assert (status, "Signing keys (identity)" in listed, "current, seals" in listed) == (0, True, True)
-        assert "verifiers cache" in keys("rotate", "signing")[1]
         assert keys("rotate", "signing", "--force")[0] == 0
-        assert (keys("rotate", "mint")[0], keys("rotate", "mint", "--yes")[0]) == (1, 0)
+        status, refused = keys("rotate", "mint")
+        assert (status, "add --yes" in refused) == (1, True)
         status, told = keys("rotate", "encryption")
         assert (status, "retire encryption" in told) == (0, True)
         node.stop()
-        node.start()
         assert "1 old keys are forgotten" in keys("retire", "encryption")[1]
-        node.stop()
         program = node.start()
-        after = json.loads(keys("list", "--json")[1])
-        assert [key["isCurrent"] for key in after["encryption"]] == [True]
+        status, listed = keys("list")
+        assert (status, "Signing keys (identity)" in listed, "current, seals" in listed) == (0, True, True)
         assert "Traceback" not in program.output
         node.stop()
     nowhere = command("keys", "list", "--home", str(tmp_path / "nobody"), home=tmp_path)

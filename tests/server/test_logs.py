@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorward.jose import generate_key, sign_jwt
@@ -93,6 +93,7 @@ def test_ordinary_messages_stay_as_they_are(text: str) -> None:
     assert without_secrets(text) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_line_is_one_line_whatever_is_said(text: str) -> None:
     record = logging.LogRecord("doorward", logging.INFO, "", 0, "%s", (text,), None)
