@@ -33,6 +33,22 @@ def test_a_node_gives_an_open_request_its_time_unless_it_is_told_twice(
         node.kill()
 
 
+def test_a_reload_ends_nothing_where_there_are_no_certificates(tmp_path: Path) -> None:
+    node = ServedNode(tmp_path, roles=["edge"])
+    program = node.start()
+    try:
+        program.process.send_signal(signal.SIGHUP)
+        with socket.create_connection(("127.0.0.1", node.edge_port), timeout=30) as visitor:
+            visitor.sendall(
+                b"GET / HTTP/1.1\r\nHost: unknown.machines.localhost\r\nConnection: close\r\n\r\n"
+            )
+            assert everything(visitor).startswith(b"HTTP/1.1 404")
+        program.process.send_signal(signal.SIGTERM)
+        assert program.finish(seconds=60) == 0, program.output
+    finally:
+        node.kill()
+
+
 def everything(visitor: socket.socket) -> bytes:
     answer = b""
     with contextlib.suppress(ConnectionResetError):

@@ -240,6 +240,8 @@ async def _tls(configuration: ServeConfiguration, stack: contextlib.AsyncExitSta
     """The context of every public listener; its certificates follow their files until the stack ends."""
     tls = configuration.tls
     if tls is None:
+        # A service manager's "reload" finds nothing to read anew here; by default the signal would end us.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
         return None
     from doorward.server.certificates import CertificateUnusable, ServerCertificates
 
