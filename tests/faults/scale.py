@@ -12,10 +12,11 @@ def towards(short: float, full: float) -> float:
     return short + (full - short) * SOAK
 
 
-BODY_BYTES = int(towards(256_000_000, 20_000_000_000))
+BODY_BYTES = int(towards(256, 20_000)) * 1_000_000
 WEBSOCKETS = int(towards(40, 200))
 """A tunnel carries 256 streams."""
-WEBSOCKET_SECONDS = towards(60, 7_200)
+WEBSOCKET_SECONDS = towards(60, 3_000)
+"""A device's session ends after an hour, and its sockets with it."""
 DOWN_SECONDS = towards(6, 60)
 """A process that is not there: longer than the edge holds a request for a machine that may be reconnecting."""
 STOPPED_SECONDS = towards(5, 60)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.storm import World, until
 from tests.faults.ledger import record
-from tests.faults.visitor import Traffic, Visitor
+from tests.faults.visitor import Visitor, steady_traffic
 from tests.system_parts import require_system_part
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-half-open")]
@@ -83,8 +83,7 @@ def dropped(near: int, far: int) -> Iterator[None]:
 
 
 async def test_both_ends_notice_a_tunnel_that_is_dead_without_a_word(world: World, visitor: Visitor):
-    async with Traffic(visitor, patience=NOTICED + 10) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor, patience=NOTICED + 10) as traffic:
         dead = tunnel_ports(world)
         with dropped(*dead):
             began = time.monotonic()
@@ -99,8 +98,7 @@ async def test_both_ends_notice_a_tunnel_that_is_dead_without_a_word(world: Worl
 async def test_the_name_is_claimed_at_once_though_the_edge_believes_in_the_old_tunnel(
     world: World, visitor: Visitor
 ):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         with dropped(*tunnel_ports(world)):
             # The edge never hears that the agent is gone.
             await asyncio.to_thread(world.installation.cut, "agent")

@@ -15,7 +15,7 @@ from tests.e2e.storm import World, until
 from tests.faults.ledger import record
 from tests.faults.postgresql import Cluster
 from tests.faults.scale import DATABASE_DOWN_SECONDS
-from tests.faults.visitor import Traffic, Visitor, approved_visitor
+from tests.faults.visitor import Visitor, approved_visitor, steady_traffic
 from tests.faults.worlds import FaultyProcesses, linked
 
 pytestmark = [
@@ -50,8 +50,7 @@ async def test_without_its_database_the_edge_serves_who_is_inside_and_the_rest_c
     world: World, visitor: Visitor, cluster: Cluster
 ):
     refresh = await world.account.grant()
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         killed = time.monotonic()
         await asyncio.to_thread(cluster.kill)
         # What needs the database says so soon, instead of hanging.

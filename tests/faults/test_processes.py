@@ -15,7 +15,7 @@ from tests.e2e.processes import Program, free_ports
 from tests.e2e.storm import World, until
 from tests.faults.ledger import record
 from tests.faults.scale import DOWN_SECONDS, STOPPED_SECONDS
-from tests.faults.visitor import Traffic, Visitor
+from tests.faults.visitor import PATIENCE, Traffic, Visitor, steady_traffic
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-processes")]
 
@@ -24,8 +24,7 @@ RECONNECTED = 35.0
 
 
 async def test_nobody_inside_notices_that_the_accounts_server_was_killed(world: World, visitor: Visitor):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         killed = time.monotonic()
         await asyncio.to_thread(world.installation.cut, "identity")
         await traffic.flows("while it is gone", since=time.monotonic(), within=5)
@@ -39,8 +38,7 @@ async def test_nobody_inside_notices_that_the_accounts_server_was_killed(world: 
 async def test_a_killed_process_is_back_for_everybody_once_it_runs_again(
     world: World, visitor: Visitor, part: Part, name: str
 ):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         killed = time.monotonic()
         await asyncio.to_thread(world.installation.cut, part)
         await asyncio.sleep(DOWN_SECONDS)
@@ -50,8 +48,7 @@ async def test_a_killed_process_is_back_for_everybody_once_it_runs_again(
 
 
 async def test_a_killed_service_is_told_and_back_at_once(world: World, visitor: Visitor):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         killed = time.monotonic()
         await asyncio.to_thread(world.installation.cut, "demo")
         await traffic.sees("told", since=killed)
@@ -63,8 +60,7 @@ async def test_a_killed_service_is_told_and_back_at_once(world: World, visitor: 
 @pytest.mark.parametrize(("part", "name"), [("agent", "the environment"), ("relay", "relay and edge")])
 async def test_a_process_that_slept_serves_who_waited(world: World, visitor: Visitor, part: Part, name: str):
     process = world.installation.programs[part].process
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor, patience=PATIENCE + STOPPED_SECONDS) as traffic:
         stopped = time.monotonic()
         process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(STOPPED_SECONDS)

@@ -18,7 +18,7 @@ from doorward.t3_connect.messages import ConnectAuthorized
 from tests.e2e.storm import World, until
 from tests.e2e.test_power_cuts import rows_are_whole
 from tests.faults.ledger import record
-from tests.faults.visitor import Traffic, Visitor, approved_visitor
+from tests.faults.visitor import Traffic, Visitor, approved_visitor, steady_traffic
 from tests.faults.worlds import FaultyProcesses, linked
 from tests.system_parts import require_system_part
 
@@ -67,8 +67,7 @@ async def test_on_a_full_disk_nobody_is_let_in_wrongly_and_all_is_well_once_ther
     world = full_world
     visitor = await approved_visitor(world)
     socket = await visitor.websocket("/echo")
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         ballast = fill(world.installation.folder)
         full = time.monotonic()
         refusals = 0

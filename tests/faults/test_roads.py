@@ -16,7 +16,7 @@ from tests.e2e.storm import World
 from tests.faults.ledger import record
 from tests.faults.scale import STOPPED_SECONDS
 from tests.faults.toxics import ToxicProxy
-from tests.faults.visitor import Traffic, Visitor
+from tests.faults.visitor import PATIENCE, Traffic, Visitor, steady_traffic
 from tests.faults.worlds import RoadProcesses, linked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-roads")]
@@ -80,8 +80,7 @@ async def test_on_a_narrow_road_small_requests_pass_beside_a_large_body(tunnel: 
 
 
 async def test_what_waits_in_a_stalled_road_arrives_when_it_moves_again(tunnel: ToxicProxy, visitor: Visitor):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor, patience=PATIENCE + STOPPED_SECONDS) as traffic:
         began = time.monotonic()
         tunnel.stall()
         await asyncio.sleep(STOPPED_SECONDS)
@@ -96,8 +95,7 @@ async def test_what_waits_in_a_stalled_road_arrives_when_it_moves_again(tunnel: 
 
 
 async def test_a_road_that_breaks_again_and_again_is_taken_again(tunnel: ToxicProxy, visitor: Visitor):
-    async with Traffic(visitor) as traffic:
-        await traffic.flows("before", since=time.monotonic(), within=20)
+    async with steady_traffic(visitor) as traffic:
         began = time.monotonic()
         longest = 0.0
         for _ in range(5):

@@ -196,3 +196,11 @@ class Traffic:
         if answer.status_code == 200 and answer.json()["assertion"]:
             return "ok"
         return "told" if answer.status_code in (502, 503, 504) else "wrong"
+
+
+@asynccontextmanager
+async def steady_traffic(visitor: Visitor, *, patience: float = PATIENCE) -> AsyncIterator[Traffic]:
+    """Traffic that flows already when the block begins."""
+    async with Traffic(visitor, patience=patience) as traffic:
+        await traffic.flows("before anything", since=time.monotonic(), within=20)
+        yield traffic
