@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,13 +117,14 @@ async def _found(
     from doorward.client.errors import Unavailable
     from doorward.client.supervisor import retry_delay
 
-    for failures in itertools.count(1):
+    failures = 0
+    while True:
         try:
             return await relay.find(name)
         except Unavailable as error:
+            failures += 1
             teller.trying_again(error)
             await asyncio.sleep(retry_delay(failures))
-    raise AssertionError("counting ended")
 
 
 async def _until_connected(live: LiveConnection) -> None:
