@@ -233,6 +233,31 @@ async def test_work_in_progress_is_kept_until_it_is_withdrawn(notified: Notified
     assert await threads(notified) == []
 
 
+async def test_the_oldest_of_too_many_threads_gives_way(
+    notified: Notified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "MOST_THREADS", 3)
+    for number in range(5):
+        notified.world.clock.advance(1)
+        await notified.publish("running", f"thread-{number}")
+    assert await threads(notified) == ["thread-2", "thread-3", "thread-4"]
+
+
+async def test_two_accounts_of_one_environment_id_do_not_share_a_rate(
+    open_wire: OpenWorld, tmp_path: Path
+) -> None:
+    world = await open_wire(rate_limits=RateLimits(publications=1))
+    async with notifying(world, tmp_path) as notified:
+        await notified.link("user_alice")
+        alices = notified.credential
+        intruder = Environment(world.origin, world.clock)
+        linked = await world.link("user_mallory", environment=intruder, managedTunnelsEnabled=False)
+        for expected in (401, 429):  # no proof of hers, but each counts
+            answer = await notified.post(None, credential=linked["environmentCredential"])
+            assert answer.status_code == expected
+        assert (await notified.post(None, credential=alices)).status_code == 200
+
+
 async def snapshot(notified: Notified, query: str = "", user_id: str = "user_alice") -> Any:
     answer = await notified.mobile("GET", "/v1/mobile/agent-activity", user_id=user_id, query=query)
     assert answer.status_code == 200, answer.text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doorward.relay.devices import store
 from tests.push.services import Browser
 from tests.relay.conftest import OpenWorld
 from tests.relay.notified import ALL_ON, ANDROID, Notified, notifying
@@ -247,6 +248,16 @@ async def test_registrations_of_an_account_are_counted(open_wire: OpenWorld) -> 
         for _ in range(2)
     ]
     assert statuses == [200, 429]
+
+
+async def test_the_oldest_of_too_many_devices_gives_way(
+    notified: Notified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_DEVICES", 2)
+    for device_id in ("a", "b", "c"):
+        notified.world.clock.advance(1)
+        await notified.phone(device_id)
+    assert sorted(await tokens(notified)) == [("user_alice", "b"), ("user_alice", "c")]
 
 
 async def test_registrations_are_in_the_audit_trail_without_tokens(notified: Notified) -> None:

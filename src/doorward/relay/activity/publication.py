@@ -90,6 +90,10 @@ class Publications:
             store.delete(tx, environment_id=owner.environment_id, public_key=key, thread_id=thread_id)
         else:
             store.save(tx, state, public_key=key, is_terminal=is_terminal, now=now)
+            if before is None:
+                store.drop_oldest(
+                    tx, environment_id=owner.environment_id, public_key=key, keep=rules.MOST_THREADS
+                )
         return state is not None and state != before
 
     def _live_aggregate(

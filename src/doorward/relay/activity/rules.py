@@ -14,6 +14,9 @@ KEEP_TERMINAL_MS = 30 * 60_000
 SPACING_MS = 15_000
 """iOS gives an app a budget of live updates; what cannot wait is told by `_is_urgent`."""
 
+MOST_THREADS = 200
+"""How many threads of one environment are kept; older ones give way, so that nobody fills the table."""
+
 MOST_ROWS = 5
 MOST_ROWS_BASE = 3
 _LONGEST_TITLE = 120

@@ -44,6 +44,16 @@ def save(tx: Tx, state: ActivityState, *, public_key: str, is_terminal: bool, no
     )
 
 
+def drop_oldest(tx: Tx, *, environment_id: str, public_key: str, keep: int) -> None:
+    """Forget threads beyond the newest `keep`, as they were heard of."""
+    tx.execute(
+        "DELETE FROM relay_agent_activity_rows WHERE environment_id = ? AND environment_public_key = ?"
+        " AND thread_id IN (SELECT thread_id FROM relay_agent_activity_rows WHERE environment_id = ?"
+        "  AND environment_public_key = ? ORDER BY received_at DESC, thread_id LIMIT 1000 OFFSET ?)",
+        (environment_id, public_key, environment_id, public_key, keep),
+    )
+
+
 def delete(tx: Tx, *, environment_id: str, public_key: str, thread_id: str) -> None:
     tx.execute(
         "DELETE FROM relay_agent_activity_rows"

@@ -32,7 +32,8 @@ class ActivityApi:
 
     async def publish(self, call: Call[CredentialOwner, PublishActivityRequest]) -> PublishActivityResponse:
         owner = require_own_environment(call)
-        await self._limits.take(f"t3-env:{owner.environment_id}", "publications")
+        # With the account: two may link environments of one id, and neither may use up the other's.
+        await self._limits.take(f"{owner.user_id} t3-env:{owner.environment_id}", "publications")
         queued = await self._publications.publish(
             owner, call.param("threadId"), call.body.state, call.body.proof
         )

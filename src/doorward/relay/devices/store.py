@@ -12,6 +12,9 @@ from doorward.t3_connect.messages import Aggregate, ApsEnvironment, DeviceRegist
 
 Platform = Literal["ios", "android", "web"]
 
+MOST_DEVICES = 50
+"""Of one account; every publication goes through all of them. The one not heard of for longest gives way."""
+
 _TOLD = "device_id, label, platform, ios_major_version, android_api_level, app_version, preferences_json, updated_at"
 
 
@@ -221,6 +224,11 @@ def _upsert(
             now,
             now,
         ),
+    )
+    tx.execute(
+        "DELETE FROM relay_mobile_devices WHERE user_id = ? AND device_id <> ? AND device_id IN (SELECT device_id"
+        " FROM relay_mobile_devices WHERE user_id = ? ORDER BY updated_at DESC, device_id LIMIT 1000 OFFSET ?)",
+        (user_id, device_id, user_id, MOST_DEVICES),
     )
 
 
