@@ -228,7 +228,7 @@ async def test_an_unbound_session_never_comes_with_the_dpop_scheme(machine: Mach
     assert (await machine.local.post("/api/auth/websocket-ticket", headers=dpop)).status_code == 401
     secret = await credential(machine)
     opened = await machine.local.post("/api/auth/browser-session", json={"credential": secret})
-    cookie = {"cookie": opened.headers["set-cookie"].partition(";")[0]}
+    cookie = {"cookie": opened.headers["set-cookie"].partition(";")[0], "origin": LOCAL}
     both = {**cookie, "authorization": "Bearer nonsense"}
     assert (await machine.local.post("/api/auth/websocket-ticket", headers=both)).status_code == 200
     mixed = {**cookie, **dpop, "dpop": device.proof("POST", url, access_token=token)}
