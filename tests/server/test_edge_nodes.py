@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from doorward.http1 import Answer, Decision, Forward, Peer, RequestHead, TcpUpstream
 from doorward.outbound import Outbound
-from doorward.relay import SCHEMA, RelaySettings, create_relay
+from doorward.relay import SCHEMA, Relay, RelaySettings, create_relay
 from doorward.server.edge_node import running_edge
 from doorward.store import Database, Sealer, open_database
 from doorward.tunnel import Connector, Drain, Edge, TunnelHello
@@ -31,11 +31,19 @@ ZONE = "machines.localhost"
 class Nodes:
     """Two edges, `first` and `second`, behind a balancer; machines dial the balancer's port."""
 
-    def __init__(self, front: Balancer, edges: list[Edge], ports: list[int], database: Database) -> None:
+    def __init__(
+        self,
+        front: Balancer,
+        edges: list[Edge],
+        ports: list[int],
+        database: Database,
+        relays: list[Relay],
+    ) -> None:
         self.front = front
         self.first, self.second = edges
         self.ports = ports
         self.database = database
+        self.relays = relays
 
     @property
     def url(self) -> str:
@@ -83,7 +91,7 @@ async def nodes(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Nodes]:
     async with contextlib.AsyncExitStack() as stack:
         url = stack.enter_context(databases.new_postgresql([SCHEMA]))
         front = await stack.enter_async_context(balancer())
-        edges, ports, opened = [], [], []
+        edges, ports, opened, relays = [], [], [], []
         for _ in range(2):
             database = await open_database(url, schemas=[SCHEMA])
             stack.push_async_callback(database.close)
@@ -100,15 +108,16 @@ async def nodes(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Nodes]:
                 settings, database, sealer=Sealer.from_file(tmp_path / "key"), outbound=outbound
             )
             edge = await stack.enter_async_context(
-                running_edge(relay, database, control={}, trusted_proxies=())
+                running_edge(relay, database, control={}, trusted_proxies=(), is_alone=False)
             )
             sock = socket.create_server(("127.0.0.1", 0))
             await edge.serve([sock])
             edges.append(edge)
+            relays.append(relay)
             ports.append(sock.getsockname()[1])
             opened.append(database)
         front.default = ports[0]
-        yield Nodes(front, edges, ports, opened[0])
+        yield Nodes(front, edges, ports, opened[0], relays)
 
 
 async def test_a_visitor_at_the_other_node_brings_the_machine_there_and_both_go_on(nodes: Nodes) -> None:
@@ -119,6 +128,8 @@ async def test_a_visitor_at_the_other_node_brings_the_machine_there_and_both_go_
     async with nodes.running(machine):
         assert nodes.first.is_connected(machine.tunnel_id)
         assert not nodes.second.is_connected(machine.tunnel_id)
+        # No node says of a machine that it is off because it is not here.
+        assert [relay.is_connected(machine.tunnel_id) for relay in nodes.relays] == [True, None]
         assert await nodes.ask(app, 1) == (200, b"ok")
         assert await nodes.ask(api, 0) == (200, b"ok")
         assert nodes.first.stats().tunnels == nodes.second.stats().tunnels == 1

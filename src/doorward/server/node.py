@@ -48,6 +48,7 @@ class NodePlan:
     control_upstreams: Mapping[str, Path] | None = None
     trusted_proxies: tuple[str, ...] = ()
     allowances: Allowances = UNLIMITED
+    edge_nodes: int = 1
     is_measured: bool = False
 
 
@@ -110,6 +111,7 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
                     },
                     trusted_proxies=plan.trusted_proxies,
                     allowances=plan.allowances,
+                    is_alone=plan.edge_nodes == 1,
                 )
             )
         yield Node(

@@ -91,6 +91,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
         is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
         allowances=configuration.edge.limits,
+        edge_nodes=configuration.edge.nodes,
     )
 
 
