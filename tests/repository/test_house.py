@@ -39,3 +39,15 @@ def test_every_package_says_what_it_owns() -> None:
     assert packages
     silent = [str(path) for path in packages if not ast.get_docstring(ast.parse((ROOT / path).read_text()))]
     assert silent == []
+
+
+def test_every_decision_has_a_number_of_its_own_and_says_it() -> None:
+    """Documents and comments name decisions by number alone."""
+    decisions = [path for path in tracked_files() if path.parent == Path("docs/adr")]
+    assert decisions
+    numbers = [path.name.partition("-")[0] for path in decisions]
+    assert sorted(set(numbers)) == sorted(numbers)
+    titles = {path.name: (ROOT / path).read_text().partition("\n")[0] for path in decisions}
+    assert [
+        name for name, title in titles.items() if not title.startswith(f"# {int(name.partition('-')[0])}. ")
+    ] == []
