@@ -230,7 +230,11 @@ async def test_connections_made_at_once_share_one_exchange(device: Device, play:
 
 
 @pytest.mark.conformance("connect-environment", 217)
-@pytest.mark.parametrize("token", ["opaque", account_token(subject=None), account_token(subject="")])
+@pytest.mark.parametrize(
+    "token",
+    ["opaque", account_token(subject=None), account_token(subject="")],
+    ids=["opaque", "without subject", "empty subject"],
+)
 async def test_a_token_without_a_readable_subject_is_not_kept_for_anybody(
     device: Device, play: Scripted, token
 ):
