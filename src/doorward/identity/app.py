@@ -54,6 +54,7 @@ from doorward.identity.templates.service import Templates
 from doorward.identity.verification import store as verification_rows
 from doorward.identity.verification.service import Codes
 from doorward.identity.visits import Visits
+from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
 
 SCHEMA = Schema("identity", "doorward.identity.migrations")
@@ -82,6 +83,7 @@ class Identity:
         self.hasher = hasher
         self.mails = MailQueue(mailer)
         self.views = Views(settings.origin)
+        events = Events(self.views)
         self.clients = Clients(keyed_hash)
         self.visits = Visits(settings, database, self.clients, keyed_hash)
         self.signing_keys = SigningKeys(database, sealer, clock)
@@ -100,6 +102,7 @@ class Identity:
             templates=self.templates,
             restrictions=self.restrictions,
             hasher=hasher,
+            events=events,
         )
         self.accounts = Accounts(
             settings,
@@ -110,6 +113,7 @@ class Identity:
             codes=codes,
             hasher=hasher,
             mails=self.mails,
+            events=events,
         )
         self.sign_up = SignUps(
             settings,
@@ -121,6 +125,7 @@ class Identity:
             codes=codes,
             hasher=hasher,
             mails=self.mails,
+            events=events,
         )
         self.sign_in = SignIns(
             settings,
@@ -133,6 +138,7 @@ class Identity:
             codes=codes,
             hasher=hasher,
             mails=self.mails,
+            events=events,
         )
         self.oauth = Authorize(settings, database, keyed_hash, clock)
         self.tokens = TokenEndpoint(

@@ -19,6 +19,7 @@ import msgspec
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.identity.signing_keys import service as signing_keys
 from doorward.identity.signing_keys import store as signing_key_rows
+from doorward.identity.webhooks import rules as webhook_rules
 from doorward.jose import b64url_decode, b64url_encode
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay.tokens import mint_key, stored_secret
@@ -40,6 +41,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
 SEALED_COLUMNS = (
     SealedColumn("identity_signing_keys", "kid", "sealed_private_key", signing_keys.key_context),
     SealedColumn("identity_secrets", "name", "sealed", signing_keys.secret_context),
+    SealedColumn("identity_webhook_secrets", "id", "sealed", webhook_rules.secret_context),
     SealedColumn("relay_signing_keys", "name", "sealed_private_key", stored_secret.key_context, is_text=True),
 )
 

@@ -36,6 +36,7 @@ from doorward.identity.verification import rules as verification_rules
 from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
 from doorward.identity.verification.store import VerificationRecord
+from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
 MAX_EMAIL_ADDRESSES = 10
@@ -58,6 +59,7 @@ class Accounts:
         codes: Codes,
         hasher: PasswordHasher,
         mails: mail.MailQueue,
+        events: Events,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -67,6 +69,7 @@ class Accounts:
         self._codes = codes
         self._hasher = hasher
         self._mails = mails
+        self._events = events
 
     async def find(self, user_id: str) -> Account | None:
         return await self._database.read(lambda tx: store.find_account(tx, user_id))
@@ -84,6 +87,7 @@ class Accounts:
 
         def work(tx: Tx) -> Account:
             store.set_names(tx, signed_in.user_id, first_name, last_name, now)
+            self._events.user(tx, "user.updated", signed_in.user_id, now=now)
             return self._account(tx, signed_in.user_id)
 
         return await self._database.write(work)
@@ -128,6 +132,7 @@ class Accounts:
                 self._sessions.finish_of_user(tx, user.id, but=signed_in.session.id, now=now, actor=user.id)
                 grants.revoke_of_user(tx, user.id, because="password_changed", now=now)
             audit.record(tx, now=now, actor=user.id, action="user.password_changed", object_id=user.id)
+            self._events.user(tx, "user.updated", user.id, now=now)
             return self._account(tx, user.id)
 
         account = await self._database.write(work)
@@ -145,6 +150,7 @@ class Accounts:
             self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=user_id)
             store.delete_user(tx, user_id)
             audit.record(tx, now=now, actor=user_id, action="user.deleted", object_id=user_id)
+            self._events.user_deleted(tx, user_id, now=now)
 
         await self._database.write(work)
 
@@ -191,6 +197,7 @@ class Accounts:
                     )
                 )
             store.insert_email(tx, record)
+            self._events.user(tx, "user.updated", signed_in.user_id, now=now)
             return EmailAddress(record, None)
 
         return await self._database.write(work)
@@ -230,6 +237,7 @@ class Accounts:
                 return problem
             store.mark_email_verified(tx, email_id, now)
             audit.record(tx, now=now, actor=signed_in.user_id, action="user.email_added", object_id=record.id)
+            self._events.user(tx, "user.updated", signed_in.user_id, now=now)
             return EmailAddress(self._email(tx, signed_in, email_id), verifications.find(tx, email_id))
 
         try:
@@ -268,6 +276,7 @@ class Accounts:
             audit.record(
                 tx, now=now, actor=signed_in.user_id, action="user.primary_email_changed", object_id=email_id
             )
+            self._events.user(tx, "user.updated", signed_in.user_id, now=now)
             return self._account(tx, signed_in.user_id)
 
         account = await self._database.write(work)
@@ -291,6 +300,7 @@ class Accounts:
             audit.record(
                 tx, now=now, actor=signed_in.user_id, action="user.email_removed", object_id=email_id
             )
+            self._events.user(tx, "user.updated", signed_in.user_id, now=now)
 
         await self._database.write(work)
         self._tell_of_emails(signed_in)
@@ -307,6 +317,7 @@ class Accounts:
             self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
             grants.revoke_of_user(tx, user_id, because="banned", now=now)
             audit.record(tx, now=now, actor=actor, action="user.banned", object_id=user_id)
+            self._events.user(tx, "user.updated", user_id, now=now)
 
         await self._database.write(work)
 
@@ -317,6 +328,7 @@ class Accounts:
             if not store.set_banned(tx, user_id, False, now):
                 raise Refused(not_found("User not found"))
             audit.record(tx, now=now, actor=actor, action="user.unbanned", object_id=user_id)
+            self._events.user(tx, "user.updated", user_id, now=now)
 
         await self._database.write(work)
 
@@ -329,6 +341,7 @@ class Accounts:
                 raise Refused(not_found("User not found"))
             action = "user.unlocked" if until is None else "user.locked"
             audit.record(tx, now=now, actor=actor, action=action, object_id=user_id)
+            self._events.user(tx, "user.updated", user_id, now=now)
 
         await self._database.write(work)
 

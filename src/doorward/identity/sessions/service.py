@@ -33,6 +33,7 @@ from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
 from doorward.identity.templates.service import Templates
 from doorward.identity.visits import Visit
+from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
 
 
@@ -76,6 +77,7 @@ class Sessions:
         templates: Templates,
         restrictions: Restrictions,
         hasher: PasswordHasher,
+        events: Events,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -85,6 +87,7 @@ class Sessions:
         self._templates = templates
         self._restrictions = restrictions
         self._hasher = hasher
+        self._events = events
 
     # -- reading
 
@@ -164,11 +167,14 @@ class Sessions:
             # A second sign-in that raced the first on the same browser takes its place.
             earlier = store.active_of_client(tx, client_id, now)
             store.finish(tx, earlier, "replaced", now)
+            for replaced in earlier:
+                self._events.session_over(tx, replaced, "replaced", now=now)
         store.insert(tx, session)
         accounts.touch_last_sign_in(tx, session.user_id, now)
         clients.set_signed_in(
             tx, client_id, token_hash=token_hash, session_id=session.id, strategy=strategy, now=now
         )
+        self._events.session_created(tx, session, now=now)
 
     _single_session = True
 
@@ -267,6 +273,7 @@ class Sessions:
             remaining = store.active_of_client(tx, session.client_id, now)
             clients.set_changed(tx, session.client_id, remaining[-1].id if remaining else None, now)
             audit.record(tx, now=now, actor=actor, action=f"session.{status}", object_id=session.id, ip=ip)
+            self._events.session_over(tx, session, status, now=now)
 
     async def client_change(self, client_id: str | None, token: str | None = None) -> ClientChange:
         """What the browser must learn about its client now."""

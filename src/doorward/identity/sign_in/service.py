@@ -43,6 +43,7 @@ from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
 from doorward.identity.verification.store import VerificationRecord
 from doorward.identity.visits import Visit
+from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
 
 
@@ -93,6 +94,7 @@ class SignIns:
         codes: Codes,
         hasher: PasswordHasher,
         mails: mail.MailQueue,
+        events: Events,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -104,6 +106,7 @@ class SignIns:
         self._codes = codes
         self._hasher = hasher
         self._mails = mails
+        self._events = events
 
     async def start(self, visit: Visit, fields: SignInFields) -> Changed[SignIn]:
         """Begin an attempt; with a password, or strategy `email_code`, take the next step in the same call.
@@ -239,6 +242,7 @@ class SignIns:
             audit.record(
                 tx, now=now, actor=user_id, action="user.password_reset", object_id=user_id, ip=visit.ip
             )
+            self._events.user(tx, "user.updated", user_id, now=now)
             return self._complete(tx, current, entry, visit, now)
 
         sign_in = await self._database.write(work)

@@ -47,6 +47,8 @@ from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
 from doorward.identity.verification.store import VerificationRecord
 from doorward.identity.visits import Visit
+from doorward.identity.webhooks.events import Events
+from doorward.identity.webhooks.outbox import Cause
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
 T = TypeVar("T")
@@ -111,6 +113,7 @@ class SignUps:
         codes: Codes,
         hasher: PasswordHasher,
         mails: mail.MailQueue,
+        events: Events,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -121,6 +124,7 @@ class SignUps:
         self._codes = codes
         self._hasher = hasher
         self._mails = mails
+        self._events = events
 
     async def start(self, visit: Visit, fields: SignUpFields) -> Changed[SignUp]:
         """Begin an attempt, replacing the browser's earlier one. Raises Refused with every wrong field at once."""
@@ -317,6 +321,8 @@ class SignUps:
                 birth.email_address_id, birth.user_id, attempt.email_address or "", now, now, now
             ),
         )
+        cause = Cause(visit.ip, visit.user_agent)
+        self._events.user(tx, "user.created", birth.user_id, now=now, cause=cause)
         self._sessions.start(
             tx,
             session=birth.session,
