@@ -283,3 +283,17 @@ async def test_a_visitor_that_cannot_be_looked_up_is_told_so_and_not_let_in(mach
     await machine.environment.database.close()
     answer = await machine.ask(headers=cookie)
     assert (answer.status_code, answer.json()["error"]) == (503, "cannot_check")
+
+
+async def test_a_service_at_a_host_of_its_owners_own_is_reached_there_alone(machine: Machine) -> None:
+    own = f"notes.ada.example:{machine.port}"
+    await machine.environment.services.claimed(MACHINE, "notes", f"http://{own}/")
+    sent = await machine.ask("/", host=own, headers=PERSON)
+    assert sent.status_code == 303
+    location = urlsplit(sent.headers["location"])
+    assert f"{location.scheme}://{location.netloc}" == machine.api_origin
+    assert parse_qs(location.query)["service"] == [own]
+    _, issued = await machine.session()
+    cookie = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id, own)).cookie}"}
+    assert (await machine.ask("/", host=own, headers=cookie)).status_code == 200
+    assert (await machine.ask("/", headers=cookie)).status_code == 421

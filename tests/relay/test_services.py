@@ -16,6 +16,7 @@ from doorward.relay.services.rules import (
     check_name,
     may_claim,
 )
+from doorward.relay.settings import CustomHost, check_custom_hosts
 from tests.relay.foreign import Environment
 from tests.relay.world import World
 
@@ -50,6 +51,64 @@ async def test_a_machine_claims_lists_and_frees_its_names(world: World) -> None:
     assert (await world.http.delete(path("notes"), headers=mine)).json() == {"ok": False}
     assert (await world.http.get(path(), headers=mine)).json() == {"services": []}
     assert await world.relay.resolve_host("notes.env.localhost") is None
+
+
+CUSTOM = (CustomHost(host="notes.ada.example", service="notes", account="user_alice"),)
+
+
+@pytest.mark.anyio
+async def test_a_service_may_have_a_host_of_its_owners_own_and_no_other(world: World) -> None:
+    await world.restart(custom_hosts=CUSTOM)
+    linked = await world.link()
+    tunnel_id = linked["endpointRuntime"]["tunnelId"]
+    claimed = await world.http.put(path("notes"), headers=credential(linked))
+    assert claimed.json()["hostname"] == "notes.ada.example"
+    assert "notes.ada.example" in await world.relay.hostnames(tunnel_id)
+    owner = await world.relay.resolve_host("notes.ada.example:443")
+    assert owner is not None
+    assert (owner.environment_id, owner.account) == (tunnel_id, "user_alice")
+    assert await world.relay.resolve_host("notes.env.localhost") is None
+    entries = (await world.http.get("/v1/environments", headers=world.bearer())).json()["environments"]
+    assert entries[0]["services"][0]["url"].startswith("http://notes.ada.example")
+
+
+@pytest.mark.anyio
+async def test_whoever_claims_the_name_first_does_not_get_anothers_host(world: World) -> None:
+    await world.restart(custom_hosts=CUSTOM)
+    strangers = await second_machine(world)
+    claimed = await world.http.put(path("notes", "env-2"), headers=strangers)
+    assert claimed.json()["hostname"] == "notes.env.localhost"
+    assert await world.relay.resolve_host("notes.ada.example") is None
+    owner = await world.relay.resolve_host("notes.env.localhost")
+    assert owner is not None
+    assert owner.account == "user_bob"
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ["Notes.ada.example"],
+        ["notes"],
+        ["notes.ada.example."],
+        ["-notes.ada.example"],
+        ["x" * 64 + ".example"],
+        [".".join(["a" * 60] * 5)],
+        ["env.localhost"],
+        ["notes.env.localhost"],
+        ["relay.localhost"],
+        ["one.example", "one.example"],
+    ],
+)
+def test_a_custom_host_that_is_none_or_not_free_is_a_configuration_error(hosts: list[str]) -> None:
+    custom = [CustomHost(host=host, service=f"s{n}", account="user_alice") for n, host in enumerate(hosts)]
+    with pytest.raises(ValueError, match=r"custom host"):
+        check_custom_hosts(custom, zone="env.localhost", own_host="relay.localhost")
+
+
+def test_a_service_has_one_custom_host() -> None:
+    custom = [CustomHost(host=f"{n}.example", service="notes", account="user_alice") for n in ("a", "b")]
+    with pytest.raises(ValueError, match="two custom hosts"):
+        check_custom_hosts(custom, zone="env.localhost", own_host="relay.localhost")
 
 
 @pytest.mark.anyio

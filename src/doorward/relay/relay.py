@@ -38,6 +38,7 @@ from doorward.relay.endpoints.cloudflare.provider import CloudflareProvider
 from doorward.relay.endpoints.embedded import EmbeddedProvider
 from doorward.relay.endpoints.manual import ManualProvider
 from doorward.relay.endpoints.provider import EndpointProvider
+from doorward.relay.endpoints.rules import normalize_zone
 from doorward.relay.endpoints.tunnels import (
     EndpointOwner,
     Registration,
@@ -54,6 +55,7 @@ from doorward.relay.links.service import Links
 from doorward.relay.recovery.service import TunnelRecovery
 from doorward.relay.replay import store as replay_store
 from doorward.relay.replay.service import DpopProofs
+from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.mint_key import load_mint_key
@@ -101,7 +103,7 @@ class Relay:
         self._database = database
         self._clock = clock
         self._pruning: asyncio.Task[None] | None = None
-        self._tunnels = Tunnels(database, zone=settings.zone)
+        self._tunnels = Tunnels(database, ServiceHosts(normalize_zone(settings.zone), settings.custom_hosts))
         self.claims = TunnelClaims(database, clock)
         provider, self._census = _provider(settings, database, outbound, clock)
         users = Users(settings, database, outbound, clock)

@@ -1,5 +1,7 @@
 """What an operator decides about a relay."""
 
+import re
+from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -8,6 +10,8 @@ import msgspec
 from doorward.jose import normalize_url
 from doorward.push.fcm import ServiceAccount
 from doorward.t3_connect import normalize_issuer
+
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 ProviderName = Literal["embedded", "cloudflare", "manual"]
 CleanupMode = Literal["off", "dry-run", "delete"]
@@ -63,6 +67,14 @@ class ApnsSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"ApnsSettings({self.team_id}, {self.bundle_id})"
 
 
+class CustomHost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A host name outside the zone at which one service of one account is reached, instead of `<service>.<zone>`."""
+
+    host: str
+    service: str
+    account: str
+
+
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one relay.
 
@@ -114,6 +126,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     request_deadline: float = 9.0
     environment_timeout: float = 8.0
     rate_limits: RateLimits = RateLimits()
+    custom_hosts: tuple[CustomHost, ...] = ()
 
     def __post_init__(self) -> None:
         if self.environment_timeout >= self.request_deadline:
@@ -125,6 +138,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
         if urlsplit(self.issuer).path or not urlsplit(self.issuer).netloc:
             raise ValueError(f"The relay's origin {self.origin!r} must be an origin, without a path.")
         normalize_url(self.issuer)
+        check_custom_hosts(self.custom_hosts, zone=self.zone, own_host=urlsplit(self.issuer).hostname or "")
 
     @property
     def issuer(self) -> str:
@@ -134,3 +148,16 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def max_path_parameter(self) -> int:
         return 100 if self.strict_base else 512
+
+
+def check_custom_hosts(hosts: Sequence[CustomHost], *, zone: str, own_host: str) -> None:
+    """Raises ValueError for a host that is none, is ours to give or to keep, or leads to two services."""
+    for custom in hosts:
+        if not _HOST.fullmatch(custom.host) or len(custom.host) > 253:
+            raise ValueError(f"The custom host {custom.host!r} is not a host name in lower case.")
+        if custom.host == own_host or custom.host == zone or custom.host.endswith(f".{zone}"):
+            raise ValueError(f"The custom host {custom.host!r} is the relay's own, or lies in its zone.")
+    if len({custom.host for custom in hosts}) < len(hosts):
+        raise ValueError("One custom host leads to two services.")
+    if len({(custom.service, custom.account) for custom in hosts}) < len(hosts):
+        raise ValueError("A service has two custom hosts; it can have one.")

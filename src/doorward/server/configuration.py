@@ -16,6 +16,11 @@
     provider = "embedded"                      # our own tunnel; or "cloudflare", or "manual": machines bring theirs
     max_tunnels = 10                           # per account; default: as many as it likes
 
+    [[relay.custom_hosts]]                     # a service of one account under a host name of its owner's own
+    host = "notes.ada.example"                 # DNS leads it to the edge, a certificate of [[tls.more]] or the front covers it
+    service = "notes"
+    account = "user_…"
+
     [relay.rate_limits]                        # of one account, per minute
     connects = 240                             # and token_exchanges = 240, links = 60, link_challenges = 60
 
@@ -92,7 +97,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from doorward.relay.settings import RateLimits
+from doorward.relay.settings import CustomHost, RateLimits, check_custom_hosts
 from doorward.tunnel import Allowances
 
 Role = Literal["identity", "relay", "edge"]
@@ -139,6 +144,7 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     jwt_audience: str = "t3-code-relay"
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
     rate_limits: RateLimits = RateLimits()
+    custom_hosts: tuple[CustomHost, ...] = ()
 
 
 class EdgeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -330,6 +336,15 @@ def _require_provider(path: Path, configuration: ServeConfiguration) -> None:
         problem = "relay.zone has a port, but Cloudflare serves machines at 443; write the zone alone."
     elif relay.environment_timeout >= relay.request_deadline:
         problem = "relay.environment_timeout must be below relay.request_deadline."
+    else:
+        try:
+            check_custom_hosts(
+                relay.custom_hosts,
+                zone=urlsplit(f"//{relay.zone}").hostname or "",
+                own_host=urlsplit(relay.origin).hostname or "",
+            )
+        except ValueError as error:
+            problem = f"[[relay.custom_hosts]]: {error}"
     if problem is not None:
         raise ConfigurationInvalid(f"{path}: {problem}")
 

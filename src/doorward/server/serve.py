@@ -82,6 +82,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             jwt_audience=relay.jwt_audience,
             oauth_client_ids=relay.oauth_client_ids,
             rate_limits=relay.rate_limits,
+            custom_hosts=relay.custom_hosts,
             clerk=clerk,
             **push_settings(configuration.push),
         ),

@@ -105,7 +105,7 @@ class ClientApi:
             endpoint=endpoint_of(link),
             linked_at=iso(link.created_at),
             services=tuple(
-                ServiceEntry(name=name, url=self._services.describe(name).url)
+                ServiceEntry(name=name, url=self._services.describe(name, link.user_id).url)
                 for name in listed.service_names
             ),
             connected=unset_if_none(connected),

@@ -15,6 +15,7 @@ from doorward.relay.endpoints.names import names_for
 from doorward.relay.endpoints.provider import Prepared, Provisioned, ProvisionRequest, Reconciled
 from doorward.relay.endpoints.rules import EndpointNames, loopback_url, normalize_zone, urls_of
 from doorward.relay.endpoints.tunnel_limit import check_tunnel_limit
+from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.store import list_active
 from doorward.relay.settings import RelaySettings
 from doorward.store import Clock, Database, Tx
@@ -134,11 +135,12 @@ class PreparedTunnel:
         )
         announce(tx, tunnel_id, generation)
         services = list_active(tx, user_id=request.user_id, environment_id=request.environment_id)
+        hosts = ServiceHosts(normalize_zone(settings.zone), settings.custom_hosts)
         token = ConnectorToken(
             edge_url=settings.edge_url,
             hostnames=[
                 allocation.hostname,
-                *(f"{row.name}.{normalize_zone(settings.zone)}" for row in services),
+                *(hosts.host_of(row.name, row.user_id) for row in services),
             ],
             environment_id=tunnel_id,
             generation=generation,

@@ -7,8 +7,8 @@ import msgspec
 
 from doorward.jose import b64url_decode
 from doorward.relay.endpoints import store
-from doorward.relay.endpoints.rules import normalize_zone
 from doorward.relay.endpoints.tunnel_proof import is_signed_by
+from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.store import list_active
 from doorward.store import Database, Tx
 
@@ -53,9 +53,9 @@ _FORGED = TunnelRefused("invalid_signature", "The connector's signature does not
 class Tunnels:
     """Read-only view of the allocations for the edge."""
 
-    def __init__(self, database: Database, *, zone: str) -> None:
+    def __init__(self, database: Database, hosts: ServiceHosts) -> None:
         self._database = database
-        self._zone = normalize_zone(zone)
+        self._hosts = hosts
 
     async def authorize(
         self, *, tunnel_id: str, generation: int, token: str
@@ -89,12 +89,17 @@ class Tunnels:
         let a stranger fill its memory. A machine's gate answers none of those spellings anyway.
         """
         hostname = host.rsplit(":", 1)[0].lower()
-        if not hostname.endswith(f".{self._zone}"):
+        name = self._hosts.name_at(hostname)
+        if name is None:
             return None
-        label = hostname.removesuffix(f".{self._zone}")
 
         def read(tx: Tx) -> store.AllocationRow | None:
-            return store.find_linked_by_hostname(tx, hostname) or store.find_linked_by_service(tx, label)
+            own = store.find_linked_by_hostname(tx, hostname)
+            if own is not None:
+                return own
+            service = store.find_linked_by_service(tx, name)
+            is_there = service is not None and self._hosts.host_of(name, service.user_id) == hostname
+            return service if is_there else None
 
         allocation = await self._database.read(read)
         if allocation is None or not allocation.is_ready or allocation.tunnel_id is None:
@@ -120,4 +125,4 @@ class Tunnels:
 
     def _hostnames(self, tx: Tx, allocation: store.AllocationRow) -> tuple[str, ...]:
         services = list_active(tx, user_id=allocation.user_id, environment_id=allocation.environment_id)
-        return (allocation.hostname, *(f"{row.name}.{self._zone}" for row in services))
+        return (allocation.hostname, *(self._hosts.host_of(row.name, row.user_id) for row in services))

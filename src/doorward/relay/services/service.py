@@ -9,6 +9,7 @@ from doorward.relay.credentials.store import CredentialOwner
 from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.rules import normalize_zone, urls_of
 from doorward.relay.services import store
+from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.rules import HOLD_MS, MOST_NAMES, check_name, may_claim
 from doorward.relay.settings import RelaySettings
 from doorward.store import Clock, Database, Tx
@@ -37,9 +38,10 @@ class ServiceNames:
         self._settings = settings
         self._database = database
         self._clock = clock
+        self._hosts = ServiceHosts(normalize_zone(settings.zone), settings.custom_hosts)
 
-    def describe(self, name: str) -> NamedService:
-        hostname = f"{name}.{normalize_zone(self._settings.zone)}"
+    def describe(self, name: str, account: str) -> NamedService:
+        hostname = self._hosts.host_of(name, account)
         return NamedService(name, hostname, urls_of(hostname, self._settings).http)
 
     async def claim(self, owner: CredentialOwner, name: str, origin: Origin) -> NamedService:
@@ -67,7 +69,7 @@ class ServiceNames:
         refusal = await self._database.write(write)
         if refusal is not None:
             raise NameRefused(refusal)
-        return self.describe(name)
+        return self.describe(name, owner.user_id)
 
     async def release(self, owner: CredentialOwner, name: str, origin: Origin) -> bool:
         """Free a name, if it is this environment's; its account keeps the right to it for 90 days."""
@@ -87,7 +89,7 @@ class ServiceNames:
         rows = await self._database.read(
             lambda tx: store.list_active(tx, user_id=owner.user_id, environment_id=owner.environment_id)
         )
-        return [self.describe(row.name) for row in rows]
+        return [self.describe(row.name, owner.user_id) for row in rows]
 
     def _changed(
         self, tx: Tx, owner: CredentialOwner, action: str, name: str, origin: Origin, now: int
