@@ -1,38 +1,73 @@
-"""A key set fetched over HTTP and kept: one request at a time, old keys through an outage, new keys at once."""
+"""A key set fetched over HTTP and kept: one request at a time, old keys through an outage, new keys at once.
+
+The rules are one class without I/O; `JwksCache` adds the two ways to fetch, for callers with and without an
+event loop, over the same state.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
 from doorward.jose import InvalidKey, KeySet, UnknownKey
+from doorward.verify.errors import KeySetUnavailable
+from doorward.verify.transport import fetch_url, fetch_url_blocking
 
 if TYPE_CHECKING:  # asyncio is imported where it is used: a synchronous service need not pay for it
     import asyncio
 
 T = TypeVar("T")
 Fetch = Callable[[str], Awaitable[bytes]]
+FetchBlocking = Callable[[str], bytes]
 
-_TIMEOUT_SECONDS = 10
-_MAX_BYTES = 1_000_000
+MAX_KEYS = 100  # an issuer has two or three; a set of thousands would be checked key by key at every fetch
 
 
-class KeySetUnavailable(Exception):
-    """No key set was ever fetched and the issuer does not answer with one. Tokens cannot be checked now;
-    that is 503, not 401."""
+class _KeptKeys:
+    """When to fetch, what to keep, and what to tell. Times are the clock's seconds."""
+
+    def __init__(self, max_age: float, min_refetch: float) -> None:
+        self._max_age = max_age
+        self._min_refetch = min_refetch
+        self.keys: KeySet | None = None
+        self.failure: Exception | None = None
+        self._fetched_at = 0.0
+        self._attempted_at: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        return self.keys is None or now - self._fetched_at >= self._max_age
+
+    def may_attempt(self, now: float) -> bool:
+        return self._attempted_at is None or now - self._attempted_at >= self._min_refetch
+
+    def attempt(self, now: float) -> None:
+        self._attempted_at = now
+
+    def took(self, body: bytes, now: float) -> None:
+        """Keep what was fetched; a body that is no key set is a failure like any other."""
+        try:
+            keys = KeySet.from_jwks(msgspec.json.decode(body, type=dict))
+        except (msgspec.DecodeError, UnicodeDecodeError, InvalidKey, RecursionError) as error:
+            self.failure = error
+            return
+        if 0 < len(keys) <= MAX_KEYS:
+            self.keys, self._fetched_at, self.failure = keys, now, None
+        else:
+            self.failure = InvalidKey("the key set is empty or too large")
 
 
 class JwksCache:
     """The keys at `url`, fetched when first needed.
 
     `max_age`: seconds after which they are fetched again; when that fails the old ones keep serving and
-    the next attempt waits `min_refetch`. A token that names an unknown key causes one fetch, but no more
-    than one per `min_refetch` seconds, or anybody could make us hammer the issuer with invented names.
-    Concurrent callers share one request. `fetch` and `clock` (seconds, monotonic) may be replaced.
+    the next attempt waits `min_refetch`; `is_stale` shows it. A token that names an unknown key causes one fetch,
+    but no more than one per `min_refetch` seconds, or anybody could make us hammer the issuer with invented names.
+    Concurrent callers share one request. `fetch`, `fetch_blocking` and `clock` (seconds, monotonic) may be
+    replaced. `keys` and `check` are for coroutines; `keys_blocking` and `check_blocking` for threads.
     """
 
     def __init__(
@@ -42,25 +77,44 @@ class JwksCache:
         max_age: float = 300,
         min_refetch: float = 10,
         fetch: Fetch | None = None,
+        fetch_blocking: FetchBlocking | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
-        self._max_age = max_age
-        self._min_refetch = min_refetch
         self._fetch = fetch or fetch_url
+        self._fetch_blocking = fetch_blocking or fetch_url_blocking
         self._clock = clock
-        self._keys: KeySet | None = None
-        self._fetched_at = 0.0
-        self._attempted_at: float | None = None
+        self._kept = _KeptKeys(max_age, min_refetch)
         self._running: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the keys are older than they should be because the issuer could not be asked."""
+        return self._kept.failure is not None and self._kept.is_due(self._clock())
+
+    @property
+    def current(self) -> KeySet | None:
+        """The keys at hand, without asking anybody."""
+        return self._kept.keys
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the last fetch failed; None after one that worked."""
+        return self._kept.failure
 
     async def keys(self) -> KeySet:
         """The current key set. Raises KeySetUnavailable when there is none yet."""
-        if self._keys is None or self._clock() - self._fetched_at >= self._max_age:
+        if self._kept.is_due(self._clock()):
             await self._refresh()
-        if self._keys is None:
-            raise KeySetUnavailable(f"no key set from {self._url}")
-        return self._keys
+        return self._current()
+
+    async def keys_for(self, kid: str | None) -> KeySet:
+        """The current key set, fetched once more if it lacks `kid`. Raises KeySetUnavailable."""
+        keys = await self.keys()
+        if _lacks(keys, kid):
+            await self._refresh()
+        return self._current()
 
     async def check(self, verify: Callable[[KeySet], T]) -> T:
         """`verify` with the current keys, and once more with fresh ones if it misses a key."""
@@ -69,69 +123,75 @@ class JwksCache:
             return verify(keys)
         except UnknownKey:
             await self._refresh()
-            if self._keys is keys:
+            if self._kept.keys is keys:
                 raise
             return verify(await self.keys())
+
+    def keys_blocking(self) -> KeySet:
+        """As `keys`, in a thread. Raises KeySetUnavailable."""
+        if self._kept.is_due(self._clock()):
+            self._refresh_blocking()
+        return self._current()
+
+    def keys_for_blocking(self, kid: str | None) -> KeySet:
+        """As `keys_for`, in a thread. Raises KeySetUnavailable."""
+        keys = self.keys_blocking()
+        if _lacks(keys, kid):
+            self._refresh_blocking()
+        return self._current()
+
+    def _current(self) -> KeySet:
+        if self._kept.keys is None:
+            failure = self._kept.failure
+            if isinstance(failure, KeySetUnavailable):
+                raise failure
+            raise KeySetUnavailable(f"no key set from {self._url}")
+        return self._kept.keys
 
     async def _refresh(self) -> None:
         import asyncio
 
-        if self._running is None:
+        loop = asyncio.get_running_loop()
+        running = self._running
+        if running is None or running.get_loop() is not loop:
             now = self._clock()
-            if self._attempted_at is not None and now - self._attempted_at < self._min_refetch:
+            if not self._kept.may_attempt(now):
                 return
-            self._attempted_at = now
-            self._running = asyncio.create_task(self._load())
-            self._running.add_done_callback(self._forget)
+            self._kept.attempt(now)
+            running = self._running = loop.create_task(self._load())
+            running.add_done_callback(self._forget)
         # Shielded: a caller that gives up must not take the others' answer with it.
-        await asyncio.shield(self._running)
+        await asyncio.shield(running)
 
-    def _forget(self, _: asyncio.Task[None]) -> None:
-        self._running = None
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        if self._running is task:
+            self._running = None
 
     async def _load(self) -> None:
         try:
-            keys = KeySet.from_jwks(msgspec.json.decode(await self._fetch(self._url), type=dict))
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, InvalidKey, RecursionError):
-            return  # whoever has keys goes on with them; whoever has none is told by `keys`
-        if len(keys):
-            self._keys, self._fetched_at = keys, self._clock()
+            body = await self._fetch(self._url)
+        except (OSError, KeySetUnavailable) as error:
+            self._kept.failure = (
+                error  # whoever has keys goes on with them; whoever has none is told by `keys`
+            )
+        else:
+            self._kept.took(body, self._clock())
+
+    def _refresh_blocking(self) -> None:
+        before = self._kept.keys
+        with self._lock:
+            now = self._clock()
+            # Whoever waited for the lock finds what the one before fetched, or that it just failed.
+            if self._kept.keys is not before or not self._kept.may_attempt(now):
+                return
+            self._kept.attempt(now)
+            try:
+                body = self._fetch_blocking(self._url)
+            except (OSError, KeySetUnavailable) as error:
+                self._kept.failure = error
+            else:
+                self._kept.took(body, self._clock())
 
 
-async def fetch_url(url: str) -> bytes:
-    """GET over https, or over http from localhost, without following redirects. Raises OSError."""
-    import asyncio
-
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_local = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
-        raise OSError("a key set is fetched over https")
-    return await asyncio.to_thread(_fetch_blocking, url)
-
-
-def _fetch_blocking(url: str) -> bytes:
-    # Imported here: urllib's HTTP stack costs more to import than the rest of this package.
-    from http.client import HTTPException
-    from urllib.request import HTTPErrorProcessor, HTTPHandler, HTTPSHandler, OpenerDirector, Request
-
-    class NoRedirects(HTTPErrorProcessor):
-        def http_response(self, request, response):  # type: ignore[no-untyped-def]
-            if response.status != 200:
-                raise OSError(f"the key set answered {response.status}")
-            return response
-
-        https_response = http_response
-
-    opener = OpenerDirector()
-    for handler in (HTTPHandler(), HTTPSHandler(), NoRedirects()):
-        opener.add_handler(handler)
-    request = Request(url, headers={"accept": "application/json"})  # noqa: S310 - the scheme is checked
-    try:
-        with opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-            body: bytes = response.read(_MAX_BYTES + 1)
-    except HTTPException as error:
-        raise OSError("the key set's server does not speak HTTP") from error
-    if len(body) > _MAX_BYTES:
-        raise OSError("the key set is too large")
-    return body
+def _lacks(keys: KeySet, kid: str | None) -> bool:
+    return kid is not None and not any(key.kid == kid for key in keys)

@@ -13,7 +13,7 @@ from doorward.verify.jwks import JwksCache
 
 T = TypeVar("T")
 
-TYP_ACCESS_TOKEN = "at+jwt"  # noqa: S105 - a media type
+TYP_ACCESS_TOKEN = "at+jwt"
 _PLAIN_SESSION = "cl_B7d4PD111AAA"  # Clerk's values of the header `cat`
 _SESSION_CATEGORIES = frozenset((_PLAIN_SESSION, "cl_I7d4PD111III"))
 _TEMPLATE_CATEGORY = "cl_B7d4PD222AAA"

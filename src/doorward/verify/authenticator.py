@@ -1,0 +1,301 @@
+"""The two shells around the core: one for threads, one for coroutines, over the same keys and the same rules."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from doorward.jose import KeySet, PublicKey
+from doorward.verify import reasons
+from doorward.verify.decision import decide, verify_session
+from doorward.verify.effects import ApiAnswer, ApiCall, Flow, KeysFor
+from doorward.verify.errors import KeySetUnavailable, VerifyError
+from doorward.verify.handshake import API_VERSION
+from doorward.verify.jwks import JwksCache
+from doorward.verify.jwt import ClaimRules, UnverifiedJwt, check_claims, read_jwt
+from doorward.verify.machine_tokens import is_bound_to_key
+from doorward.verify.requests import AuthRequest, form
+from doorward.verify.settings import (
+    Accepted,
+    AcceptsToken,
+    check_sufficient,
+    client_configuration,
+    make_settings,
+    read_accepts,
+)
+from doorward.verify.state import RequestState
+from doorward.verify.transport import HttpAnswer, HttpRequest, Send, SendAsync, send, send_async
+
+T = TypeVar("T")
+
+
+class Authenticator:
+    """Tells who requests are by. Make one at start and keep it: it holds the key cache.
+
+        auth = Authenticator(authorized_parties=["https://app.example.com"])      # keys from CLERK_* variables
+        state = auth.authenticate_request(request)                                # or await ..._async(request)
+        if state.is_authenticated: state.to_auth().user_id
+
+    `publishable_key`: the instance; without it cookies are not read, only `Authorization`.
+    `secret_key`: for the key set and for opaque tokens. `machine_secret_key`: for M2M tokens, of this machine.
+    `jwt_key`: the public key in PEM, for verifying without network. `jwks_url`: keys without a secret key.
+    `api_url`: the Backend API. `proxy_url`: where browsers reach the Frontend API, if not at its own host.
+    `audience`, `authorized_parties` (origins, `azp`), `issuer`: what a token must say; empty asks for nothing.
+    `clock_skew`: seconds forgiven. `verified_tokens`: how many verified session tokens to remember, so that a
+    token seen again costs no signature; a token's claims are still checked every time, and one bound to a key by
+    DPoP is never remembered.
+    `send`, `send_async`, `clock` (seconds since 1970) may be replaced. `environment`: in place of `os.environ`.
+
+    Raises ConfigurationError when made with what cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        publishable_key: str | None = None,
+        secret_key: str | None = None,
+        machine_secret_key: str | None = None,
+        jwt_key: str | PublicKey | None = None,
+        api_url: str | None = None,
+        jwks_url: str | None = None,
+        proxy_url: str | None = None,
+        audience: str | Collection[str] | None = None,
+        authorized_parties: Collection[str] | None = None,
+        issuer: str | Collection[str] | None = None,
+        clock_skew: float = 5.0,
+        accepts_token: AcceptsToken = "session_token",
+        sign_in_url: str = "",
+        sign_up_url: str = "",
+        verified_tokens: int = 0,
+        send: Send = send,
+        send_async: SendAsync = send_async,
+        clock: Callable[[], float] = time.time,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.settings = make_settings(
+            publishable_key=publishable_key,
+            secret_key=secret_key,
+            machine_secret_key=machine_secret_key,
+            jwt_key=jwt_key,
+            api_url=api_url,
+            jwks_url=jwks_url,
+            proxy_url=proxy_url,
+            audience=audience,
+            authorized_parties=authorized_parties,
+            issuer=issuer,
+            clock_skew=clock_skew,
+            sign_in_url=sign_in_url,
+            sign_up_url=sign_up_url,
+            environment=environment,
+        )
+        self._accepts = read_accepts(accepts_token)
+        check_sufficient(self.settings, self._accepts)
+        self._send, self._send_async, self._clock = send, send_async, clock
+        self._jwks = self._key_cache()
+        self._verified = _VerifiedTokens(verified_tokens) if verified_tokens > 0 else None
+
+    def __repr__(self) -> str:
+        return f"Authenticator({self.settings!r})"
+
+    @property
+    def keys_are_stale(self) -> bool:
+        """Whether tokens are checked with old keys because the issuer cannot be asked."""
+        return self._jwks is not None and self._jwks.is_stale
+
+    def client_configuration(self) -> dict[str, str]:
+        """What a page may be told: the publishable key and public addresses, no secret."""
+        return client_configuration(self.settings)
+
+    def authenticate_request(
+        self, request: AuthRequest, *, accepts_token: AcceptsToken | None = None
+    ) -> RequestState:
+        """The verdict on `request`, in a thread. Raises HandshakeFailed (development), ConfigurationError."""
+        accepts = self._accepted(accepts_token)
+        return self._finished(self.run(decide(request, self.settings, accepts, self._clock())))
+
+    async def authenticate_request_async(
+        self, request: AuthRequest, *, accepts_token: AcceptsToken | None = None
+    ) -> RequestState:
+        """As `authenticate_request`, in a coroutine."""
+        accepts = self._accepted(accepts_token)
+        return self._finished(await self.run_async(decide(request, self.settings, accepts, self._clock())))
+
+    def verify_token(self, token: str) -> dict[str, Any]:
+        """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
+        remembered = self._remembered(token)
+        if remembered is not None:
+            return remembered
+        jwt = read_jwt(token)
+        claims = self.run(verify_session(jwt, self.settings, self.settings.rules, self._clock()))
+        self._remember(jwt)
+        return claims
+
+    async def verify_token_async(self, token: str) -> dict[str, Any]:
+        """As `verify_token`, in a coroutine."""
+        remembered = self._remembered(token)
+        if remembered is not None:
+            return remembered
+        jwt = read_jwt(token)
+        claims = await self.run_async(verify_session(jwt, self.settings, self.settings.rules, self._clock()))
+        self._remember(jwt)
+        return claims
+
+    def run(self, flow: Flow[T]) -> T:
+        """What `flow` comes to, its wishes served in this thread."""
+        try:
+            wish = next(flow)
+            while True:
+                try:
+                    answer = self._serve(wish)
+                except VerifyError as error:
+                    wish = flow.throw(error)
+                else:
+                    wish = flow.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def run_async(self, flow: Flow[T]) -> T:
+        """What `flow` comes to, its wishes served without holding up the event loop."""
+        try:
+            wish = next(flow)
+            while True:
+                try:
+                    answer = await self._serve_async(wish)
+                except VerifyError as error:
+                    wish = flow.throw(error)
+                else:
+                    wish = flow.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _serve(self, wish: KeysFor | ApiCall) -> KeySet | PublicKey | ApiAnswer:
+        if isinstance(wish, KeysFor):
+            return self.settings.jwt_key or self._cache().keys_for_blocking(wish.kid)
+        try:
+            return _answer(self._send(http_request(self.settings.api_url, wish)))
+        except OSError:
+            return ApiAnswer(None)
+
+    async def _serve_async(self, wish: KeysFor | ApiCall) -> KeySet | PublicKey | ApiAnswer:
+        if isinstance(wish, KeysFor):
+            return self.settings.jwt_key or await self._cache().keys_for(wish.kid)
+        try:
+            return _answer(await self._send_async(http_request(self.settings.api_url, wish)))
+        except OSError:
+            return ApiAnswer(None)
+
+    def _cache(self) -> JwksCache:
+        if self._jwks is None:
+            raise KeySetUnavailable("no key is configured", code=reasons.JWK_FAILED_TO_RESOLVE)
+        return self._jwks
+
+    def _key_cache(self) -> JwksCache | None:
+        settings = self.settings
+        if settings.jwt_key is not None or not settings.can_resolve_keys:
+            return None
+        url = settings.jwks_url or f"{settings.api_url}/v1/jwks"
+        call = ApiCall(method="GET", path="/v1/jwks", bearer="" if settings.jwks_url else settings.secret_key)
+        request = msgspec.structs.replace(http_request(settings.api_url, call), url=url)
+
+        def fetch_blocking(_: str) -> bytes:
+            return _key_set_of(self._send(request), url)
+
+        async def fetch(_: str) -> bytes:
+            return _key_set_of(await self._send_async(request), url)
+
+        return JwksCache(url, fetch=fetch, fetch_blocking=fetch_blocking)
+
+    def _accepted(self, accepts_token: AcceptsToken | None) -> Accepted:
+        if accepts_token is None:
+            return self._accepts
+        accepts = read_accepts(accepts_token)
+        check_sufficient(self.settings, accepts)
+        return accepts
+
+    def _finished(self, state: RequestState) -> RequestState:
+        return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
+
+    def _remembered(self, token: str) -> dict[str, Any] | None:
+        if self._verified is None:
+            return None
+        return self._verified.claims(token, self._cached_keys(), self.settings.rules, self._clock())
+
+    def _remember(self, jwt: UnverifiedJwt) -> None:
+        if self._verified is not None:
+            self._verified.add(jwt, self._cached_keys())
+
+    def _cached_keys(self) -> object:
+        return self.settings.jwt_key or (self._jwks.current if self._jwks else None)
+
+
+class _VerifiedTokens:
+    """Tokens whose signature was checked lately, at most `size` of them, with the keys they were checked by.
+
+    New keys forget everything: a key that was withdrawn takes its tokens along.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._keys: object = None
+        self._payloads: OrderedDict[str, bytes] = OrderedDict()
+
+    def claims(self, token: str, keys: object, rules: ClaimRules, now: float) -> dict[str, Any] | None:
+        """The claims, if the token is known and still holds. Raises TokenRefused when it holds no more."""
+        payload = self._payloads.get(token) if keys is self._keys else None
+        if payload is None:
+            return None
+        # Read anew each time, so that what one request does to its claims is not what the next one finds.
+        claims = _decode(payload)
+        check_claims(claims, rules, now=now)
+        return claims
+
+    def add(self, jwt: UnverifiedJwt, keys: object) -> None:
+        if is_bound_to_key(jwt.claims):
+            return
+        if keys is not self._keys:
+            self._payloads.clear()
+            self._keys = keys
+        self._payloads[jwt.token] = msgspec.json.encode(jwt.claims)
+        while len(self._payloads) > self._size:
+            self._payloads.popitem(last=False)
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def http_request(api_url: str, call: ApiCall) -> HttpRequest:
+    """`call` on the wire."""
+    query = f"?{form(call.query.items())}" if call.query else ""
+    headers = {
+        "accept": "application/json",
+        "clerk-api-version": API_VERSION,
+        "content-type": "application/json",
+        "user-agent": "doorward-verify",
+    }
+    if call.bearer:
+        headers["authorization"] = f"Bearer {call.bearer}"
+    body = None if call.body is None else msgspec.json.encode(call.body)
+    return HttpRequest(method=call.method, url=f"{api_url}{call.path}{query}", headers=headers, body=body)
+
+
+def _answer(answer: HttpAnswer) -> ApiAnswer:
+    try:
+        return ApiAnswer(answer.status, msgspec.json.decode(answer.body) if answer.body else None)
+    except (msgspec.DecodeError, RecursionError):
+        return ApiAnswer(answer.status)
+
+
+def _key_set_of(answer: HttpAnswer, url: str) -> bytes:
+    """The body of a key set's answer. Raises KeySetUnavailable, with the reason Clerk's SDK gives."""
+    if answer.status == 200:
+        return answer.body
+    code, message = _answer(answer).first_error()
+    if code == "clerk_key_invalid":
+        raise KeySetUnavailable(message or "The secret key is not valid.", code=reasons.SECRET_KEY_INVALID)
+    raise KeySetUnavailable(f"Error loading Clerk JWKS from {url} with code={answer.status}")

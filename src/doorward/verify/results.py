@@ -1,0 +1,154 @@
+"""Who a request is by: one type for each kind of token, with the same fields signed in and signed out.
+
+`is_authenticated` tells which it is; signed out, every other field is None and `has()` is False.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from doorward.verify.authorization import Reverification, is_authorized
+from doorward.verify.organization import Organization, organization_of
+
+TokenType = Literal["session_token", "api_key", "m2m_token", "oauth_token"]
+
+
+class _Result(msgspec.Struct, frozen=True, kw_only=True):
+    is_authenticated: bool = False
+    # Whoever logs a result must not log what it was obtained with.
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "token"
+        )
+        return f"{type(self).__name__}({shown})"
+
+
+class _NoSession(_Result, frozen=True, kw_only=True):
+    def has(self, **_: Any) -> bool:
+        """Roles, permissions and plans are a person's: no other token has any."""
+        return False
+
+
+class SessionAuth(_Result, frozen=True, kw_only=True):
+    """A person. `session_status` is `pending` while a task keeps the session from counting; then everything
+    else is None. `actor` is who acts in the person's name, `factor_verification_age` minutes since each factor."""
+
+    token_type: Literal["session_token"] = "session_token"
+    user_id: str | None = None
+    session_id: str | None = None
+    session_status: str | None = None
+    session_claims: dict[str, Any] | None = None
+    actor: dict[str, Any] | None = None
+    org_id: str | None = None
+    org_role: str | None = None
+    org_slug: str | None = None
+    org_permissions: tuple[str, ...] | None = None
+    factor_verification_age: list[int] | None = None
+
+    def has(
+        self,
+        *,
+        role: str | None = None,
+        permission: str | None = None,
+        feature: str | None = None,
+        plan: str | None = None,
+        reverification: str | Reverification | None = None,
+    ) -> bool:
+        """Whether the session may: see `authorization.is_authorized`."""
+        if self.session_claims is None or not self.user_id:
+            return False
+        organization = Organization(self.org_id, self.org_role, self.org_slug, self.org_permissions)
+        return is_authorized(
+            self.session_claims,
+            organization,
+            role=role,
+            permission=permission,
+            feature=feature,
+            plan=plan,
+            reverification=reverification,
+        )
+
+
+class ApiKeyAuth(_NoSession, frozen=True, kw_only=True):
+    """A person's or an organization's API key; one of `user_id` and `org_id` is set, as `subject` says."""
+
+    token_type: Literal["api_key"] = "api_key"
+    id: str | None = None
+    subject: str | None = None
+    name: str | None = None
+    claims: dict[str, Any] | None = None
+    scopes: tuple[str, ...] | None = None
+    user_id: str | None = None
+    org_id: str | None = None
+
+
+class M2MAuth(_NoSession, frozen=True, kw_only=True):
+    """A machine: `subject` and `machine_id` are the one that made the token, `scopes` those it may speak to."""
+
+    token_type: Literal["m2m_token"] = "m2m_token"
+    id: str | None = None
+    subject: str | None = None
+    machine_id: str | None = None
+    claims: dict[str, Any] | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+class OAuthAuth(_NoSession, frozen=True, kw_only=True):
+    """What a person let an OAuth client do."""
+
+    token_type: Literal["oauth_token"] = "oauth_token"
+    id: str | None = None
+    subject: str | None = None
+    user_id: str | None = None
+    client_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+class InvalidTokenAuth(_NoSession, frozen=True, kw_only=True):
+    """The request carries a kind of token that is none of those accepted."""
+
+    token_type: None = None
+
+
+Auth = SessionAuth | ApiKeyAuth | M2MAuth | OAuthAuth | InvalidTokenAuth
+
+
+def session_auth(
+    token: str, claims: dict[str, Any], *, treat_pending_as_signed_out: bool = True
+) -> SessionAuth:
+    """The person of a verified session token."""
+    status = claims.get("sts")
+    if treat_pending_as_signed_out and status == "pending":
+        return SessionAuth(session_status="pending")
+    organization = organization_of(claims)
+    return SessionAuth(
+        is_authenticated=True,
+        token=token,
+        user_id=claims.get("sub"),
+        session_id=claims.get("sid"),
+        session_status=status,
+        session_claims=claims,
+        actor=claims.get("act"),
+        org_id=organization.id,
+        org_role=organization.role,
+        org_slug=organization.slug,
+        org_permissions=organization.permissions,
+        factor_verification_age=claims.get("fva"),
+    )
+
+
+_SIGNED_OUT: dict[str | None, Auth] = {
+    "session_token": SessionAuth(),
+    "api_key": ApiKeyAuth(),
+    "m2m_token": M2MAuth(),
+    "oauth_token": OAuthAuth(),
+    None: InvalidTokenAuth(),
+}
+
+
+def signed_out_auth(token_type: TokenType | None) -> Auth:
+    return _SIGNED_OUT[token_type]
