@@ -16,7 +16,6 @@ from doorward.identity.accounts.passwords import MEMORY_KIB, PARALLELISM, TIME_C
 from doorward.identity.errors import Refused
 from doorward.identity.oauth import rules as oauth
 from doorward.identity.restrictions import rules as restrictions
-from doorward.identity.templates import rules as templates
 from tests.identity.conftest import SETTINGS
 
 
@@ -127,14 +126,6 @@ def test_loopback_recognition_never_fails_and_never_takes_a_name(text: str):
             assert uri.startswith(
                 ("http://127.0.0.1/", "http://127.0.0.1:", "http://[::1]/", "http://[::1]:")
             )
-
-
-@given(
-    st.recursive(st.none() | st.booleans() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c))
-)
-def test_a_template_without_shortcodes_comes_out_as_it_went_in(value: object):
-    if "{{" not in repr(value):
-        assert templates.render(value, {"user.id": "x"}) == value
 
 
 def test_gcra_lets_a_burst_through_and_then_one_at_a_time():

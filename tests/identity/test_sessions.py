@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import jwt as pyjwt
 import pytest
 
 from doorward.identity import RateLimit, RateLimits
-from doorward.identity.errors import Refused
 from doorward.identity.settings import DAY
-from doorward.identity.templates.service import Templates
 from tests.identity.conftest import ORIGIN, PASSWORD, MakeWorld, World, claims_of, error_codes, header_of
 
 pytestmark = pytest.mark.anyio
@@ -368,28 +364,3 @@ async def test_a_deleted_account_is_gone_with_its_sessions(world: World):
     assert body["response"] == {"object": "user", "id": session["user"]["id"], "slug": "", "deleted": True}
     assert body["client"]["sessions"] == []
     await world.browser().post("/v1/client/sign_ins", 422, identifier=ADA, password=PASSWORD)
-
-
-async def test_templates_render_shortcodes_and_refuse_reserved_claims(world: World):
-    browser = await world.signed_up(ADA, unsafe_metadata='{"teams": ["a", "b"]}')
-    session = await browser.session()
-    templates: Templates = world.identity.templates
-    claims = {
-        "aud": "x",
-        "id": "{{user.id}}",
-        "text": "mail {{ user.primary_email_address }}!",
-        "teams": "{{user.unsafe_metadata.teams}}",
-        "nested": {"none": ["{{user.no_such_thing}}", 3, True]},
-    }
-    await templates.create("full", claims, lifetime=120)
-    token = (await browser.post(f"/v1/client/sessions/{session['id']}/tokens/full"))["jwt"]
-    made = claims_of(token)
-    assert made["id"] == session["user"]["id"]
-    assert made["text"] == f"mail {ADA}!"
-    assert made["teams"] == ["a", "b"]
-    assert made["nested"] == {"none": [None, 3, True]}
-    assert made["exp"] - made["iat"] == 120
-    for reserved in ("sub", "iss", "sid"):
-        with pytest.raises(Refused) as refused:
-            await templates.create("bad", json.loads(f'{{"{reserved}": "x"}}'))
-        assert refused.value.errors[0].code == "jwt_template_reserved_claim"

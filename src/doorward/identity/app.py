@@ -87,7 +87,7 @@ class Identity:
         self.clients = Clients(keyed_hash)
         self.visits = Visits(settings, database, self.clients, keyed_hash)
         self.signing_keys = SigningKeys(database, sealer, clock)
-        self.templates = Templates(database, clock)
+        self.templates = Templates(database, clock, sealer=sealer, signing_keys=self.signing_keys)
         self.secret_keys = SecretKeys(
             database, clock, keyed_hash=keyed_hash, development=settings.development
         )

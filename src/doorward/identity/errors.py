@@ -288,6 +288,9 @@ FORM_PARAM_TYPE_INVALID = Problem(422, "form_param_type_invalid", "has an invali
 FORM_PARAM_FORMAT_INVALID = Problem(422, "form_param_format_invalid", "is invalid")
 FORM_PARAM_VALUE_INVALID = Problem(422, "form_param_value_invalid", "is invalid")
 FORM_PARAM_MAX_LENGTH = Problem(422, "form_param_max_length_exceeded", "exceeds maximum length")
+FORM_PARAM_EXCEEDS_ALLOWED_SIZE = Problem(422, "form_param_exceeds_allowed_size", "is too large")
+FORM_CONDITIONAL_PARAM_MISSING = Problem(422, "form_conditional_param_missing", "is missing")
+FORM_CONDITIONAL_PARAM_DISALLOWED = Problem(422, "form_conditional_param_disallowed", "isn't allowed")
 
 # 429, 5xx
 TOO_MANY_REQUESTS = Problem(429, "too_many_requests", "Too many requests", "Too many requests, retry later")

@@ -6,6 +6,7 @@ argument, in seconds. Mounts no routes and imports no other room; `cryptography`
 
     base64url, strict_json, compact   the one accepted spelling of everything
     keys, roca                        keys, checked when made
+    foreign                           keys of other systems' algorithms
     sign, verify, dpop, urls          one operation a file
     key_phrase                        six words of 2,048 for a thumbprint
     errors                            the tree of what can be wrong
@@ -24,6 +25,12 @@ from doorward.jose.errors import (
     TokenExpired,
     UnknownKey,
 )
+from doorward.jose.foreign import (
+    FOREIGN_ALGORITHMS,
+    ForeignKey,
+    ForeignSigningKey,
+    foreign_keys_of_jwk,
+)
 from doorward.jose.key_phrase import WORDS, key_phrase
 from doorward.jose.keys import (
     Algorithm,
@@ -41,12 +48,15 @@ from doorward.jose.urls import normalize_url
 from doorward.jose.verify import Verified, peek_claims, peek_header, verify_jws, verify_jwt
 
 __all__ = [
+    "FOREIGN_ALGORITHMS",
     "WORDS",
     "Algorithm",
     "AlgorithmRefused",
     "ClaimRefused",
     "DpopError",
     "DpopProof",
+    "ForeignKey",
+    "ForeignSigningKey",
     "InvalidKey",
     "InvalidSignature",
     "JoseError",
@@ -65,6 +75,7 @@ __all__ = [
     "b64url_encode",
     "canonical_json",
     "create_dpop_proof",
+    "foreign_keys_of_jwk",
     "generate_key",
     "key_phrase",
     "normalize_url",

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from doorward.jose.base64url import b64url_encode
+from doorward.jose.foreign import ForeignSigningKey
 from doorward.jose.keys import SigningKey
 
 
 def sign_jwt(
     claims: msgspec.Struct | Mapping[str, Any],
-    key: SigningKey,
+    key: SigningKey | ForeignSigningKey,
     *,
     typ: str,
     header: Mapping[str, Any] | None = None,

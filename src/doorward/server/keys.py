@@ -19,6 +19,7 @@ import msgspec
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.identity.signing_keys import service as signing_keys
 from doorward.identity.signing_keys import store as signing_key_rows
+from doorward.identity.templates import service as templates
 from doorward.identity.webhooks import rules as webhook_rules
 from doorward.jose import b64url_decode, b64url_encode
 from doorward.relay import SCHEMA as RELAY_SCHEMA
@@ -40,6 +41,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
 #: Every column that the key-encryption key seals. A test holds the schemas against this list.
 SEALED_COLUMNS = (
     SealedColumn("identity_signing_keys", "kid", "sealed_private_key", signing_keys.key_context),
+    SealedColumn("identity_jwt_templates", "id", "sealed_signing_key", templates.key_context),
     SealedColumn("identity_secrets", "name", "sealed", signing_keys.secret_context),
     SealedColumn("identity_webhook_secrets", "id", "sealed", webhook_rules.secret_context),
     SealedColumn("relay_signing_keys", "name", "sealed_private_key", stored_secret.key_context, is_text=True),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api import jwks
+from doorward.identity.backend_api import jwks, jwt_templates
 from doorward.identity.backend_api.operations import Operation
 
-OPERATIONS: tuple[Operation, ...] = (*jwks.OPERATIONS,)
+OPERATIONS: tuple[Operation, ...] = (
+    *jwks.OPERATIONS,
+    *jwt_templates.OPERATIONS,
+)

@@ -179,6 +179,8 @@ TABLES = (
         claims TEXT NOT NULL,
         lifetime INTEGER NOT NULL,
         allowed_clock_skew INTEGER NOT NULL,
+        signing_algorithm TEXT NOT NULL,
+        sealed_signing_key BYTEA,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )

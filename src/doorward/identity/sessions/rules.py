@@ -11,7 +11,6 @@ from doorward.identity.sessions.store import SessionRecord
 SESSION_TOKEN_LIFETIME = 60  # seconds
 NOT_BEFORE_ALLOWANCE = 10  # seconds a verifier's clock may be behind ours
 CATEGORY_SESSION = "cl_B7d4PD111AAA"
-CATEGORY_TEMPLATE = "cl_B7d4PD222AAA"
 
 SessionStatus = Literal["active", "ended", "expired", "removed", "revoked", "abandoned", "replaced"]
 

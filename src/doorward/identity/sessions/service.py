@@ -353,14 +353,13 @@ class Sessions:
         return self.session_token(signed_in.session, visit.origin)
 
     async def template_token(self, visit: Visit, session_id: str, name: str) -> str:
-        """A JWT of a template, signed with the instance's key. Raises Refused (404) for an unknown template."""
+        """A JWT of a template. Raises Refused: 404 for an unknown one, 422 where this user's data make it too large."""
         signed_in = await self.get(visit, session_id)
         refuse_barred(signed_in.user, self._clock())
         await self._keep_awake(signed_in.session)
-        claims = await self._templates.claims(
+        return await self._templates.token(
             name, signed_in.account, issuer=self._settings.origin, origin=visit.origin
         )
-        return self._signing_keys.sign(claims, typ="JWT", header={"cat": rules.CATEGORY_TEMPLATE})
 
     async def _keep_awake(self, session: SessionRecord) -> None:
         """Asking for a token is use. Written at most once a minute: every open tab asks about that often."""

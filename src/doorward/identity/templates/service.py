@@ -1,109 +1,290 @@
-"""Creating templates, and the claims one gives for a user."""
+"""Making, changing and listing templates; the token one gives for a user, and a look at it beforehand."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
+from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
+from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
-    FORM_PARAM_MAX_LENGTH,
+    FORM_PARAM_EXCEEDS_ALLOWED_SIZE,
     FORM_PARAM_VALUE_INVALID,
-    TEMPLATE_RESERVED_CLAIM,
+    Problem,
     Refused,
     not_found,
 )
 from doorward.identity.identifiers import new_id
+from doorward.identity.signing_keys.service import SigningKeys
 from doorward.identity.templates import rules, store
+from doorward.identity.templates.lint import lint
+from doorward.identity.templates.shortcodes import (
+    Evaluation,
+    TemplateRefused,
+    Warned,
+    compile_claims,
+    unread_braces,
+)
 from doorward.identity.templates.store import TemplateRecord
-from doorward.store import Clock, Database
+from doorward.identity.templates.values import Membership, values_of
+from doorward.jose import ForeignSigningKey, sign_jwt
+from doorward.store import Clock, Database, Sealer, Tx
 
 T3_RELAY = "t3-relay"
 T3_RELAY_AUDIENCE = "t3-code-relay"
 
 
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants a template to be; None: as it is, for a new one the default. Seconds.
+
+    `signing_key` is a shared secret or a PEM, kept sealed and never told again.
+    """
+
+    name: str
+    claims: Mapping[str, Any]
+    lifetime: int | None = None
+    allowed_clock_skew: int | None = None
+    custom_signing_key: bool | None = None
+    signing_algorithm: str | None = None
+    signing_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Draft({self.name})"
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """The claims some user would get, and what to know about them. `size` is bytes of JSON."""
+
+    claims: dict[str, Any]
+    size: int
+    warnings: list[Warned]
+
+
 class Templates:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, sealer: Sealer, signing_keys: SigningKeys
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._sealer = sealer
+        self._signing_keys = signing_keys
 
     async def prepare(self) -> None:
         """Plant the template T3 Connect asks for, once."""
-        template = self._record(T3_RELAY, {"aud": T3_RELAY_AUDIENCE}, lifetime=60, allowed_clock_skew=5)
+        template = self._new_record(Draft(name=T3_RELAY, claims={"aud": T3_RELAY_AUDIENCE}))
         await self._database.write(lambda tx: store.insert(tx, template))
 
-    async def create(
-        self, name: str, claims: Mapping[str, object], *, lifetime: int = 60, allowed_clock_skew: int = 5
-    ) -> TemplateRecord:
-        """Raises Refused: 400 for a reserved claim, 422 for a bad name, lifetime or a taken name."""
-        reserved = rules.reserved_claims(claims)
-        if reserved:
-            raise Refused(
-                *(
-                    TEMPLATE_RESERVED_CLAIM.at(
-                        "claims", long_message=f"You can't use the reserved claim: '{name}'"
-                    )
-                    for name in reserved
-                )
-            )
-        if not rules.NAME.fullmatch(name):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
-        if not rules.MIN_LIFETIME <= lifetime <= rules.MAX_LIFETIME:
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("lifetime"))
-        if not 0 <= allowed_clock_skew <= 300:
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("allowed_clock_skew"))
-        template = self._record(name, claims, lifetime=lifetime, allowed_clock_skew=allowed_clock_skew)
-        if len(template.claims.encode()) > rules.MAX_CLAIMS_BYTES:
-            raise Refused(FORM_PARAM_MAX_LENGTH.at("claims"))
-        if not await self._database.write(lambda tx: store.insert(tx, template)):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("name", long_message="This name is taken."))
+    # -- the templates themselves
+
+    async def create(self, draft: Draft, *, actor: str | None) -> TemplateRecord:
+        """Raises Refused: 400 for a reserved claim, 422 for what else cannot be, a taken name among it."""
+        template = self._new_record(draft)
+
+        def work(tx: Tx) -> None:
+            if not store.insert(tx, template):
+                raise Refused(_name_taken())
+            self._audit(tx, actor, "created", template)
+
+        await self._database.write(work)
         return template
 
-    async def claims(
-        self, name: str, account: Account, *, issuer: str, origin: str | None
-    ) -> dict[str, object]:
-        """Every claim of the token, in Clerk's order of defaults. Raises Refused (404)."""
+    async def update(self, template_id: str, draft: Draft, *, actor: str | None) -> TemplateRecord:
+        """Raises Refused as `create`, or 404. A key of its own stays, where the draft brings none."""
+        stored = await self.get(template_id)
+        fresh = self._record(stored, draft)
+
+        def work(tx: Tx) -> None:
+            namesake = store.find_by_name(tx, draft.name)
+            if namesake is not None and namesake.id != template_id:
+                raise Refused(_name_taken())
+            if store.find(tx, template_id) is None:
+                raise Refused(_not_found())
+            store.update(tx, fresh)
+            self._audit(tx, actor, "updated", fresh)
+
+        await self._database.write(work)
+        return fresh
+
+    async def delete(self, template_id: str, *, actor: str | None) -> None:
+        """Raises Refused (404)."""
+
+        def work(tx: Tx) -> None:
+            template = store.find(tx, template_id)
+            if template is None or not store.delete(tx, template_id):
+                raise Refused(_not_found())
+            self._audit(tx, actor, "deleted", template)
+
+        await self._database.write(work)
+
+    async def get(self, template_id: str) -> TemplateRecord:
+        """Raises Refused (404)."""
+        template = await self._database.read(lambda tx: store.find(tx, template_id))
+        if template is None:
+            raise Refused(_not_found())
+        return template
+
+    async def list(self, *, limit: int, offset: int) -> tuple[list[TemplateRecord], int]:
+        """Newest first, and how many there are in all."""
+        return await self._database.read(lambda tx: store.page(tx, limit=limit, offset=offset))
+
+    # -- what they give
+
+    async def token(
+        self,
+        name: str,
+        account: Account,
+        *,
+        issuer: str,
+        origin: str | None,
+        lifetime: int | None = None,
+        membership: Membership | None = None,
+        organizations: Mapping[str, str] | None = None,
+    ) -> str:
+        """The JWT. `lifetime` (seconds) beats the template's. Raises Refused: 404, or 422 where this user's data make
+        it too large."""
         template = await self._database.read(lambda tx: store.find_by_name(tx, name))
         if template is None:
             raise Refused(not_found(f"No JWT template exists with name: {name}"))
+        values = values_of(account, membership=membership, organizations=organizations)
+        try:
+            own = Evaluation(values).claims(_compiled(template.claims))
+        except TemplateRefused as refused:
+            raise Refused(
+                FORM_PARAM_EXCEEDS_ALLOWED_SIZE.at("claims", long_message=f"Template {name}: {refused}.")
+            ) from None
+        claims = own | self._defaults(template, account.user.id, issuer, origin, lifetime)
+        # A template's key never verifies at the instance's key set, so its own name goes into the header.
+        header = {"cat": rules.CATEGORY_TEMPLATE}
+        sealed = template.sealed_signing_key
+        if sealed is None:
+            return self._signing_keys.sign(claims, typ="JWT", header=header)
+        return sign_jwt(claims, self._own_key(template, sealed), typ="JWT", header=header)
+
+    async def preview(self, claims: Mapping[str, Any], user_id: str) -> Preview:
+        """What a template of these claims would give a user, without making one. Raises Refused (400, 404, 422)."""
+        _checked_claims(claims)
+        account = await self._database.read(lambda tx: accounts.find_account(tx, user_id))
+        if account is None:
+            raise Refused(not_found("No user was found with this id."))
+        evaluation = Evaluation(values_of(account))
+        compiled = compile_claims(claims)
+        try:
+            made = evaluation.claims(compiled)
+        except TemplateRefused as refused:
+            raise Refused(FORM_PARAM_EXCEEDS_ALLOWED_SIZE.at("claims", long_message=f"{refused}.")) from None
+        size = len(msgspec.json.encode(made))
+        warnings = [*evaluation.warnings, *unread_braces(compiled), *lint(made, size)]
+        return Preview(made, size, warnings)
+
+    # -- the parts
+
+    def _defaults(
+        self, template: TemplateRecord, user_id: str, issuer: str, origin: str | None, lifetime: int | None
+    ) -> dict[str, Any]:
         seconds = self._clock() // 1000
-        own = rules.render(msgspec.json.decode(template.claims.encode()), _values(account))
-        claims: dict[str, object] = dict(own) if isinstance(own, Mapping) else {}
-        if origin is not None:
-            claims["azp"] = origin
-        claims |= {
-            "exp": seconds + template.lifetime,
+        azp = {} if origin is None else {"azp": origin}
+        return azp | {
+            "exp": seconds + (template.lifetime if lifetime is None else lifetime),
             "iat": seconds,
             "iss": issuer,
             "jti": secrets.token_hex(10),
             "nbf": seconds - template.allowed_clock_skew,
-            "sub": account.user.id,
+            "sub": user_id,
         }
-        return claims
 
-    def _record(
-        self, name: str, claims: Mapping[str, object], *, lifetime: int, allowed_clock_skew: int
-    ) -> TemplateRecord:
+    def _new_record(self, draft: Draft) -> TemplateRecord:
         now = self._clock()
-        text = msgspec.json.encode(claims).decode()
-        return TemplateRecord(new_id("jtmp"), name, text, lifetime, allowed_clock_skew, now, now)
+        blank = TemplateRecord(
+            id=new_id("jtmp"),
+            name="",
+            claims="",
+            lifetime=rules.DEFAULT_LIFETIME,
+            allowed_clock_skew=rules.DEFAULT_CLOCK_SKEW,
+            signing_algorithm=rules.INSTANCE_ALGORITHM,
+            sealed_signing_key=None,
+            created_at=now,
+            updated_at=now,
+        )
+        return self._record(blank, draft)
+
+    def _record(self, before: TemplateRecord, draft: Draft) -> TemplateRecord:
+        """`before` as the draft wants it. Raises Refused."""
+        claims = _checked_claims(draft.claims)
+        lifetime = before.lifetime if draft.lifetime is None else draft.lifetime
+        skew = before.allowed_clock_skew if draft.allowed_clock_skew is None else draft.allowed_clock_skew
+        algorithm, sealed = before.signing_algorithm, before.sealed_signing_key
+        problems = rules.settings_problems(draft.name, lifetime, skew)
+        had_key = sealed is not None
+        is_custom = had_key if draft.custom_signing_key is None else draft.custom_signing_key
+        is_same_key = had_key and draft.signing_key is None and draft.signing_algorithm in (None, algorithm)
+        if not is_custom or not is_same_key:
+            problems += rules.key_problems(
+                is_custom=is_custom, algorithm=draft.signing_algorithm, key=draft.signing_key
+            )
+            algorithm, sealed = rules.INSTANCE_ALGORITHM, None
+        if problems:
+            raise Refused(*problems)
+        if is_custom and draft.signing_key is not None and draft.signing_algorithm is not None:
+            algorithm = draft.signing_algorithm
+            sealed = self._sealer.seal(draft.signing_key.encode(), context=key_context(before.id))
+        return msgspec.structs.replace(
+            before,
+            name=draft.name,
+            claims=claims,
+            lifetime=lifetime,
+            allowed_clock_skew=skew,
+            signing_algorithm=algorithm,
+            sealed_signing_key=sealed,
+            updated_at=self._clock(),
+        )
+
+    def _own_key(self, template: TemplateRecord, sealed: bytes) -> ForeignSigningKey:
+        text = self._sealer.open(sealed, context=key_context(template.id)).decode()
+        return ForeignSigningKey.from_text(
+            text, template.signing_algorithm, kid=template.id, checked_before=True
+        )
+
+    def _audit(self, tx: Tx, actor: str | None, what: str, template: TemplateRecord) -> None:
+        audit.record(
+            tx,
+            now=self._clock(),
+            actor=actor,
+            action=f"jwt_template.{what}",
+            object_id=template.id,
+            detail=template.name,
+        )
 
 
-def _values(account: Account) -> dict[str, object]:
-    """What shortcodes may read; private data is not among it."""
-    user, email = account.user, account.primary_email
-    names = [name for name in (user.first_name, user.last_name) if name]
-    return {
-        "user.id": user.id,
-        "user.first_name": user.first_name,
-        "user.last_name": user.last_name,
-        "user.full_name": " ".join(names) or None,
-        "user.primary_email_address": email.address,
-        "user.email_verified": email.verified_at is not None,
-        "user.created_at": user.created_at // 1000,
-        "user.updated_at": user.updated_at // 1000,
-        "user.public_metadata": msgspec.json.decode(user.public_metadata.encode()),
-        "user.unsafe_metadata": msgspec.json.decode(user.unsafe_metadata.encode()),
-    }
+@lru_cache(maxsize=256)
+def _compiled(claims: str) -> Any:
+    return compile_claims(msgspec.json.decode(claims.encode()))
+
+
+def _checked_claims(claims: Mapping[str, Any]) -> str:
+    """As JSON. Raises Refused."""
+    try:
+        compile_claims(claims)
+    except TemplateRefused as refused:
+        raise Refused(FORM_PARAM_VALUE_INVALID.at("claims", long_message=f"{refused}.")) from None
+    encoded = msgspec.json.encode(claims)
+    if problems := rules.claims_problems(claims, encoded):
+        raise Refused(*problems)
+    return encoded.decode()
+
+
+def _name_taken() -> Problem:
+    return FORM_PARAM_VALUE_INVALID.at("name", long_message="This name is taken.")
+
+
+def _not_found() -> Problem:
+    return not_found("No JWT template was found with this id.")
+
+
+def key_context(template_id: str) -> str:
+    """What a template's sealed key is bound to."""
+    return f"identity/jwt-template/{template_id}"

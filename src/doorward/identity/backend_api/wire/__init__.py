@@ -1,0 +1,1 @@
+"""The structs of the Backend API, one file per resource."""

@@ -1,0 +1,55 @@
+"""What shortcodes may read of a user, their session and their organization. Private data is not among it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from doorward.identity.accounts.store import Account
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """The organization a session is active in, and what the user is there. Metadata are public ones, as JSON objects."""
+
+    id: str
+    slug: str | None
+    name: str
+    role: str
+    public_metadata: Mapping[str, object]
+    membership_public_metadata: Mapping[str, object]
+
+
+def values_of(
+    account: Account, *, membership: Membership | None = None, organizations: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """By shortcode; `organizations` maps ids to roles. Times are whole seconds."""
+    user, email = account.user, account.primary_email
+    names = [name for name in (user.first_name, user.last_name) if name]
+    return {
+        "user.id": user.id,
+        "user.first_name": user.first_name,
+        "user.last_name": user.last_name,
+        "user.full_name": " ".join(names) or None,
+        "user.username": None,
+        "user.external_id": None,
+        "user.image_url": None,
+        "user.primary_email_address": email.address,
+        "user.email_verified": email.verified_at is not None,
+        "user.primary_phone_number": None,
+        "user.phone_number_verified": False,
+        "user.two_factor_enabled": False,
+        "user.created_at": user.created_at // 1000,
+        "user.updated_at": user.updated_at // 1000,
+        "user.public_metadata": msgspec.json.decode(user.public_metadata.encode()),
+        "user.unsafe_metadata": msgspec.json.decode(user.unsafe_metadata.encode()),
+        "user.organizations": dict(organizations or {}),
+        "org.id": membership and membership.id,
+        "org.slug": membership and membership.slug,
+        "org.name": membership and membership.name,
+        "org.role": membership and membership.role,
+        "org.public_metadata": membership and membership.public_metadata,
+        "org_membership.public_metadata": membership and membership.membership_public_metadata,
+        "session.actor": None,
+        "session.reverification_id": None,
+    }
