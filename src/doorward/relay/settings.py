@@ -99,6 +99,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     `endpoint_addresses` says where the machines' names may lead the relay: `any` address, as an edge of one's own may
     be in a private network, or `public` ones only. Whoever is there must have a certificate for the name.
 
+    `t3_relay` gives T3 Code servers that know it their own experimental connector, which the edge then lets in, instead of
+    asking for `doorward-connector`. It needs the embedded provider and https.
+
     `max_tunnels` is how many managed tunnels one account may have; `None`: as many as it likes. A row of
     `relay_managed_tunnel_limits` overrides it for its account.
     """
@@ -123,6 +126,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     fcm: ServiceAccount | None = None
     push_contact: str | None = None
     strict_base: bool = False
+    t3_relay: bool = False
     request_deadline: float = 9.0
     environment_timeout: float = 8.0
     rate_limits: RateLimits = RateLimits()
@@ -131,6 +135,8 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.environment_timeout >= self.request_deadline:
             raise ValueError("environment_timeout must be below request_deadline.")
+        if self.t3_relay and self.provider != "embedded":
+            raise ValueError("T3 Code's own connector needs the embedded provider.")
         if (self.provider == "cloudflare") != (self.cloudflare is not None):
             raise ValueError(
                 "The cloudflare provider, and only it, needs Cloudflare's account, zone and token."

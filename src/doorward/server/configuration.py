@@ -138,6 +138,7 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     endpoint_addresses: Literal["any", "public"] | None = None
     max_tunnels: Annotated[int, msgspec.Meta(ge=0)] | None = None
     strict_base: bool = False
+    t3_relay: bool = False
     request_deadline: Annotated[float, msgspec.Meta(gt=0)] = 9.0
     environment_timeout: Annotated[float, msgspec.Meta(gt=0)] = 8.0
     jwks_url: str | None = None
@@ -332,6 +333,10 @@ def _require_provider(path: Path, configuration: ServeConfiguration) -> None:
         )
     elif (relay.provider == "cloudflare") != (relay.cloudflare is not None):
         problem = 'relay.provider = "cloudflare" and the section [relay.cloudflare] go together.'
+    elif relay.t3_relay and relay.provider != "embedded":
+        problem = (
+            "relay.t3_relay lets T3 Code's own connector in at our edge; it needs relay.provider = embedded."
+        )
     elif relay.provider == "cloudflare" and ":" in relay.zone:
         problem = "relay.zone has a port, but Cloudflare serves machines at 443; write the zone alone."
     elif relay.environment_timeout >= relay.request_deadline:

@@ -62,6 +62,7 @@ async def running_edge(
         control=control,
         trusted_proxies=trusted_proxies,
         allowances=allowances,
+        t3_relay=relay.settings.t3_relay,
     )
     # A machine that is not here may be at another node, which this one cannot see.
     relay.is_connected = lambda tunnel_id: edge.is_connected(tunnel_id) or (False if is_alone else None)

@@ -77,6 +77,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             or ("public" if relay.provider == "cloudflare" else "any"),
             max_tunnels=relay.max_tunnels,
             strict_base=relay.strict_base,
+            t3_relay=relay.t3_relay,
             request_deadline=relay.request_deadline,
             environment_timeout=relay.environment_timeout,
             jwt_audience=relay.jwt_audience,

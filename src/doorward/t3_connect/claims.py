@@ -11,7 +11,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.t3_connect.messages.activity import ActivityState
-from doorward.t3_connect.messages.shared import ApprovalStatus, ClientMeta, Descriptor, Endpoint, Origin
+from doorward.t3_connect.messages.shared import (
+    ApprovalStatus,
+    ClientMeta,
+    Descriptor,
+    Endpoint,
+    ManagedProvider,
+    Origin,
+)
 from doorward.t3_connect.wire import SchemaMismatch, Tstr, Wire
 
 TYP_LINK_CHALLENGE = "t3-link-challenge+jwt"
@@ -50,6 +57,7 @@ class LinkChallengeClaims(WireClaims, frozen=True, kw_only=True):
     notifications_enabled: bool
     live_activities_enabled: bool
     managed_tunnels_enabled: bool
+    managed_endpoint_provider: ManagedProvider | UnsetType = UNSET
 
 
 class RelayAccessClaims(WireClaims, frozen=True, kw_only=True):

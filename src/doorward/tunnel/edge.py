@@ -36,9 +36,11 @@ from doorward.tunnel.allowances import (
     FailedProofs,
     TokenBucket,
 )
-from doorward.tunnel.edge_link import EdgeLink, EdgeStream
+from doorward.tunnel.edge_link import EdgeLink
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.machine_link import MachineLink, VisitorWebSocket
+from doorward.tunnel.t3_relay import T3_RELAY_PATH, T3RelayDoor
 from doorward.tunnel.way_here import TrustedFronts, with_forwarded
 from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
 from doorward.tunnel.window_budget import WindowBudget, quarter_of_memory
@@ -91,7 +93,7 @@ class Edge:
 
     `claim` and `want` join several nodes: without them this one is alone. `control` maps host names, with the port
     where that tells two apart, to upstreams. `trusted_proxies` are networks (or `unix`) whose `X-Forwarded-For` and
-    `-Proto` are believed: a TLS front on this machine.
+    `-Proto` are believed: a TLS front on this machine. `t3_relay` also lets in T3 Code's own experimental connector.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Edge:
         trusted_proxies: Collection[str] = (),
         allowances: Allowances = UNLIMITED,
         budget: WindowBudget | None = None,
+        t3_relay: bool = False,
     ) -> None:
         self.origin = origin.rstrip("/")
         self.authorize = authorize
@@ -118,7 +121,7 @@ class Edge:
         self.windows = windows or Windows()
         self.heartbeat = heartbeat or Heartbeat()
         self.log = log
-        self.links: set[EdgeLink] = set()
+        self.links: set[MachineLink] = set()
         self.buffers = ReceiveBuffers()
         self.budget = budget or WindowBudget(quarter_of_memory())
         self.failed_proofs = FailedProofs(allowances.failed_proofs_per_minute)
@@ -132,11 +135,12 @@ class Edge:
         self._control = {host.lower(): upstream for host, upstream in (control or {}).items()}
         self._hold_seconds = hold_seconds
         self._fronts = TrustedFronts(trusted_proxies)
-        self._tunnels: dict[str, EdgeLink] = {}
-        self._links_of: dict[str, set[EdgeLink]] = {}
-        self._hosts: dict[str, EdgeLink] = {}
+        self._tunnels: dict[str, MachineLink] = {}
+        self._links_of: dict[str, set[MachineLink]] = {}
+        self._hosts: dict[str, MachineLink] = {}
         self._epochs: dict[str, int] = {}
         self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
+        self._t3_relay = T3RelayDoor(self) if t3_relay else None
         self._want = want
         self._wanted_at: dict[str, float] = {}
         self._is_draining = False
@@ -187,9 +191,8 @@ class Edge:
         for stream in self._websockets():
             asyncio.get_running_loop().call_later(uniform(0.0, plan.jitter * 0.9), stream.close_for_restart)
 
-    def _websockets(self) -> list[EdgeStream]:
-        streams = (stream.context for link in self.links for stream in link.endpoint.streams.values())
-        return [stream for stream in streams if stream.is_websocket]
+    def _websockets(self) -> list[VisitorWebSocket]:
+        return [websocket for link in self.links for websocket in link.websockets()]
 
     async def close(self, *, grace: float = 5.0, spread: float = 5.0) -> None:
         """Tell connectors to come back within `spread` seconds, let open exchanges end for `grace`, then end all."""
@@ -252,7 +255,7 @@ class Edge:
             connections=server.connections,
             connections_refused=server.connections_refused,
             tunnels=len(self._tunnels),
-            streams=sum(len(link.endpoint.streams) for link in self.links),
+            streams=sum(link.open_streams for link in self.links),
             tunnels_opened=self._opened,
             tunnels_superseded=self._superseded,
             requests=self._past_requests + sum(link.requests for link in self.links),
@@ -274,7 +277,7 @@ class Edge:
             use = self._uses[account] = AccountUse(self._allowances.of(account), now)
         return use
 
-    def link_ready(self, link: EdgeLink, grant: TunnelGrant) -> None:
+    def link_ready(self, link: MachineLink, grant: TunnelGrant) -> None:
         """The newest authenticated connector owns the environment's names; the one before it is told why it ends.
 
         Epochs decide, not the order in which two admissions end. A second connection of one connector is its next one.
@@ -299,7 +302,7 @@ class Edge:
             if not arrival.done():
                 arrival.set_result(None)
 
-    def stop_routing(self, link: EdgeLink) -> None:
+    def stop_routing(self, link: MachineLink) -> None:
         """New requests do not go through this link any more; open ones end as they will."""
         self._forget_hosts(link)
         if link.grant is not None and self._tunnels.get(link.grant.environment_id) is link:
@@ -307,7 +310,7 @@ class Edge:
             if link.use is not None:
                 link.use.environments.discard(link.grant.environment_id)
 
-    def link_closed(self, link: EdgeLink, reason: str) -> None:
+    def link_closed(self, link: MachineLink, reason: str) -> None:
         self.stop_routing(link)
         self.links.discard(link)
         if link.grant is not None:
@@ -321,11 +324,11 @@ class Edge:
         if link.grant is not None:
             log.info("tunnel of %s closed: %s", link.grant.environment_id, reason)
 
-    def _lead(self, host: str, link: EdgeLink) -> None:
+    def _lead(self, host: str, link: MachineLink) -> None:
         self._hosts[host] = link
         link.hosts.add(host)
 
-    def _forget_hosts(self, link: EdgeLink) -> None:
+    def _forget_hosts(self, link: MachineLink) -> None:
         for host in link.hosts:
             if self._hosts.get(host) is link:
                 del self._hosts[host]
@@ -339,6 +342,10 @@ class Edge:
         if head.path == TUNNEL_PATH:
             return self._tunnel(head, peer)
         name = host if host.startswith("[") else host.partition(":")[0]
+        if self._t3_relay is not None and head.path == T3_RELAY_PATH:
+            return self._refused_for_now(peer, head) or asyncio.ensure_future(
+                self._t3_relay.decide(head, peer, name)
+            )
         link = self._hosts.get(name)
         if link is not None:
             return _through(link, with_forwarded(head, peer, forwarded_host), peer)
@@ -348,32 +355,36 @@ class Edge:
         return asyncio.ensure_future(self._find(name, head, peer, forwarded_host))
 
     def _tunnel(self, head: RequestHead, peer: Peer) -> Decision:
-        accept = head.get(b"accept")
-        wait = self._wait(peer)
-        if wait is not None:
-            return wait
-        if self._is_draining:
-            return _busy(problem(503, "edge_restarting", "This edge is restarting.", accept=accept), 1)
+        refusal = self._refused_for_now(peer, head)
+        if refusal is not None:
+            return refusal
         if head.method == b"GET" and head.upgrade.lower() == UPGRADE:
             return Takeover(UPGRADE, lambda: EdgeLink(self, peer))
         websocket = accept_websocket(head)
         if websocket is not None:
             return Takeover(b"websocket", lambda: carried_by_websocket(EdgeLink(self, peer)), websocket)
-        answer = problem(426, "upgrade_required", "Machines open their tunnel here.", accept=accept)
+        answer = problem(
+            426, "upgrade_required", "Machines open their tunnel here.", accept=head.get(b"accept")
+        )
         answer.headers = [*answer.headers, (b"upgrade", UPGRADE)]
         return answer
 
-    def _wait(self, peer: Peer) -> Answer | None:
-        """Before any work is done for a machine that asks: whether it has to come later."""
+    def _refused_for_now(self, peer: Peer, head: RequestHead) -> Answer | None:
+        """Before any work is done for a machine that asks: whether it has to come later, or elsewhere."""
+        accept = head.get(b"accept")
         now = asyncio.get_running_loop().time()
         blocked = self.failed_proofs.wait(peer.ip, now)
         if blocked:
-            answer = problem(429, "too_many_failures", "Too many failed proofs from your address.")
+            answer = problem(
+                429, "too_many_failures", "Too many failed proofs from your address.", accept=accept
+            )
             return _busy(answer, max(1, round(blocked)))
         if self._handshakes is not None and self._handshakes.try_take(now):
-            answer = problem(503, "edge_busy", "Too many machines connect at once.")
+            answer = problem(503, "edge_busy", "Too many machines connect at once.", accept=accept)
             # Spread, or those who were refused together come back together.
             return _busy(answer, random.randint(1, 10))  # noqa: S311
+        if self._is_draining:
+            return _busy(problem(503, "edge_restarting", "This edge is restarting.", accept=accept), 1)
         return None
 
     async def _find(self, name: str, head: RequestHead, peer: Peer, forwarded_host: bytes) -> Decision:
@@ -439,7 +450,7 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
-def _through(link: EdgeLink, head: RequestHead, peer: Peer) -> Decision:
+def _through(link: MachineLink, head: RequestHead, peer: Peer) -> Decision:
     grant = link.grant
     refusal = link.refusal(peer.ip)
     if refusal is not None:

@@ -11,35 +11,26 @@ from doorward.http1 import Data, Failure, Headers, Inbound, Outbound, Peer, Requ
 from doorward.http1.heads import NO_BODY_STATUSES
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
-from doorward.tunnel.admission import TunnelGrant, TunnelHello, TunnelRefusal
+from doorward.tunnel.admission import TunnelGrant, TunnelHello
+from doorward.tunnel.admitting import NotAdmitted, admit
 from doorward.tunnel.allowances import AccountUse
 from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.link import Link, LinkStream
 from doorward.tunnel.message_frames import SERVICE_RESTART, MessageFrames
-from doorward.tunnel.proof import InvalidProof, check_signature, read_claims
+from doorward.tunnel.proof import InvalidProof, read_claims
+from doorward.tunnel.refusals import (
+    BROKEN_OFF,
+    REQUEST_REFUSED,
+    TUNNEL_BUSY,
+    TUNNEL_LOST,
+    Refused,
+    refusal_of_one_more,
+)
 
 if TYPE_CHECKING:
     from doorward.tunnel.edge import Edge
 
 _AUTH_SECONDS = 10.0
-
-TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
-TUNNEL_BUSY = Failure(
-    503, "tunnel_busy", "The machine is handling as many requests as it can. Try again in a moment.", True
-)
-VISITOR_BUSY = Failure(
-    429,
-    "visitor_busy",
-    "Too many requests at once from your address. Wait until some of them have ended.",
-    True,
-)
-TOO_FAST = Failure(
-    429, "too_many_requests", "This account's machines are asked more often than it may be. Slow down.", True
-)
-REQUEST_REFUSED = Failure(
-    503, "request_refused", "The machine could not take the request. Try again in a moment.", True
-)
-BROKEN_OFF = Failure(502, "machine_broke_off", "The machine ended the request before it had answered.")
 
 
 class EdgeStream(LinkStream):
@@ -198,20 +189,6 @@ class EdgeStream(LinkStream):
         inbound.on_failure(BROKEN_OFF)
 
 
-class _Refused:
-    """The answering end when there is none: fails in the loop's next turn."""
-
-    def __init__(self, inbound: Inbound, failure: Failure) -> None:
-        self._handle = asyncio.get_running_loop().call_soon(inbound.on_failure, failure)
-
-    def send_data(self, data: Data) -> None: ...
-    def send_end(self, trailers: Headers) -> None: ...
-    def pause_receiving(self) -> None: ...
-    def resume_receiving(self) -> None: ...
-    def abort(self) -> None:
-        self._handle.cancel()
-
-
 class EdgeLink(Link):
     """From the 101 on. `grant` is None until the connector has proved who it is."""
 
@@ -239,30 +216,30 @@ class EdgeLink(Link):
 
     def open(self, head: RequestHead, peer: Peer, inbound: Inbound) -> Outbound:
         if not self.is_open:
-            return _Refused(inbound, TUNNEL_LOST)
+            return Refused(inbound, TUNNEL_LOST)
         if not self.endpoint.has_room:
-            return _Refused(inbound, TUNNEL_BUSY)
+            return Refused(inbound, TUNNEL_BUSY)
         self.requests += 1
         return EdgeStream(self, head, peer, inbound)
 
     def refusal(self, visitor: str) -> tuple[Failure, int] | None:
         """Why one more request of this address may not come now, and seconds until it may."""
-        streams, use = self.endpoint.streams, self.use
-        if use is None:
+        streams = self.endpoint.streams
+        if self.use is None:
             return None
-        allowance = use.allowance
-        if len(streams) >= allowance.streams_per_tunnel:
-            return TUNNEL_BUSY, 1
-        most = allowance.streams_per_visitor
-        # Counted only where there are so many that it may matter.
-        if (
-            most is not None
-            and len(streams) >= most
-            and sum(stream.context.visitor == visitor for stream in streams.values()) >= most
-        ):
-            return VISITOR_BUSY, 1
-        wait = use.request(self.loop.time())
-        return (TOO_FAST, max(1, round(wait))) if wait else None
+        return refusal_of_one_more(
+            self.use,
+            streams=len(streams),
+            of_visitor=lambda: sum(stream.context.visitor == visitor for stream in streams.values()),
+            now=self.loop.time(),
+        )
+
+    @property
+    def open_streams(self) -> int:
+        return len(self.endpoint.streams)
+
+    def websockets(self) -> list[EdgeStream]:
+        return [stream.context for stream in self.endpoint.streams.values() if stream.context.is_websocket]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -319,7 +296,6 @@ class EdgeLink(Link):
             self._admission = self.loop.create_task(self._admit(event.token))
 
     async def _admit(self, token: str) -> None:
-        """Claims, registration, signature: in this order, so that a forged proof costs no signature check."""
         try:
             environment_id, claims = read_claims(
                 token, audience=self.edge.origin, nonce=self._nonce, now=int(time.time())
@@ -327,32 +303,13 @@ class EdgeLink(Link):
             hello = TunnelHello(
                 environment_id, claims.generation, token, self.peer.ip, claims.instance or self._nonce
             )
-            decision = await self.edge.authorize(hello)
-            if isinstance(decision, TunnelRefusal):
-                if decision.reason == "invalid_signature":
-                    self.edge.failed_proofs.count(self.peer.ip, self.loop.time())
-                self.go_away(decision.reason, decision.message, is_final=decision.is_final)
-                return
-            if decision.environment_id != environment_id or decision.generation != claims.generation:
-                self.go_away(
-                    "generation_superseded", "The connector token was replaced by a newer one.", is_final=True
-                )
-                return
-            check_signature(token, decision.public_key)
-            use = self.edge.use_of(decision.account)
-            if not use.has_room_for(environment_id):
-                self.go_away(
-                    "too_many_machines",
-                    f"Your account may have {use.allowance.machines} machines connected at once. Stop one, then wait a minute.",
-                    spread_ms=60_000,
-                )
-                return
-            self.epoch = await self.edge.claim(hello)
+            admitted = await admit(self.edge, hello, now=self.loop.time())
         except InvalidProof as refusal:
             self.edge.failed_proofs.count(self.peer.ip, self.loop.time())
-            self.go_away(
-                refusal.code, str(refusal), is_final=refusal.code in ("invalid_signature", "wrong_audience")
-            )
+            self.go_away(refusal.code, str(refusal), is_final=refusal.code == "wrong_audience")
+            return
+        except NotAdmitted as refusal:
+            self.go_away(refusal.reason, str(refusal), spread_ms=refusal.spread_ms, is_final=refusal.is_final)
             return
         except Exception:
             self.edge.log.exception("a tunnel could not be authorized")
@@ -362,11 +319,10 @@ class EdgeLink(Link):
             return
         if self._auth_handle is not None:
             self._auth_handle.cancel()
-        self.grant = decision
-        self.use = use
-        self._meter = use.meter(self.loop.time())
+        self.grant, self.use, self.epoch = admitted
+        self._meter = self.use.meter(self.loop.time())
         self.endpoint.unlock(self.loop.time())
-        config = messages.ConfigMessage(environment_id, decision.generation, list(decision.hostnames))
+        config = messages.ConfigMessage(environment_id, self.grant.generation, list(self.grant.hostnames))
         self.endpoint.notify(frames.CONFIG, messages.encode(config))
         self.flush_soon()
-        self.edge.link_ready(self, decision)
+        self.edge.link_ready(self, self.grant)

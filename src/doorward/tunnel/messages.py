@@ -178,21 +178,27 @@ def unpack_headers(packed: bytes) -> Block:
 
 
 def _block(packed: bytes) -> Block:
-    """Names are lower-case tokens and cross hops, values have no control characters."""
     try:
         headers = _headers_decoder.decode(packed)
     except msgspec.MsgspecError as error:
         raise ProtocolError("headers are malformed") from error
+    checked_headers(headers)
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if len(lengths) > 1:
+        raise ProtocolError("content-length contradicts the length")
+    hosts = sum(name == b"host" for name, _ in headers)
+    return Block(headers, lengths[0] if lengths else None, hosts)
+
+
+def checked_headers(headers: Headers) -> Headers:
+    """The same: names are lower-case tokens and cross hops, values have no control characters. Raises ProtocolError."""
     names = [name for name, _ in headers]
     if not _accepted_names.issuperset(names):
         for name in names:
             _accept_name(name)
     if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
         raise ProtocolError("a header value has control characters")
-    lengths = [value for name, value in headers if name == b"content-length"]
-    if len(lengths) > 1:
-        raise ProtocolError("content-length contradicts the length")
-    return Block(headers, lengths[0] if lengths else None, names.count(b"host"))
+    return headers
 
 
 _remembered_block = lru_cache(maxsize=512)(_block)

@@ -14,7 +14,7 @@ from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.users.service import User
 from doorward.store import StoreError
-from doorward.t3_connect import iso, unset_if_none
+from doorward.t3_connect import iso, known, unset_if_none
 from doorward.t3_connect.errors import RelayError, RelayInternal
 from doorward.t3_connect.messages import (
     EnvironmentEntry,
@@ -116,10 +116,18 @@ class ClientApi:
     async def challenge(self, call: Call[User, LinkChallengeRequest]) -> LinkChallengeResponse:
         await self._limits.take(call.principal.user_id, "link_challenges")
         try:
-            issued = self._links.issue_challenge(call.principal.user_id, _capabilities(call.body))
+            issued = self._links.issue_challenge(
+                call.principal.user_id,
+                _capabilities(call.body),
+                supported=known(call.body.supported_managed_endpoint_providers) or (),
+            )
         except Exception as error:
             raise RelayError(RelayInternal(reason="internal_error")) from error
-        return LinkChallengeResponse(challenge=issued.token, expires_at=iso(issued.expires_at))
+        return LinkChallengeResponse(
+            challenge=issued.token,
+            expires_at=iso(issued.expires_at),
+            managed_endpoint_provider=unset_if_none(issued.provider),
+        )
 
     async def link(self, call: Call[User, LinkRequest]) -> LinkResponse:
         await self._limits.take(call.principal.user_id, "links")
@@ -128,6 +136,7 @@ class ClientApi:
             proof=call.body.proof,
             capabilities=_capabilities(call.body),
             device_id=call.body.device_id,
+            provider=known(call.body.managed_endpoint_provider),
         )
         linked = await self._links.link(wish, call.arrival.origin)
         return LinkResponse(

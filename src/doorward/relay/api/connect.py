@@ -129,7 +129,7 @@ def _endpoint(target: Target) -> Endpoint:
     return Endpoint(
         http_base_url=target.http_base_url,
         ws_base_url=target.ws_base_url,
-        provider_kind="cloudflare_tunnel",
+        provider_kind=target.provider_kind,
     )
 
 

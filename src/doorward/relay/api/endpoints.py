@@ -12,10 +12,12 @@ def endpoint_of(link: LinkRow) -> Endpoint:
 
 
 def runtime_of(provisioned: Provisioned) -> EndpointRuntime:
-    """Whatever the provider is, the kind is the only one that clients and environments act upon."""
+    """Whatever the provider is, the kind is one that the environment said it can run."""
     return EndpointRuntime(
-        provider_kind="cloudflare_tunnel",
+        provider_kind=provisioned.kind,
         connector_token=provisioned.connector_token,
         tunnel_id=provisioned.tunnel_id,
         tunnel_name=provisioned.tunnel_name,
+        connector_url=provisioned.connector_url,
+        origin_url=provisioned.origin_url,
     )

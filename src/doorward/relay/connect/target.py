@@ -9,7 +9,7 @@ import msgspec
 from doorward.relay.connect.errors import NotAuthorized
 from doorward.relay.endpoints.rules import is_valid_hostname, normalize_zone, urls_of
 from doorward.relay.endpoints.store import AllocationRow
-from doorward.relay.links.store import LinkRow
+from doorward.relay.links.store import LinkRow, ProviderKind
 from doorward.relay.settings import RelaySettings
 
 
@@ -21,13 +21,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     environment_public_key: str
     http_base_url: str
     ws_base_url: str
+    provider_kind: ProviderKind
 
 
 def resolve_target(link: LinkRow | None, allocation: AllocationRow | None, settings: RelaySettings) -> Target:
     """Raises `NotAuthorized` with the first reason that applies."""
     if link is None:
         raise NotAuthorized("environment_link_not_found")
-    if link.provider_kind != "cloudflare_tunnel":
+    if link.provider_kind == "manual":
         raise NotAuthorized("endpoint_provider_not_managed")
     if allocation is None:
         raise NotAuthorized("managed_endpoint_allocation_not_found")
@@ -46,4 +47,5 @@ def resolve_target(link: LinkRow | None, allocation: AllocationRow | None, setti
         environment_public_key=link.environment_public_key,
         http_base_url=urls.http,
         ws_base_url=urls.ws,
+        provider_kind=link.provider_kind,
     )

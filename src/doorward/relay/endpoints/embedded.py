@@ -1,6 +1,7 @@
 """Our own tunnel: the connector token a machine gets, and the row the edge later checks it against.
 
-On the wire it is announced as `cloudflare_tunnel`, the only kind that clients and environments act upon.
+On the wire it is announced as `cloudflare_tunnel`, the kind that every client and environment acts upon; or as
+`t3_relay` to those that know that connector and where the operator lets it in. Its token is the same either way.
 """
 
 import secrets
@@ -13,7 +14,7 @@ from doorward.jose import b64url_encode
 from doorward.relay.endpoints import store
 from doorward.relay.endpoints.names import names_for
 from doorward.relay.endpoints.provider import Prepared, Provisioned, ProvisionRequest, Reconciled
-from doorward.relay.endpoints.rules import EndpointNames, loopback_url, normalize_zone, urls_of
+from doorward.relay.endpoints.rules import EndpointNames, loopback_url, normalize_zone, t3_relay_url, urls_of
 from doorward.relay.endpoints.tunnel_limit import check_tunnel_limit
 from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.store import list_active
@@ -147,11 +148,15 @@ class PreparedTunnel:
             seed=b64url_encode(self._seed),
             origin=loopback_url(request.local_host, request.local_port),
         )
+        is_t3_relay = request.kind == "t3_relay"
         return Provisioned(
             urls=urls_of(allocation.hostname, settings),
             connector_token=b64url_encode(msgspec.json.encode(token)),
             tunnel_id=tunnel_id,
             tunnel_name=allocation.tunnel_name,
+            kind=request.kind,
+            connector_url=t3_relay_url(allocation.hostname, settings) if is_t3_relay else None,
+            origin_url=token.origin if is_t3_relay else None,
         )
 
     async def abandon(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from doorward.relay.endpoints.rules import EndpointUrls
 from doorward.relay.endpoints.store import AllocationRow, origin_text
 from doorward.store import Tx
+from doorward.t3_connect.messages import ManagedProvider
 
 
 class ProvisionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,7 @@ class ProvisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     environment_id: str
     local_host: str
     local_port: int
+    kind: ManagedProvider = "cloudflare_tunnel"
 
     @property
     def origin(self) -> str:
@@ -26,12 +28,18 @@ class ProvisionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
-    """The public endpoint, and the secret (shown once) with which the machine's connector opens it."""
+    """The public endpoint, and the secret (shown once) with which the machine's connector opens it.
+
+    `connector_url` and `origin_url` are for a connector that is told where to dial and where to carry to.
+    """
 
     urls: EndpointUrls
     connector_token: str
     tunnel_id: str
     tunnel_name: str
+    kind: ManagedProvider = "cloudflare_tunnel"
+    connector_url: str | None = None
+    origin_url: str | None = None
 
     def __repr__(self) -> str:
         return f"Provisioned(tunnel_id={self.tunnel_id!r})"

@@ -67,6 +67,12 @@ def urls_of(hostname: str, settings: RelaySettings) -> EndpointUrls:
     return endpoint_urls(hostname, scheme=settings.endpoint_scheme, port=settings.endpoint_port)
 
 
+def t3_relay_url(hostname: str, settings: RelaySettings) -> str:
+    """Where T3 Code's own connector dials: below the machine's own name, and never in plain text."""
+    authority = hostname if settings.endpoint_port is None else f"{hostname}:{settings.endpoint_port}"
+    return f"wss://{authority}/.well-known/t3-relay/connect"
+
+
 def is_valid_hostname(hostname: str, zone: str) -> bool:
     """Whether this is a canonical DNS name strictly below the zone.
 

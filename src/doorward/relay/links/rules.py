@@ -3,6 +3,8 @@
 The order of the checks is the protocol's: peers and tests rely on which reason wins.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from doorward.jose import JoseError, peek_claims
@@ -10,8 +12,10 @@ from doorward.relay.endpoints.rules import is_loopback_origin
 from doorward.relay.links.challenge import verify_link_challenge
 from doorward.relay.links.errors import LinkProofExpired, LinkProofInvalid
 from doorward.relay.links.store import Capabilities
+from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import InvalidToken, TokenSigner
-from doorward.t3_connect import claims, environment_issuer, is_secure_endpoint, verify_t3_jwt
+from doorward.t3_connect import claims, environment_issuer, is_secure_endpoint, known, verify_t3_jwt
+from doorward.t3_connect.messages import ManagedProvider
 
 MAX_ID_LENGTH = 191
 MAX_JTI_LENGTH = 255
@@ -30,9 +34,27 @@ class VerifiedLinkProof(msgspec.Struct, frozen=True):
     proof: claims.LinkProofClaims
     challenge: claims.LinkChallengeClaims
 
+    @property
+    def provider(self) -> ManagedProvider:
+        return known(self.challenge.managed_endpoint_provider) or "cloudflare_tunnel"
+
+
+def chosen_provider(
+    wanted: Capabilities, supported: Collection[str], settings: RelaySettings
+) -> ManagedProvider | None:
+    """Another connector than the one of every host: only where the operator gives it and the host runs it."""
+    is_given = settings.t3_relay and settings.endpoint_scheme == "https"
+    return "t3_relay" if is_given and wanted.managed_tunnels_enabled and "t3_relay" in supported else None
+
 
 def verify_link_proof(
-    token: str, *, user_id: str, wanted: Capabilities, signer: TokenSigner, now: int
+    token: str,
+    *,
+    user_id: str,
+    wanted: Capabilities,
+    signer: TokenSigner,
+    now: int,
+    provider: ManagedProvider | None = None,
 ) -> VerifiedLinkProof:
     """Raises `LinkProofExpired` or `LinkProofInvalid`.
 
@@ -63,10 +85,22 @@ def verify_link_proof(
         raise LinkProofInvalid("descriptor_mismatch")
     try:
         challenge = verify_link_challenge(
-            proof.challenge, user_id=user_id, wanted=wanted, signer=signer, now=now // 1000
+            proof.challenge,
+            user_id=user_id,
+            wanted=wanted,
+            signer=signer,
+            now=now // 1000,
+            provider=provider,
         )
     except InvalidToken as error:
         raise LinkProofInvalid("challenge_invalid") from error
+    if (
+        wanted.managed_tunnels_enabled
+        and known(challenge.managed_endpoint_provider) == "t3_relay"
+        and proof.endpoint.provider_kind != "t3_relay"
+    ):
+        # The environment itself has to agree to run that connector.
+        raise LinkProofInvalid("invalid_signature_or_scope")
     if proof.exp * 1000 > MAX_DATE_MS:
         raise LinkProofInvalid("invalid_signature_or_scope")
     return VerifiedLinkProof(proof, challenge)

@@ -1,6 +1,7 @@
 """Making, ending and listing links."""
 
 import logging
+from collections.abc import Collection
 
 import msgspec
 
@@ -37,6 +38,7 @@ from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.spans import traced
 from doorward.store import Clock, Database, StoreError, Tx
+from doorward.t3_connect.messages import ManagedProvider
 
 logger = logging.getLogger("doorward.relay")
 
@@ -46,6 +48,7 @@ class LinkWish(msgspec.Struct, frozen=True, kw_only=True):
     proof: str
     capabilities: store.Capabilities
     device_id: str | None
+    provider: ManagedProvider | None = None
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +85,16 @@ class Links:
         self._provider = provider
         self._clock = clock
 
-    def issue_challenge(self, user_id: str, capabilities: store.Capabilities) -> IssuedChallenge:
+    def issue_challenge(
+        self, user_id: str, capabilities: store.Capabilities, *, supported: Collection[str] = ()
+    ) -> IssuedChallenge:
+        """`supported` are the kinds of connector that the environment's host says it runs."""
         return issue_link_challenge(
-            self._signer, user_id=user_id, capabilities=capabilities, now=self._clock()
+            self._signer,
+            user_id=user_id,
+            capabilities=capabilities,
+            now=self._clock(),
+            provider=rules.chosen_provider(capabilities, supported, self._settings),
         )
 
     @traced("relay.environment_linker.link")
@@ -96,7 +106,12 @@ class Links:
         """
         now = self._clock()
         verified = rules.verify_link_proof(
-            wish.proof, user_id=wish.user_id, wanted=wish.capabilities, signer=self._signer, now=now
+            wish.proof,
+            user_id=wish.user_id,
+            wanted=wish.capabilities,
+            signer=self._signer,
+            now=now,
+            provider=wish.provider,
         )
         await self._consume(verified, now)
         prepared = await self._prepare(wish, verified)
@@ -139,6 +154,7 @@ class Links:
             environment_id=verified.proof.environment_id,
             local_host=origin.local_http_host,
             local_port=origin.local_http_port,
+            kind=verified.provider,
         )
         try:
             return await self._provider.prepare(request)
@@ -310,7 +326,7 @@ def _link_row(
         environment_public_key=proof.environment_public_key,
         http_base_url=managed.http if managed else proof.endpoint.http_base_url,
         ws_base_url=managed.ws if managed else proof.endpoint.ws_base_url,
-        provider_kind="cloudflare_tunnel" if managed else proof.endpoint.provider_kind,
+        provider_kind=proof.endpoint.provider_kind if provisioned is None else provisioned.kind,
         created_at=now,
         made_at=now,
         made_from=origin.source,

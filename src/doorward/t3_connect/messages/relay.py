@@ -13,6 +13,7 @@ from doorward.t3_connect.messages.shared import (
     Descriptor,
     Endpoint,
     EndpointRuntime,
+    ManagedProvider,
     Origin,
 )
 from doorward.t3_connect.wire import Form, SchemaMismatch, Tstr, Wire, decode_json
@@ -92,14 +93,20 @@ class ServiceList(Wire, frozen=True, kw_only=True):
 
 
 class LinkChallengeRequest(Wire, frozen=True, kw_only=True):
+    """Hosts that know more than cloudflared say so in `supported_managed_endpoint_providers`; later ones may know others."""
+
     notifications_enabled: bool
     live_activities_enabled: bool
     managed_tunnels_enabled: bool
+    supported_managed_endpoint_providers: tuple[str, ...] | UnsetType = UNSET
 
 
 class LinkChallengeResponse(Wire, frozen=True, kw_only=True):
+    """`managed_endpoint_provider` is what the relay chose, where it is not `cloudflare_tunnel`."""
+
     challenge: Tstr
     expires_at: Tstr
+    managed_endpoint_provider: ManagedProvider | UnsetType = UNSET
 
 
 class LinkRequest(Wire, frozen=True, kw_only=True):
@@ -108,6 +115,7 @@ class LinkRequest(Wire, frozen=True, kw_only=True):
     notifications_enabled: bool
     live_activities_enabled: bool
     managed_tunnels_enabled: bool
+    managed_endpoint_provider: ManagedProvider | UnsetType = UNSET
 
 
 class LinkResponse(Wire, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from msgspec import UNSET, UnsetType
 from doorward.t3_connect.wire import Tstr, Wire
 
 ProviderKind = Literal["manual", "cloudflare_tunnel", "t3_relay"]
+ManagedProvider = Literal["cloudflare_tunnel", "t3_relay"]
+"""The kinds of endpoint that a relay can give."""
 DeviceType = Literal["desktop", "mobile", "tablet", "bot", "unknown"]
 ApprovalStatus = Literal["pending", "approved", "rejected"]
 SecurityMode = Literal["account", "client-approval"]
@@ -33,10 +35,15 @@ class Origin(Wire, frozen=True, kw_only=True):
 
 
 class EndpointRuntime(Wire, frozen=True, kw_only=True):
-    """What the connector beside the environment needs. `connector_token` is secret."""
+    """What the connector beside the environment needs. `connector_token` is secret.
+
+    `connector_url` and `origin_url` come with `t3_relay`: where to dial, and where to carry to.
+    """
 
     provider_kind: ProviderKind
     connector_token: Tstr
+    connector_url: Tstr | None = None
+    origin_url: Tstr | None = None
     tunnel_id: Tstr | None = None
     tunnel_name: Tstr | None = None
 

@@ -1,0 +1,58 @@
+"""Why the edge does not carry a request to a machine, whatever protocol the machine's tunnel speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from doorward.http1 import Data, Failure, Headers, Inbound
+from doorward.tunnel.allowances import AccountUse
+
+TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
+TUNNEL_BUSY = Failure(
+    503, "tunnel_busy", "The machine is handling as many requests as it can. Try again in a moment.", True
+)
+VISITOR_BUSY = Failure(
+    429,
+    "visitor_busy",
+    "Too many requests at once from your address. Wait until some of them have ended.",
+    True,
+)
+TOO_FAST = Failure(
+    429, "too_many_requests", "This account's machines are asked more often than it may be. Slow down.", True
+)
+REQUEST_REFUSED = Failure(
+    503, "request_refused", "The machine could not take the request. Try again in a moment.", True
+)
+BROKEN_OFF = Failure(502, "machine_broke_off", "The machine ended the request before it had answered.")
+
+
+class Refused:
+    """The answering end when there is none: fails in the loop's next turn."""
+
+    def __init__(self, inbound: Inbound, failure: Failure) -> None:
+        self._handle = asyncio.get_running_loop().call_soon(inbound.on_failure, failure)
+
+    def send_data(self, data: Data) -> None: ...
+    def send_end(self, trailers: Headers) -> None: ...
+    def pause_receiving(self) -> None: ...
+    def resume_receiving(self) -> None: ...
+    def abort(self) -> None:
+        self._handle.cancel()
+
+
+def refusal_of_one_more(
+    use: AccountUse, *, streams: int, of_visitor: Callable[[], int], now: float
+) -> tuple[Failure, int] | None:
+    """Why one more request may not come now, and seconds until it may.
+
+    `of_visitor` counts the tunnel's streams of the visitor's address, and is asked only where it may matter.
+    """
+    allowance = use.allowance
+    if streams >= allowance.streams_per_tunnel:
+        return TUNNEL_BUSY, 1
+    most = allowance.streams_per_visitor
+    if most is not None and streams >= most and of_visitor() >= most:
+        return VISITOR_BUSY, 1
+    wait = use.request(now)
+    return (TOO_FAST, max(1, round(wait))) if wait else None
