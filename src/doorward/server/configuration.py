@@ -14,6 +14,7 @@
     origin = "https://relay.example.com"
     zone = "machines.example.net"              # a domain of its own, with a wildcard record to the edge
     provider = "embedded"                      # our own tunnel; or "cloudflare", or "manual": machines bring theirs
+    t3_relay = false                           # true: T3 Code's own experimental connector where a host runs it
     max_tunnels = 10                           # per account; default: as many as it likes
 
     [[relay.custom_hosts]]                     # a service of one account under a host name of its owner's own
