@@ -66,6 +66,9 @@ RELAY_DELIVERIES = Counter(
     "Notifications that came to an end, by platform and result.",
     ("platform", "result"),
 )
+WEBHOOK_ATTEMPTS = Counter(
+    "doorward_webhook_attempts", "Attempts to deliver an event, by result.", ("result",)
+)
 MACHINE_MINTS = Counter("doorward_machine_mints", "Mint requests at this machine, by outcome.", ("outcome",))
 HTTP_REQUESTS = Counter(
     "doorward_http_requests",
@@ -82,5 +85,12 @@ DATABASE_FAILURES = Counter(
     "doorward_database_failures", "Transactions that failed, by the store's code.", ("kind", "code")
 )
 
-COUNTERS = (RELAY_CONNECTS, RELAY_DELIVERIES, MACHINE_MINTS, HTTP_REQUESTS, DATABASE_FAILURES)
+COUNTERS = (
+    RELAY_CONNECTS,
+    RELAY_DELIVERIES,
+    WEBHOOK_ATTEMPTS,
+    MACHINE_MINTS,
+    HTTP_REQUESTS,
+    DATABASE_FAILURES,
+)
 HISTOGRAMS = (HTTP_SECONDS, DATABASE_SECONDS)

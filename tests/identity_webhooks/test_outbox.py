@@ -7,23 +7,30 @@ from typing import Any
 import msgspec
 import pytest
 
-from doorward.identity.webhooks import outbox, store
-from doorward.identity.webhooks.store import EndpointRecord, EventRecord
+from doorward.identity.webhooks import endpoints, outbox
+from doorward.identity.webhooks.deliveries import Event
+from doorward.identity.webhooks.endpoints import Endpoint
 from doorward.store import Tx
 from tests.identity.conftest import World
 
 
 async def endpoint(world: World, endpoint_id: str, *kinds: str, is_enabled: bool = True) -> str:
     now = world.clock()
-    record = EndpointRecord(
-        endpoint_id, "https://hooks.example.com/", "", kinds, is_enabled, None, None, now, now
-    )
-    await world.database.write(lambda tx: store.insert_endpoint(tx, record))
+    record = Endpoint(endpoint_id, "https://hooks.example.com/", "", kinds, is_enabled, None, None, now, now)
+    await world.database.write(lambda tx: endpoints.insert(tx, record))
     return endpoint_id
 
 
-async def events(world: World, endpoint_id: str) -> list[EventRecord]:
-    return await world.database.read(lambda tx: store.events_of(tx, endpoint_id))
+async def events(world: World, endpoint_id: str) -> list[Event]:
+    """What was queued for an endpoint."""
+    rows = await world.database.read(
+        lambda tx: tx.fetch_all(
+            "SELECT e.id, e.kind, e.data, e.client_ip, e.user_agent, e.created_at FROM identity_webhook_events e"
+            " JOIN identity_webhook_deliveries d ON d.event_id = e.id WHERE d.endpoint_id = ? ORDER BY e.created_at, e.kind",
+            (endpoint_id,),
+        )
+    )
+    return [Event(*row) for row in rows]
 
 
 async def told(world: World, endpoint_id: str) -> list[tuple[str, dict[str, Any]]]:

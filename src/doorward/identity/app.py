@@ -55,6 +55,7 @@ from doorward.identity.verification import store as verification_rows
 from doorward.identity.verification.service import Codes
 from doorward.identity.visits import Visits
 from doorward.identity.webhooks.events import Events
+from doorward.identity.webhooks.service import Webhooks
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
 
 SCHEMA = Schema("identity", "doorward.identity.migrations")
@@ -80,6 +81,7 @@ class Identity:
         self.database = database
         self.clock = clock
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
+        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
         self.hasher = hasher
         self.mails = MailQueue(mailer)
         self.views = Views(settings.origin)
@@ -91,6 +93,7 @@ class Identity:
         self.secret_keys = SecretKeys(
             database, clock, keyed_hash=keyed_hash, development=settings.development
         )
+        self.webhooks = Webhooks(database, clock, sealer=sealer, private_hosts=settings.webhook_private_hosts)
         self.restrictions = Restrictions(settings, database, keyed_hash, clock)
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.sessions = Sessions(
@@ -238,6 +241,7 @@ class Identity:
             grants.delete_expired(tx, now)
             device_rows.delete_expired(tx, now)
             client_rows.delete_unused_before(tx, now - DAY)
+            self.webhooks.forget(tx, now)
 
         await self.database.write(work)
 

@@ -140,6 +140,19 @@ API_VERSION_INVALID = Problem(
 TEMPLATE_RESERVED_CLAIM = Problem(
     400, "jwt_template_reserved_claim", "Reserved claim", "A template cannot set this claim."
 )
+WEBHOOK_DELIVERY_PENDING = Problem(
+    400,
+    "webhook_delivery_pending",
+    "Delivery pending",
+    "The delivery is still on its way; it need not be replayed.",
+)
+WEBHOOK_ENDPOINT_DISABLED = Problem(
+    400,
+    "webhook_endpoint_disabled",
+    "Endpoint disabled",
+    "The webhook endpoint is disabled. Enable it first.",
+)
+WEBHOOK_LIMIT_REACHED = Problem(400, "webhook_limit_reached", "Limit reached")
 
 # 401
 AUTHENTICATION_INVALID = Problem(

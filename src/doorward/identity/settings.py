@@ -57,6 +57,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     hide_accounts: bool = True
     session_lifetime_ms: int = 7 * DAY
     session_idle_ms: int = 3 * DAY
+    webhook_private_hosts: tuple[str, ...] = ()
     limits: RateLimits = RateLimits()
 
     def __post_init__(self) -> None:

@@ -78,6 +78,9 @@
     [push.fcm]                                 # to notify Android devices
     service_account_file = "/etc/doorward/firebase.json"
 
+    [webhooks]
+    private_hosts = []                         # receivers inside your own network, by host name
+
     [mail]                                     # default: messages are printed
     host = "mail.example.com"
     port = 587
@@ -223,6 +226,10 @@ class PushSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     fcm: FcmSection | None = None
 
 
+class WebhooksSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    private_hosts: tuple[str, ...] = ()
+
+
 class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One node. Identity's and the relay's origins are needed even where this node has neither role: tokens name them."""
 
@@ -238,6 +245,7 @@ class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     tls: TlsSection | None = None
     mail: MailSection | None = None
     push: PushSection = PushSection()
+    webhooks: WebhooksSection = WebhooksSection()
     ca_file: Path | None = None
 
     @property

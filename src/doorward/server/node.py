@@ -19,6 +19,7 @@ from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.identity.app import Identity, create_identity
 from doorward.identity.mail import Mailer
 from doorward.identity.settings import IdentitySettings
+from doorward.identity.webhooks.deliverer import Deliverer
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay import LinkNotices, Relay, RelaySettings, create_relay
@@ -92,6 +93,11 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             )
             await identity.start()
             stack.push_async_callback(identity.stop)
+            callers = Outbound(ca_file=plan.ca_file, private_hosts=plan.identity.webhook_private_hosts)
+            stack.push_async_callback(callers.close)
+            deliverer = Deliverer(database, sealer, callers, clock, instance_id=identity.instance_id)
+            await deliverer.start()
+            stack.push_async_callback(deliverer.stop)
             mount("identity", plan.identity.origin, identity.app)
             notices = LinkNotices(database, clock)
             await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))

@@ -61,6 +61,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             sign_up=identity.sign_up,
             relay_origin=relay.origin,
             gate_zone=relay.zone,
+            webhook_private_hosts=configuration.webhooks.private_hosts,
         ),
         relay=RelaySettings(
             origin=relay.origin,

@@ -185,6 +185,8 @@ def _plan(options: UpOptions, places: Places, ca_file: Path | None, clock: Clock
             sign_up="open",
             relay_origin=places.relay,
             gate_zone=places.zone,
+            # Whoever tries things out has their own programs on this machine.
+            webhook_private_hosts=("localhost", "127.0.0.1", "::1"),
         ),
         relay=RelaySettings(
             origin=places.relay,

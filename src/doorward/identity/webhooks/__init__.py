@@ -8,8 +8,11 @@ once and in no promised order, and writes down what came of every attempt.
     outbox   queueing one, inside another service's transaction
     events   what happened to users and sessions, as events
     json_text  JSON as JavaScript writes it, so that a body survives being parsed and written again
-    rules    which endpoint wants what (pure)
-    store    rows of `identity_webhook_*`
+    rules    which endpoint wants what, when it is tried again, when it is given up (pure)
+    signing  Svix's signatures (pure)
+    endpoints, deliveries   rows
+    service  endpoints and their log, for whoever administers them
+    deliverer  the background job
 
 No routes. Neighbours: every service that changes something calls `outbox` or `events`; `doorward.outbound` sends.
 """

@@ -1,4 +1,4 @@
-"""Every kind of event. The names are Clerk's where Clerk has the event; `machine.*` and `m2mToken.*` are ours."""
+"""Every kind of event. The names are Clerk's where Clerk has the event; the last three families are ours."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ EventKind = Literal[
     "machine.deleted",
     "m2mToken.created",
     "m2mToken.revoked",
+    "webhook.test",
 ]
 
 KINDS: tuple[EventKind, ...] = get_args(EventKind)

@@ -5,10 +5,12 @@ outbox.enqueue(tx, "organization.created", wire.Organization(...), now=now)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from doorward.identity.identifiers import new_id
-from doorward.identity.webhooks import store
+from doorward.identity.webhooks import deliveries, endpoints
 from doorward.identity.webhooks.json_text import json_text
 from doorward.identity.webhooks.kinds import EventKind, require_kind
 from doorward.store import Tx
@@ -27,7 +29,7 @@ NO_REQUEST = Cause()
 def is_wanted(tx: Tx, kind: EventKind) -> bool:
     """Whether anybody listens; for a caller whose `data` costs something to make."""
     require_kind(kind)
-    return bool(store.listening(tx, kind))
+    return bool(endpoints.listening(tx, kind))
 
 
 def enqueue(tx: Tx, kind: EventKind, data: object, *, now: int, cause: Cause = NO_REQUEST) -> str | None:
@@ -37,13 +39,16 @@ def enqueue(tx: Tx, kind: EventKind, data: object, *, now: int, cause: Cause = N
     kept for days and sent to others. Raises ValueError for a kind that does not exist.
     """
     require_kind(kind)
-    endpoints = store.listening(tx, kind)
-    if not endpoints:
-        return None
-    event = store.EventRecord(new_id("msg"), kind, json_text(data), cause.client_ip, cause.user_agent, now)
-    store.insert_event(tx, event)
-    for endpoint_id in endpoints:
-        store.insert_delivery(
-            tx, delivery_id=new_id("whd"), event_id=event.id, endpoint_id=endpoint_id, now=now
-        )
+    listening = endpoints.listening(tx, kind)
+    return queue_for(tx, listening, kind, data, now=now, cause=cause) if listening else None
+
+
+def queue_for(
+    tx: Tx, listening: Sequence[str], kind: EventKind, data: object, *, now: int, cause: Cause = NO_REQUEST
+) -> str:
+    """Queue an event for these endpoints, whatever they asked for; its id."""
+    event = deliveries.Event(new_id("msg"), kind, json_text(data), cause.client_ip, cause.user_agent, now)
+    deliveries.insert_event(tx, event)
+    for endpoint_id in listening:
+        deliveries.insert(tx, delivery_id=new_id("whd"), event_id=event.id, endpoint_id=endpoint_id, now=now)
     return event.id
