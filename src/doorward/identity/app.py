@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from doorward.identity import pages
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
+from doorward.identity.api_keys import APIKeys
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.catalogue import OPERATIONS
 from doorward.identity.backend_api.dispatch import BackendApi
@@ -32,6 +33,11 @@ from doorward.identity.frontend_api.environment import environment_document
 from doorward.identity.frontend_api.oauth import OAuthRoutes
 from doorward.identity.frontend_api.views import Views
 from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.m2m_tokens import M2MTokens
+from doorward.identity.m2m_tokens import rules as m2m_rules
+from doorward.identity.m2m_tokens import store as m2m_rows
+from doorward.identity.machines import Machines
+from doorward.identity.machines import store as machine_rows
 from doorward.identity.mail import DevelopmentInbox, Mailer, MailQueue
 from doorward.identity.oauth import devices as device_rows
 from doorward.identity.oauth import grants
@@ -78,6 +84,7 @@ class Identity:
         hasher: PasswordHasher,
     ) -> None:
         self.settings = settings
+        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
         self.database = database
         self.clock = clock
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
@@ -94,6 +101,11 @@ class Identity:
             database, clock, keyed_hash=keyed_hash, development=settings.development
         )
         self.webhooks = Webhooks(database, clock, sealer=sealer, private_hosts=settings.webhook_private_hosts)
+        self.machines = Machines(database, clock, keyed_hash=keyed_hash, sealer=sealer)
+        self.api_keys = APIKeys(database, clock, keyed_hash=keyed_hash, sealer=sealer)
+        self.m2m_tokens = M2MTokens(
+            settings.origin, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+        )
         self.restrictions = Restrictions(settings, database, keyed_hash, clock)
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.sessions = Sessions(
@@ -167,7 +179,7 @@ class Identity:
             *me.routes(endpoints),
             *consent.routes(endpoints),
             endpoints.unknown(),
-            *BackendApi(self, Callers(self.secret_keys), OPERATIONS).routes(),
+            *BackendApi(self, Callers(self.secret_keys, self.machines), OPERATIONS).routes(),
             *OAuthRoutes(self, pages.error_page).routes(),
             *well_known.routes(self),
             *pages.routes(self),
@@ -240,6 +252,8 @@ class Identity:
             sign_in_rows.delete_abandoned(tx, now)
             grants.delete_expired(tx, now)
             device_rows.delete_expired(tx, now)
+            machine_rows.delete_ended_keys(tx, now)
+            m2m_rows.delete_ended_before(tx, now - m2m_rules.KEPT_MS)
             client_rows.delete_unused_before(tx, now - DAY)
             self.webhooks.forget(tx, now)
 

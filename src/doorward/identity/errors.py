@@ -153,6 +153,10 @@ WEBHOOK_ENDPOINT_DISABLED = Problem(
     "The webhook endpoint is disabled. Enable it first.",
 )
 WEBHOOK_LIMIT_REACHED = Problem(400, "webhook_limit_reached", "Limit reached")
+MACHINE_TOKEN_RESERVED_CLAIM = Problem(
+    400, "machine_token_reserved_claim", "Reserved claim", "A token of a machine cannot set this claim."
+)
+BAD_REQUEST = Problem(400, "bad_request", "Bad Request")
 
 # 401
 AUTHENTICATION_INVALID = Problem(
@@ -229,9 +233,13 @@ CSRF_TOKEN_INVALID = Problem(
 
 # 404
 RESOURCE_NOT_FOUND = Problem(404, "resource_not_found", "not found", "The resource was not found.")
+MACHINE_NOT_FOUND = Problem(
+    404, "machine_not_found", "Machine not found", "No machine of this instance has this id."
+)
 
-# 405, 413, 415
+# 405, 409, 413, 415
 METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "Method not allowed")
+CONFLICT = Problem(409, "conflict", "Conflict")
 REQUEST_BODY_TOO_LARGE = Problem(413, "request_body_too_large", "Request body too large")
 UNSUPPORTED_CONTENT_TYPE = Problem(415, "unsupported_content_type", "Content-Type is unsupported")
 
@@ -304,6 +312,13 @@ FORM_PARAM_MAX_LENGTH = Problem(422, "form_param_max_length_exceeded", "exceeds 
 FORM_PARAM_EXCEEDS_ALLOWED_SIZE = Problem(422, "form_param_exceeds_allowed_size", "is too large")
 FORM_CONDITIONAL_PARAM_MISSING = Problem(422, "form_conditional_param_missing", "is missing")
 FORM_CONDITIONAL_PARAM_DISALLOWED = Problem(422, "form_conditional_param_disallowed", "isn't allowed")
+FORM_PUBLIC_CLIENT_REQUIRES_PKCE = Problem(
+    422,
+    "form_public_client_requires_pkce",
+    "public clients require PKCE",
+    "A public OAuth application cannot do without PKCE: it has no secret to prove itself by.",
+    param="pkce_required",
+)
 
 # 429, 5xx
 TOO_MANY_REQUESTS = Problem(429, "too_many_requests", "Too many requests", "Too many requests, retry later")

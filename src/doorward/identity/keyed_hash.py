@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from doorward.jose import b64url_encode
+
 
 class KeyedHash:
     """HMAC-SHA-256 with one key per purpose, derived from the instance's secret of 32 bytes."""
@@ -28,6 +30,10 @@ class KeyedHash:
     def of(self, purpose: str, value: str) -> str:
         """The stored form of `value`: 64 hexadecimal digits."""
         return hmac.new(self.derive(purpose), value.encode(), hashlib.sha256).hexdigest()
+
+    def secret_for(self, purpose: str, value: str) -> str:
+        """A bearer secret of 256 bits, URL-safe, that need not be stored: it can be made from `value` again."""
+        return b64url_encode(hmac.digest(self.derive(purpose), value.encode(), hashlib.sha256))
 
     def matches(self, purpose: str, value: str, stored: str) -> bool:
         return hmac.compare_digest(self.of(purpose, value), stored)

@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 
+from doorward.identity.api_keys import rules as api_keys
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
+from doorward.identity.machines import rules as machines
 from doorward.identity.signing_keys import service as signing_keys
 from doorward.identity.signing_keys import store as signing_key_rows
 from doorward.identity.templates import service as templates
@@ -44,6 +46,8 @@ SEALED_COLUMNS = (
     SealedColumn("identity_jwt_templates", "id", "sealed_signing_key", templates.key_context),
     SealedColumn("identity_secrets", "name", "sealed", signing_keys.secret_context),
     SealedColumn("identity_webhook_secrets", "id", "sealed", webhook_rules.secret_context),
+    SealedColumn("identity_machine_keys", "key_hash", "sealed_key", machines.key_context),
+    SealedColumn("identity_api_keys", "id", "sealed_secret", api_keys.secret_context),
     SealedColumn("relay_signing_keys", "name", "sealed_private_key", stored_secret.key_context, is_text=True),
 )
 

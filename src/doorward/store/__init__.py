@@ -30,7 +30,7 @@ Column types that mean the same on both engines: TEXT, INTEGER, BIGINT (millisec
     errors.py         the exception tree
 """
 
-from doorward.store.database import Clock, Database, Schema, Subscription, Tx, system_clock
+from doorward.store.database import Clock, Database, Schema, Subscription, Tx, like_literally, system_clock
 from doorward.store.errors import (
     ConstraintViolated,
     DatabaseClosed,
@@ -69,6 +69,7 @@ __all__ = [
     "Subscription",
     "TransactionMisused",
     "Tx",
+    "like_literally",
     "open_database",
     "system_clock",
 ]

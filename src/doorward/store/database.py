@@ -22,6 +22,11 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def like_literally(text: str) -> str:
+    """`text` for a pattern of `LIKE ? ESCAPE '\\'`, where none of its characters stands for others."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 @dataclass(frozen=True)
 class Schema:
     """A room's tables: `name` (a lower-case word) and the package that holds its revision files.

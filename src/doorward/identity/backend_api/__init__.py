@@ -3,6 +3,7 @@
     operations   what an operation is: method, path, who may call it, its query, body and answer as types
     callers      from `Authorization` to a caller: an instance (secret key) or a machine
     reading      query and body into those types, with Clerk's errors
+    token_errors refusals of the family without version: M2M tokens, API keys, checks of OAuth access tokens
     dispatch     the two URL families, versions, the last handler of errors
     openapi      `/api/openapi.json`, from the same types
 

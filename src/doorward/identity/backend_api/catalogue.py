@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api import jwks, jwt_templates
+from doorward.identity.backend_api import api_keys, jwks, jwt_templates, m2m_tokens, machines
 from doorward.identity.backend_api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *jwks.OPERATIONS,
     *jwt_templates.OPERATIONS,
+    *machines.OPERATIONS,
+    *m2m_tokens.OPERATIONS,
+    *api_keys.OPERATIONS,
 )

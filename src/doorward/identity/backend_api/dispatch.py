@@ -21,6 +21,7 @@ from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.openapi import openapi_document
 from doorward.identity.backend_api.operations import Call, Operation
 from doorward.identity.backend_api.reading import read_body, read_query
+from doorward.identity.backend_api.token_errors import token_error_response
 from doorward.identity.errors import (
     API_VERSION_INVALID,
     INTERNAL_ERROR,
@@ -70,17 +71,18 @@ class BackendApi:
     def _route(self, path: str, operations: dict[str, Operation]) -> Route:
         async def endpoint(request: Request) -> Response:
             operation = operations.get("GET" if request.method == "HEAD" else request.method)
+            refuse = token_error_response if operation and operation.is_versionless else error_response
             try:
                 if operation is None:
                     raise Refused(METHOD_NOT_ALLOWED)
                 return await self._run(request, operation)
             except Refused as refused:
-                return error_response(refused)
+                return refuse(refused)
             except StoreError:
                 _log.exception("the database refused %s %s", request.method, path)
             except Exception:
                 _log.exception("%s %s failed", request.method, path)
-            return error_response(Refused(INTERNAL_ERROR))
+            return refuse(Refused(INTERNAL_ERROR))
 
         return Route(path, endpoint, methods=_METHODS)
 

@@ -17,3 +17,8 @@ def publish_until(retired_at: int, longest_token_ms: int = LONGEST_TOKEN_MS) -> 
 def may_sign_from(created_at: int) -> int:
     """When every cached key set has been refreshed since the key was first published."""
     return created_at + 2 * JWKS_MAX_AGE * 1000
+
+
+def keep_published_until(expires_at: int) -> int:
+    """For a token that ends then; in whole days, so that a promise is written down once a day and not for each token."""
+    return (expires_at + HOUR) // DAY * DAY + DAY

@@ -49,6 +49,7 @@ class SigningKeys:
         self._active: PrivateKey | None = None
         self._published: list[PublicKey] = []
         self._key_set = KeySet([])
+        self._promised: dict[str, int] = {}  # by kid: how long it stays published for machines' tokens
 
     async def prepare(self) -> None:
         """Load the keys; make the first one when there is none."""
@@ -104,6 +105,20 @@ class SigningKeys:
         if self._active is None:
             raise RuntimeError("signing keys are used before prepare()")
         return sign_jwt(claims, self._active, typ=typ, header=header)
+
+    async def sign_long_lived(
+        self, claims: Mapping[str, object], *, typ: str, header: Mapping[str, object], expires_at: int
+    ) -> str:
+        """`sign` for a token that may outlive every other kind (`expires_at` in milliseconds): its key stays in the
+        key set until then, whatever is rotated meanwhile."""
+        key = self._active
+        if key is None or key.kid is None:
+            raise RuntimeError("signing keys are used before prepare()")
+        kid, until = key.kid, rules.keep_published_until(expires_at)
+        if self._promised.get(kid, 0) < until:
+            await self._database.write(lambda tx: store.keep_published(tx, kid, until))
+            self._promised[kid] = until
+        return sign_jwt(claims, key, typ=typ, header=header)
 
     async def rotate(self, *, force: bool = False) -> str:
         """Put the waiting key to work and publish a new successor; the new key's kid.

@@ -24,18 +24,21 @@ class SigningKeyRecord(msgspec.Struct, frozen=True):
     activated_at: int | None
     retired_at: int | None
     publish_until: int | None
+    #: The end of the longest-lived token that was promised to stay verifiable; 0 for none.
+    longest_token_until: int = 0
 
     def __repr__(self) -> str:
         return f"SigningKeyRecord({self.kid}, {self.state})"
 
 
-_COLUMNS = "kid, state, sealed_private_key, public_jwk, created_at, activated_at, retired_at, publish_until"
+_COLUMNS = """kid, state, sealed_private_key, public_jwk, created_at, activated_at, retired_at, publish_until,
+    longest_token_until"""
 
 
 def insert(tx: Tx, key: SigningKeyRecord) -> bool:
     """False when another key already is in that state (another node was faster)."""
     changed = tx.execute(
-        f"INSERT INTO identity_signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        f"INSERT INTO identity_signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             key.kid,
             key.state,
@@ -45,6 +48,7 @@ def insert(tx: Tx, key: SigningKeyRecord) -> bool:
             key.activated_at,
             key.retired_at,
             key.publish_until,
+            key.longest_token_until,
         ),
     )
     if changed:
@@ -76,15 +80,28 @@ def promote(tx: Tx, kid: str, *, now: int, publish_until: int) -> None:
     """next → active, and active → retired, whose private half is erased."""
     tx.execute(
         """
-        UPDATE identity_signing_keys SET state = 'retired', retired_at = ?, publish_until = ?,
-            sealed_private_key = NULL WHERE state = 'active'
+        UPDATE identity_signing_keys SET state = 'retired', retired_at = ?, sealed_private_key = NULL,
+            publish_until = CASE WHEN longest_token_until > ? THEN longest_token_until ELSE ? END
+        WHERE state = 'active'
         """,
-        (now, publish_until),
+        (now, publish_until, publish_until),
     )
     tx.execute(
         "UPDATE identity_signing_keys SET state = 'active', activated_at = ? WHERE kid = ?", (now, kid)
     )
     tx.notify(CHANNEL, kid)
+
+
+def keep_published(tx: Tx, kid: str, until: int) -> None:
+    """The key stays in the JWKS until then at least, also if it has just been retired."""
+    tx.execute(
+        "UPDATE identity_signing_keys SET longest_token_until = ? WHERE kid = ? AND longest_token_until < ?",
+        (until, kid, until),
+    )
+    tx.execute(
+        "UPDATE identity_signing_keys SET publish_until = ? WHERE kid = ? AND publish_until < ?",
+        (until, kid, until),
+    )
 
 
 def delete_gone(tx: Tx, now: int) -> int:

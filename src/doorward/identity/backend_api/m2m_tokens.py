@@ -1,0 +1,124 @@
+"""`/m2m_tokens`, with and without version: machines make tokens, machines and the instance verify them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from doorward.identity.backend_api.operations import EITHER, MACHINE, Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.wire import m2m_tokens as wire
+from doorward.identity.errors import BAD_REQUEST, Refused
+from doorward.identity.m2m_tokens import M2MToken, TokenWish
+
+_JWT = "jwt"
+
+
+async def create_m2m_token(call: Call[NoQuery, wire.CreateM2MToken]) -> wire.MadeM2MToken:
+    """Make a token of the machine that asks."""
+    body = call.body
+    wish = TokenWish(
+        is_jwt=body.token_format == _JWT,
+        lifetime=body.seconds_until_expiration,
+        claims=body.claims,
+        min_remaining=body.min_remaining_ttl_seconds,
+    )
+    made = await call.identity.m2m_tokens.create(call.caller.id, wish)
+    return wire.MadeM2MToken(**_members(made.token, call.now), token=made.value)
+
+
+async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> wire.ListedM2MTokens:
+    """Opaque tokens of a machine, newest first; a machine may list its own."""
+    query = call.query
+    tokens, total = await call.identity.m2m_tokens.page(
+        query.subject,
+        _machine_of(call),
+        with_revoked=query.revoked,
+        with_expired=query.expired,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return wire.ListedM2MTokens([wire.M2MToken(**_members(token, call.now)) for token in tokens], total)
+
+
+async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> wire.M2MToken:
+    """Revoke a token; a machine may revoke its own."""
+    token = await call.identity.m2m_tokens.revoke(
+        call.path["m2m_token_id"],
+        _machine_of(call),
+        reason=call.body.revocation_reason,
+        actor=call.caller.id,
+    )
+    return wire.M2MToken(**_members(token, call.now))
+
+
+async def verify_m2m_token(call: Call[NoQuery, wire.VerifyM2MToken]) -> wire.M2MToken:
+    """The token, if it lives and is meant for the machine that asks."""
+    value = call.body.token or call.body.secret
+    if not value:
+        raise Refused(BAD_REQUEST.at(long_message="Invalid 'body.token': it is missing."))
+    token = await call.identity.m2m_tokens.verify(value, _machine_of(call))
+    return wire.M2MToken(**_members(token, call.now))
+
+
+def _machine_of(call: Call[Any, Any]) -> str | None:
+    """The machine that asks; None for the holder of the instance's key."""
+    return call.caller.id if call.caller.kind == "machine" else None
+
+
+def _members(token: M2MToken, now: int) -> dict[str, Any]:
+    """What every form of a token tells."""
+    return {
+        "id": token.id,
+        "subject": token.machine_id,
+        "claims": msgspec.Raw(token.claims.encode()),
+        "scopes": list(token.scopes),
+        "revoked": token.revoked_at is not None,
+        "revocation_reason": token.revocation_reason,
+        "expired": now >= token.expire_at,
+        "expiration": token.expire_at,
+        "last_used_at": token.last_used_at,
+        "created_at": token.created_at,
+        "updated_at": token.updated_at,
+    }
+
+
+OPERATIONS = (
+    operation(
+        "POST",
+        "/m2m_tokens",
+        create_m2m_token,
+        body=wire.CreateM2MToken,
+        answer=wire.MadeM2MToken,
+        status=201,
+        callers=MACHINE,
+        is_versionless=True,
+    ),
+    operation(
+        "GET",
+        "/m2m_tokens",
+        list_m2m_tokens,
+        query=wire.ListM2MTokens,
+        answer=wire.ListedM2MTokens,
+        callers=EITHER,
+        is_versionless=True,
+    ),
+    operation(
+        "POST",
+        "/m2m_tokens/{m2m_token_id}/revoke",
+        revoke_m2m_token,
+        body=wire.RevokeM2MToken,
+        answer=wire.M2MToken,
+        callers=EITHER,
+        is_versionless=True,
+    ),
+    operation(
+        "POST",
+        "/m2m_tokens/verify",
+        verify_m2m_token,
+        body=wire.VerifyM2MToken,
+        answer=wire.M2MToken,
+        callers=EITHER,
+        is_versionless=True,
+    ),
+)

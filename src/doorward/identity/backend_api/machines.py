@@ -1,0 +1,149 @@
+"""`/machines`: for holders of the instance's secret key alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.wire import machines as wire
+from doorward.identity.machines import Machine, MachineDetail
+from doorward.identity.machines.store import OrderColumn
+
+DEFAULT_TOKEN_SECONDS = 3600
+_ORDERS: tuple[OrderColumn, ...] = ("name", "created_at")
+
+
+async def list_machines(call: Call[wire.ListMachines, NoBody]) -> Listed[wire.Machine]:
+    """Machines, newest first."""
+    query = call.query
+    column, is_descending = order_of(query.order_by, _ORDERS)
+    details, total = await call.identity.machines.page(
+        query.query or None,
+        column=column,
+        is_descending=is_descending,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return Listed([_machine(call, detail) for detail in details], total)
+
+
+async def create_machine(call: Call[NoQuery, wire.CreateMachine]) -> wire.MadeMachine:
+    """Make a machine; its secret key is in the answer."""
+    body = call.body
+    made = await call.identity.machines.create(
+        body.name,
+        scoped_machines=body.scoped_machines or (),
+        default_token_ttl=body.default_token_ttl or DEFAULT_TOKEN_SECONDS,
+        actor=call.caller.id,
+    )
+    return wire.MadeMachine(
+        **_members(call, made.detail.machine),
+        scoped_machines=_scoped(call, made.detail),
+        secret_key=made.secret_key,
+    )
+
+
+async def get_machine(call: Call[NoQuery, NoBody]) -> wire.Machine:
+    """One machine."""
+    return _machine(call, await call.identity.machines.get(call.path["machine_id"]))
+
+
+async def update_machine(call: Call[NoQuery, wire.UpdateMachine]) -> wire.Machine:
+    """Change a machine's name or the lifetime of its tokens."""
+    detail = await call.identity.machines.update(
+        call.path["machine_id"],
+        name=call.body.name,
+        default_token_ttl=call.body.default_token_ttl,
+        actor=call.caller.id,
+    )
+    return _machine(call, detail)
+
+
+async def delete_machine(call: Call[NoQuery, NoBody]) -> Deleted:
+    """Delete a machine, its scopes both ways and its tokens."""
+    machine_id = call.path["machine_id"]
+    await call.identity.machines.delete(machine_id, actor=call.caller.id)
+    return Deleted("machine", machine_id)
+
+
+async def get_machine_secret_key(call: Call[NoQuery, NoBody]) -> wire.MachineSecretKey:
+    """A machine's current secret key."""
+    secret = await call.identity.machines.secret_key(call.path["machine_id"], actor=call.caller.id)
+    return wire.MachineSecretKey(secret=secret)
+
+
+async def rotate_machine_secret_key(call: Call[NoQuery, wire.RotateSecretKey]) -> wire.MachineSecretKey:
+    """Replace a machine's secret key; the old one works for `previous_token_ttl` seconds more."""
+    secret = await call.identity.machines.rotate(
+        call.path["machine_id"], grace_seconds=call.body.previous_token_ttl, actor=call.caller.id
+    )
+    return wire.MachineSecretKey(secret=secret)
+
+
+async def create_machine_scope(call: Call[NoQuery, wire.CreateMachineScope]) -> wire.MachineScope:
+    """Let a machine make tokens that are good at another."""
+    scope = await call.identity.machines.add_scope(
+        call.path["machine_id"], call.body.to_machine_id, actor=call.caller.id
+    )
+    return wire.MachineScope(
+        from_machine_id=scope.from_machine_id, to_machine_id=scope.to_machine_id, created_at=scope.created_at
+    )
+
+
+async def delete_machine_scope(call: Call[NoQuery, NoBody]) -> wire.DeletedMachineScope:
+    """End a scope for tokens made from now on."""
+    from_machine_id, to_machine_id = call.path["machine_id"], call.path["other_machine_id"]
+    await call.identity.machines.remove_scope(from_machine_id, to_machine_id, actor=call.caller.id)
+    return wire.DeletedMachineScope(from_machine_id=from_machine_id, to_machine_id=to_machine_id)
+
+
+def _machine(call: Call[Any, Any], detail: MachineDetail) -> wire.Machine:
+    return wire.Machine(**_members(call, detail.machine), scoped_machines=_scoped(call, detail))
+
+
+def _scoped(call: Call[Any, Any], detail: MachineDetail) -> list[wire.ScopedMachine]:
+    return [wire.ScopedMachine(**_members(call, machine)) for machine in detail.scoped_machines]
+
+
+def _members(call: Call[Any, Any], machine: Machine) -> dict[str, Any]:
+    """What every form of a machine tells."""
+    return {
+        "id": machine.id,
+        "name": machine.name,
+        "instance_id": call.identity.instance_id,
+        "created_at": machine.created_at,
+        "updated_at": machine.updated_at,
+        "default_token_ttl": machine.default_token_ttl,
+    }
+
+
+_MACHINE = "/machines/{machine_id}"
+OPERATIONS = (
+    operation("GET", "/machines", list_machines, query=wire.ListMachines, answer=Listed[wire.Machine]),
+    operation("POST", "/machines", create_machine, body=wire.CreateMachine, answer=wire.MadeMachine),
+    operation("GET", _MACHINE, get_machine, answer=wire.Machine),
+    operation("PATCH", _MACHINE, update_machine, body=wire.UpdateMachine, answer=wire.Machine),
+    operation("DELETE", _MACHINE, delete_machine, answer=Deleted),
+    operation("GET", f"{_MACHINE}/secret_key", get_machine_secret_key, answer=wire.MachineSecretKey),
+    operation(
+        "POST",
+        f"{_MACHINE}/secret_key/rotate",
+        rotate_machine_secret_key,
+        body=wire.RotateSecretKey,
+        answer=wire.MachineSecretKey,
+    ),
+    operation(
+        "POST",
+        f"{_MACHINE}/scopes",
+        create_machine_scope,
+        body=wire.CreateMachineScope,
+        answer=wire.MachineScope,
+    ),
+    operation(
+        "DELETE",
+        f"{_MACHINE}/scopes/{{other_machine_id}}",
+        delete_machine_scope,
+        answer=wire.DeletedMachineScope,
+    ),
+)
