@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import os
+import sys
 import tarfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ from doorward.environment.relay_client import (
 )
 from doorward.environment.relay_client import installing as installing_module
 from doorward.environment.relay_client.installing import Installation
+from doorward.environment.relay_client.leftover import RunningNote, when_began
 from doorward.environment.relay_client.process import RelayClientProcess, classify
 from doorward.environment.relay_client.releases import PINNED, Asset, Platform, Release, this_platform
 from doorward.outbound import Outbound
@@ -360,7 +362,11 @@ async def test_a_configuration_starts_keeps_replaces_and_stops_the_process(insta
 @pytest.mark.conformance("connect-environment", 192)
 async def test_a_process_that_exits_is_started_again_while_it_is_wanted(installed: Installed) -> None:
     process = RelayClientProcess(
-        str(installed.folder / "cloudflared"), "token", environ={"PATH": "/usr/bin:/bin"}, first_wait=0.05
+        str(installed.folder / "cloudflared"),
+        "token",
+        environ={"PATH": "/usr/bin:/bin"},
+        note=RunningNote(installed.folder / "running.json"),
+        first_wait=0.05,
     )
     await process.start()
     running = asyncio.create_task(process.run())
@@ -412,6 +418,61 @@ async def test_what_cannot_be_started_says_why(
     failed = await installed.supervisor.apply(runtime())
     assert failed.status == "failed"
     assert "could not be started" in str(failed.reason)
+
+
+#: An agent as far as this goes: it starts the relay client, says so, and lives until it is killed.
+AGENT = """
+import asyncio, sys
+from pathlib import Path
+from doorward.environment.relay_client import RelayClient
+from doorward.outbound import Outbound
+
+async def main():
+    folder = Path(sys.argv[1])
+    environ = {"PATH": "/usr/bin:/bin", "T3CODE_CLOUDFLARED_PATH": str(folder / "cloudflared")}
+    process = await RelayClient(folder / "tools", Outbound(), environ=environ).start("an earlier token")
+    print(process.pid, flush=True)
+    await process.run()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_what_a_killed_agent_left_running_is_ended_by_the_next_start(
+    installed: Installed, is_wanted: bool
+) -> None:
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", AGENT, str(installed.folder), stdout=asyncio.subprocess.PIPE
+    )
+    assert agent.stdout is not None
+    left = int(await agent.stdout.readline())
+    await until(lambda: len(installed.runs()) == 1, 10)
+    agent.kill()
+    await agent.wait()
+    assert installed.is_alive(left)
+    status = await installed.supervisor.apply(runtime() if is_wanted else None)
+    assert when_began(left) is None
+    assert status.status == ("running" if is_wanted else "disabled")
+    note = installed.folder / "tools/cloudflared/running.json"
+    assert note.exists() == is_wanted
+    await installed.supervisor.close()
+    assert not note.exists()
+
+
+async def test_a_stranger_who_has_the_noted_number_now_is_left_alone(installed: Installed) -> None:
+    stranger = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        note = installed.folder / "tools/cloudflared/running.json"
+        note.parent.mkdir(parents=True)
+        note.write_text(f'{{"pid": {stranger.pid}, "began": "long ago"}}')
+        await installed.supervisor.apply(None)
+        assert stranger.returncode is None
+        assert installed.is_alive(stranger.pid)
+        assert not note.exists()
+    finally:
+        stranger.kill()
+        await stranger.wait()
 
 
 async def test_nothing_is_left_running_when_there_is_nowhere_to_carry_to(installed: Installed) -> None:

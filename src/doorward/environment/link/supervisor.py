@@ -113,6 +113,9 @@ class Supervisor:
             await self._stop()
 
     async def _start(self, config: EndpointRuntime | None) -> EndpointRuntimeStatus:
+        if self._factory is not None:
+            # Also where none is wanted now: what a killed agent left would carry visitors for a link that ended.
+            await self._relay_client.end_leftover()
         if config is None:
             return EndpointRuntimeStatus(status="disabled")
         if config.provider_kind != "cloudflare_tunnel":

@@ -3,6 +3,7 @@
     releases.py      the pinned release: where it is, and its SHA-256 for each platform
     finding.py       which executable is used: override, then our managed copy, then the one on PATH
     installing.py    download, check, try, and only then put in place
+    leftover.py      which process runs, so that one left behind by a killed agent is ended
     process.py       one running cloudflared: its token, its output, its restarts
 
 Nothing is installed unasked. Wire: connect-environment §5.7-5.9.

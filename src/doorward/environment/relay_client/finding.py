@@ -14,7 +14,8 @@ from doorward.environment.relay_client.installing import (
     InstallFailed,
     Progress,
 )
-from doorward.environment.relay_client.process import CannotRun, RelayClientProcess
+from doorward.environment.relay_client.leftover import RunningNote
+from doorward.environment.relay_client.process import STOP_SECONDS, CannotRun, RelayClientProcess
 from doorward.environment.relay_client.releases import PINNED, Platform, Release, this_platform
 from doorward.outbound import Outbound
 
@@ -60,6 +61,7 @@ class RelayClient:
         self._environ = os.environ if environ is None else environ
         self._release = release
         self._platform = platform or this_platform()
+        self._running = RunningNote(tools / "cloudflared" / "running.json")
         self._managed = tools / "cloudflared" / release.version / str(self._platform) / "cloudflared"
 
     def status(self) -> RelayClientStatus:
@@ -101,6 +103,10 @@ class RelayClient:
         await installation.run(is_done=lambda: _is_executable(self._managed))
         return Available(executable_path=str(self._managed), source="managed", version=self._release.version)
 
+    async def end_leftover(self) -> None:
+        """End what a killed agent of this home left running. For the agent alone, before it starts one of its own."""
+        await self._running.end_leftover(patience=STOP_SECONDS)
+
     async def start(self, token: str) -> RelayClientProcess:
         """A running cloudflared for this connector token. Raises CannotRun."""
         status = self.status()
@@ -108,7 +114,7 @@ class RelayClient:
             raise CannotRun("The relay client is not installed.")
         if isinstance(status, Unsupported):
             raise CannotRun(f"Relay client is unsupported on {status.platform}-{status.arch}.")
-        process = RelayClientProcess(status.executable_path, token, environ=self._environ)
+        process = RelayClientProcess(status.executable_path, token, environ=self._environ, note=self._running)
         await process.start()
         return process
 

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from doorward.environment.relay_client.leftover import RunningNote
+
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS = 1.0
@@ -56,6 +58,7 @@ class RelayClientProcess:
         token: str,
         *,
         environ: Mapping[str, str],
+        note: RunningNote,
         first_wait: float = FIRST_WAIT_SECONDS,
     ) -> None:
         self._executable = executable
@@ -63,6 +66,7 @@ class RelayClientProcess:
         # Settings meant for another tunnel of this user must not change ours; nor may a pinned program replace itself.
         self._environ = {name: value for name, value in environ.items() if not name.startswith("TUNNEL_")}
         self._environ |= {"TUNNEL_TOKEN": token, "NO_AUTOUPDATE": "true"}
+        self._note = note
         self._first_wait = first_wait
         self._process: asyncio.subprocess.Process | None = None
         self.state = State("connecting")
@@ -86,6 +90,7 @@ class RelayClientProcess:
             )
         except OSError as error:
             raise CannotRun(f"The relay client could not be started: {error.strerror or error}.") from error
+        self._note.write(self.pid)
         log.info("the relay client runs as process %d", self.pid)
 
     async def run(self) -> None:
@@ -118,8 +123,13 @@ class RelayClientProcess:
         """End it, also when `run` never began."""
         self.state = State("stopped")
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
             return
+        if process.returncode is None:
+            await self._end(process)
+        self._note.erase(process.pid)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
