@@ -29,7 +29,7 @@ check: $(DEV) ## lint, types, import contract, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/codespell src tests docs bench README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md
+	$(BIN)/codespell src tests docs bench examples README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md
 
 .PHONY: format
 format: $(DEV) ## format the code and sort its imports

@@ -152,3 +152,13 @@ _SIGNED_OUT: dict[str | None, Auth] = {
 
 def signed_out_auth(token_type: TokenType | None) -> Auth:
     return _SIGNED_OUT[token_type]
+
+
+def filtered(auth: Auth, accepts: Literal["any"] | TokenType | frozenset[TokenType]) -> Auth:
+    """`auth` where its kind is accepted; elsewhere what a signed-out request is, so that a machine's token never
+    passes for a person in a handler that forgot to ask."""
+    if accepts == "any":
+        return auth
+    if isinstance(accepts, frozenset):
+        return auth if auth.token_type in accepts else InvalidTokenAuth()
+    return auth if auth.token_type == accepts else signed_out_auth(accepts)
