@@ -84,7 +84,6 @@ class Identity:
         hasher: PasswordHasher,
     ) -> None:
         self.settings = settings
-        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
         self.database = database
         self.clock = clock
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
