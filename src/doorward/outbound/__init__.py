@@ -5,6 +5,8 @@ file), time and size limits, proxies, and where a stranger's URL may lead (`publ
 by `download`, and no cookies are kept: what answers is what was asked.
 
     client.py      Outbound, Response
+    connections.py HTTP/1.1, kept alive
+    network.py     what is left to httpcore (HTTP/2, proxies) dials by the same rules
     clocks.py      what to say when a refusal may come from a wrong clock
     addresses.py   which names are this machine; `dial_address` for raw sockets
     trust.py       `tls_context`

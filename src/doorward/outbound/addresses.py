@@ -4,7 +4,9 @@ RFC 6761 §6.3 reserves `localhost` and everything below it for loopback, but re
 below it, so ours never asks one: the answer would otherwise depend on the network this machine happens to be in.
 """
 
+import asyncio
 import ipaddress
+import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -64,7 +66,7 @@ def is_public(address: str) -> bool:
 def require_public_name(target: "Target") -> None:
     """Raise AddressRefused where the URL itself says that it leads to this machine or its network.
 
-    What a name resolves to is checked when it is dialled (`network.PublicBackend`).
+    What a name resolves to is checked when it is dialled (`addresses_to_dial`).
     """
     try:
         is_inside = not is_public(target.host.strip("[]"))
@@ -77,6 +79,22 @@ def require_public_name(target: "Target") -> None:
 def dial_address(host: str, port: int) -> tuple[str, int]:
     """What a raw socket connects to in order to reach `host`; TLS still verifies the name `host`."""
     return (LOOPBACK if is_localhost(host) else host.strip("[]"), port)
+
+
+async def addresses_to_dial(host: str, port: int, *, private_hosts: frozenset[str] | None) -> list[str]:
+    """What to connect to for `host`, in order. Raises AddressRefused, OSError.
+
+    With `private_hosts` (a stranger gave us the name) every other host must lead to public addresses only. It is
+    resolved here, once, and the very addresses that were checked are dialled: a name that changes its mind between a
+    check and a connection (DNS rebinding) would otherwise lead inside. One private address among several refuses all.
+    """
+    if private_hosts is not None and host not in private_hosts:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not addresses or not all(is_public(address) for address in addresses):
+            raise AddressRefused(f"{host} does not lead to the public Internet; nothing was sent.")
+        return addresses
+    return [LOOPBACK, LOOPBACK_IPV6] if is_localhost(host) else [host]
 
 
 def parse_target(url: str) -> Target:

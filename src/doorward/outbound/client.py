@@ -1,7 +1,7 @@
 """The client: one pool of connections per kind of road (plain to this machine, TLS, TLS through a proxy; HTTP/2; to a
 stranger's URL).
 
-httpcore and the trust store are loaded by the first request that needs them, so that importing this room, and
+The parser, httpcore and the trust store are loaded by the first request that needs them, so that importing this room, and
 starting a process that dials nobody, costs nothing.
 """
 
@@ -23,6 +23,8 @@ from doorward.spans import span
 
 if TYPE_CHECKING:
     import httpcore
+
+    from doorward.outbound.connections import Connections
 
 T = TypeVar("T")
 
@@ -101,6 +103,7 @@ class Outbound:
         self._timeout = timeout
         self._private_hosts = frozenset(host.lower() for host in private_hosts)
         self._proxy = proxy_from_environment()
+        self._connections: dict[Road, Connections] = {}
         self._pools: dict[Road, httpcore.AsyncConnectionPool] = {}
         self._tls: dict[bool, ssl.SSLContext] = {}
 
@@ -214,6 +217,9 @@ class Outbound:
 
     async def close(self) -> None:
         """Close every connection; the client may not be used afterwards."""
+        connections, self._connections = self._connections, {}
+        for each in connections.values():
+            each.close()
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.aclose()
@@ -228,13 +234,34 @@ class Outbound:
         max_bytes: int,
         take: Callable[[bytes, int | None], None] | None = None,
     ) -> Response:
-        import httpcore
-
         fields = {"host": target.authority, "accept": "*/*", "accept-encoding": "identity"}
         fields.update((name.lower(), value) for name, value in headers.items())
         if body is not None or method in _METHODS_WITH_BODY:
             # Said even when empty: some servers answer 411 to a POST that does not (RFC 9110 §8.6).
             fields["content-length"] = str(len(body or b""))
+        answer = _Answer(target, max_bytes, take)
+        if road.is_http2 or road.kind == "proxy":
+            await self._by_httpcore(method, road, target, fields, body, answer)
+        else:
+            from doorward.outbound.connections import BrokenAnswer
+
+            try:
+                await self._connections_of(road).exchange(target, method, fields, body, answer)
+            except (BrokenAnswer, OSError) as error:
+                raise _unreachable(target, error) from error
+        return answer.response()
+
+    async def _by_httpcore(
+        self,
+        method: str,
+        road: Road,
+        target: Target,
+        fields: Mapping[str, str],
+        body: bytes | None,
+        answer: "_Answer",
+    ) -> None:
+        import httpcore
+
         try:
             async with self._pool(road).stream(
                 method,
@@ -247,11 +274,9 @@ class Outbound:
                 headers=[(name.encode(), value.encode("latin-1")) for name, value in fields.items()],
                 content=body,
             ) as response:
-                received = Headers(response.headers)
-                if take is None or response.status != 200:
-                    return Response(response.status, received, await _read(response, target, max_bytes))
-                await _hand_on(response, target, max_bytes, take, received)
-                return Response(response.status, received, b"")
+                answer.begin(response.status, response.headers)
+                async for chunk in response.aiter_stream():
+                    answer.feed(chunk)
         except httpcore.LocalProtocolError as error:
             raise ValueError(f"this request cannot be written as HTTP: {error}") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
@@ -261,6 +286,18 @@ class Outbound:
         is_proxied = target.scheme == "https" and self._proxy is not None and self._proxy.serves(target.host)
         return "proxy" if is_proxied else target.scheme
 
+    def _connections_of(self, road: Road) -> "Connections":
+        from doorward.outbound.connections import Connections
+
+        if road not in self._connections:
+            self._connections[road] = Connections(
+                self._context(road) if road.kind == "https" else None,
+                private_hosts=self._private_hosts if road.is_public_only else None,
+                limit=MAX_CONNECTIONS,
+                keep_seconds=KEEP_ALIVE_SECONDS,
+            )
+        return self._connections[road]
+
     def _pool(self, road: Road) -> "httpcore.AsyncConnectionPool":
         if road not in self._pools:
             self._pools[road] = self._new_pool(road)
@@ -269,10 +306,12 @@ class Outbound:
     def _new_pool(self, road: Road) -> "httpcore.AsyncConnectionPool":
         import httpcore
 
-        from doorward.outbound.network import LocalhostBackend, PublicBackend
+        from doorward.outbound.network import Backend
 
+        # A proxy resolves names, and where it lets them lead is its operator's to say.
+        is_guarded = road.is_public_only and road.kind != "proxy"
         settings: dict[str, Any] = {
-            "network_backend": LocalhostBackend(),
+            "network_backend": Backend(self._private_hosts if is_guarded else None),
             "max_connections": MAX_CONNECTIONS,
             "keepalive_expiry": KEEP_ALIVE_SECONDS,
             "http2": road.is_http2,
@@ -280,48 +319,53 @@ class Outbound:
         if road.kind != "http":
             settings["ssl_context"] = self._context(road)
         if road.kind == "proxy":
-            # The proxy resolves names, and where it lets them lead is its operator's to say.
             proxy: Proxy | None = self._proxy
             assert proxy is not None
             if proxy.url.startswith("https:"):
                 settings["proxy_ssl_context"] = self._context(road)
             return httpcore.AsyncHTTPProxy(proxy.url, proxy_auth=proxy.auth, **settings)
-        if road.is_public_only:
-            settings["network_backend"] = PublicBackend(self._private_hosts)
         return httpcore.AsyncConnectionPool(**settings)
 
     def _context(self, road: Road) -> ssl.SSLContext:
-        """One per protocol: httpcore writes what it offers into the context."""
+        """One per protocol: what is offered (ALPN, RFC 7301) is written into the context, by httpcore too."""
         if road.is_http2 not in self._tls:
-            self._tls[road.is_http2] = tls_context(self._ca_file)
+            self._tls[road.is_http2] = context = tls_context(self._ca_file)
+            if not road.is_http2:
+                context.set_alpn_protocols(["http/1.1"])
         return self._tls[road.is_http2]
 
 
-async def _read(response: "httpcore.Response", target: Target, max_bytes: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in response.aiter_stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"{target.origin} answered with more than {max_bytes} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
+class _Answer:
+    """What an answer becomes: a body that is kept, or one that `take` gets piece by piece, of a 200.
 
+    The limit is on the body. `feed` raises TooLarge, and what `take` raises.
+    """
 
-async def _hand_on(
-    response: "httpcore.Response",
-    target: Target,
-    max_bytes: int,
-    take: Callable[[bytes, int | None], None],
-    headers: Headers,
-) -> None:
-    length = headers.get("content-length", "")
-    total = int(length) if length.isdecimal() else None
-    size = 0
-    async for chunk in response.aiter_stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"{target.origin} answered with more than {max_bytes} bytes.")
-        take(chunk, total)
+    def __init__(
+        self, target: Target, max_bytes: int, take: Callable[[bytes, int | None], None] | None
+    ) -> None:
+        self._target = target
+        self._max_bytes = max_bytes
+        self._take = take
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def begin(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        self._status, self._headers = status, Headers(fields)
+        length = self._headers.get("content-length", "")
+        self._total = int(length) if length.isdecimal() else None
+
+    def feed(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > self._max_bytes:
+            raise TooLarge(f"{self._target.origin} answered with more than {self._max_bytes} bytes.")
+        if self._take is not None and self._status == 200:
+            self._take(piece, self._total)
+        else:
+            self._pieces.append(piece)
+
+    def response(self) -> Response:
+        return Response(self._status, self._headers, b"".join(self._pieces))
 
 
 def _unreachable(target: Target, error: BaseException) -> Unreachable:

@@ -1,8 +1,6 @@
-"""The sockets under the client: httpcore's asyncio ones, but localhost names go to loopback without being resolved,
+"""The sockets under httpcore: its asyncio ones, but localhost names go to loopback without being resolved,
 and a stranger's names only to where they may lead."""
 
-import asyncio
-import socket
 import ssl
 from collections.abc import Iterable
 from select import POLLIN, poll
@@ -10,8 +8,7 @@ from typing import Any
 
 import httpcore
 
-from doorward.outbound.addresses import LOOPBACK, LOOPBACK_IPV6, is_localhost, is_public
-from doorward.outbound.errors import AddressRefused
+from doorward.outbound.addresses import addresses_to_dial
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -45,39 +42,12 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class LocalhostBackend(httpcore.AnyIOBackend):
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        if not is_localhost(host):
-            return _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
-        try:
-            return _Stream(await super().connect_tcp(LOOPBACK, port, timeout, local_address, socket_options))
-        except httpcore.ConnectError as refused:
-            try:
-                return _Stream(
-                    await super().connect_tcp(LOOPBACK_IPV6, port, timeout, local_address, socket_options)
-                )
-            except httpcore.ConnectError:
-                raise refused from None
+class Backend(httpcore.AnyIOBackend):
+    """Dials what `addresses_to_dial` says."""
 
-
-class PublicBackend(LocalhostBackend):
-    """For URLs a stranger gave us: dials public addresses only.
-
-    The name is resolved here, once, and the very address that was checked is dialled: a name that changes its mind
-    between a check and a connection (DNS rebinding) would otherwise lead inside. One private address among several
-    refuses all of them.
-    """
-
-    def __init__(self, private_hosts: Iterable[str]) -> None:
+    def __init__(self, private_hosts: frozenset[str] | None) -> None:
         super().__init__()
-        self._private_hosts = frozenset(private_hosts)
+        self._private_hosts = private_hosts
 
     async def connect_tcp(
         self,
@@ -87,18 +57,15 @@ class PublicBackend(LocalhostBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        if host in self._private_hosts:
-            return await super().connect_tcp(host, port, timeout, local_address, socket_options)
+        failure: Exception | None = None
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await addresses_to_dial(host, port, private_hosts=self._private_hosts)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not addresses or not all(is_public(address) for address in addresses):
-            raise AddressRefused(f"{host} does not lead to the public Internet; nothing was sent.")
-        for address in addresses[:-1]:
+        for address in addresses:
             try:
-                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError:
-                continue
-        return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+                stream = await super().connect_tcp(address, port, timeout, local_address, socket_options)
+                return _Stream(stream)
+            except httpcore.ConnectError as error:
+                failure = failure or error
+        raise failure or httpcore.ConnectError("the name leads nowhere")
