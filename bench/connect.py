@@ -96,7 +96,7 @@ async def _requests(world: World, device: Device, outbound: Outbound) -> dict[st
     """What is sent, by name; each proof is made here and used once."""
     relay = world.installation.relay
     environment = f"{relay}/v1/environments/{device.machine.environment_id}"
-    token = await device.relay._relay_token(device.key)
+    token = await device.relay._relay_token(device.key, "environment:connect")
     status_token = await _token_for(device, outbound, relay, world.access_token, "environment:status")
     body = msgspec.json.encode(
         ConnectRequest(client_proof_key_thumbprint=device.thumbprint, client=this_device())

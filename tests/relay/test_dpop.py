@@ -9,12 +9,17 @@ import pytest
 from doorward.jose import b64url_decode, b64url_encode, generate_key, sign_jwt, verify_dpop_proof
 from doorward.relay.replay.service import DpopProofs, ProofRefused
 from doorward.relay.replay.store import consume
+from doorward.store import Tx
 from tests.relay.conftest import OpenWorld
 from tests.relay.world import World
 
 pytestmark = pytest.mark.anyio
 
 PATH = "/v1/environments/env-1/status"
+
+
+def uncounted(_tx: Tx) -> None:
+    """A request that nobody limits."""
 
 
 async def refusal(world: World, **proof: Any) -> tuple[int, str, str]:
@@ -171,14 +176,14 @@ async def test_a_proof_from_the_future_is_remembered_as_long_as_it_could_be_used
     proofs = DpopProofs(world.database, world.clock)
     now = world.clock() // 1000
     proof = world.proof("POST", "/x", now=now + 5)
-    await proofs.consume(proof, method="POST", url=world.origin + "/x")
+    await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
     world.clock.advance(305_000)
     await world.relay.prune()
     with pytest.raises(ProofRefused, match="replayed"):
-        await proofs.consume(proof, method="POST", url=world.origin + "/x")
+        await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
     world.clock.advance(1_000)
     with pytest.raises(ProofRefused, match="time_window"):
-        await proofs.consume(proof, method="POST", url=world.origin + "/x")
+        await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
 
 
 async def test_a_proof_id_that_could_not_be_remembered_is_refused(world: World) -> None:

@@ -124,6 +124,15 @@ async def test_a_read_sees_one_moment_however_long_it_takes(ledger: Database) ->
 
 
 @pytest.mark.anyio
+async def test_a_lookup_sees_the_last_commit_and_cannot_write(ledger: Database) -> None:
+    await ledger.write(insert("b"))
+    assert await ledger.lookup(count) == 2
+    with pytest.raises(TransactionMisused):
+        await ledger.lookup(insert("c"))
+    assert await ledger.lookup(count) == 2
+
+
+@pytest.mark.anyio
 async def test_values_of_every_column_type_come_back_as_they_went_in(ledger: Database) -> None:
     values = ("ü'%?\\", 2**62, False, b"\0\xff")
     columns = "id, balance, is_open, secret"

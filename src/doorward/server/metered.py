@@ -71,6 +71,9 @@ class MeteredDatabase:
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return await self._timed("read", self._database.read(fn))
 
+    async def lookup(self, fn: Callable[[Tx], T]) -> T:
+        return await self._timed("read", self._database.lookup(fn))
+
     def version(self) -> int | None:
         return self._database.version()
 

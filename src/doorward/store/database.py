@@ -96,6 +96,13 @@ class Database(Protocol):
         """Run `fn` on one consistent snapshot; writing in it raises TransactionMisused."""
         ...
 
+    async def lookup(self, fn: Callable[[Tx], T]) -> T:
+        """`read` for a few rows by their index: an engine on this machine answers at once, in the caller's own thread.
+
+        A thread's turn costs more than such a look. `fn` must not scan or sort a table: it keeps the event loop.
+        """
+        ...
+
     def version(self) -> int | None:
         """A number that is another one after every commit, whoever made it; answered at once, without waiting.
 

@@ -125,6 +125,9 @@ class PostgresqlDatabase:
         self._require_open()
         return await asyncio.wrap_future(self._threads.submit(self._read, fn))
 
+    async def lookup(self, fn: Callable[[Tx], T]) -> T:
+        return await self.read(fn)
+
     def version(self) -> int | None:
         return None
 

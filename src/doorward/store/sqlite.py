@@ -220,6 +220,10 @@ class SqliteDatabase:
         self._require_open()
         return await asyncio.wrap_future(self._readers.submit(self._read, fn))
 
+    async def lookup(self, fn: Callable[[Tx], T]) -> T:
+        self._require_open()
+        return self._read(fn)
+
     def version(self) -> int | None:
         return None if self._closed else sqlite_files.data_version(self._watch)
 

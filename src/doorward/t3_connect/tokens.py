@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeVar
 
 from doorward.jose import PrivateKey, PublicKey, sign_jwt, verify_jwt
@@ -15,9 +16,13 @@ CLOCK_TOLERANCE_SECONDS = 60
 RELAY_ACCESS_MAX_AGE_SECONDS = 1800
 
 
+@lru_cache(maxsize=1024)
 def public_key_from_pem(pem: str) -> PublicKey:
     """A peer's pinned Ed25519 key; a PEM that passed through an environment variable may spell its line
-    breaks as a backslash and an n. Raises InvalidKey."""
+    breaks as a backslash and an n. Raises InvalidKey.
+
+    Remembered by its text, from which alone it follows: a pinned key comes with every request of its owner.
+    """
     return PublicKey.from_pem(trim(pem.replace("\\n", "\n")), alg="EdDSA")
 
 

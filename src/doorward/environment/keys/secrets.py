@@ -18,6 +18,7 @@ from pathlib import Path
 
 _LOCK_SECONDS = 15.0
 _DRAFT_SECONDS = 60.0
+_PIECE_BYTES = 16 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -38,6 +39,7 @@ class SecretStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._folder_text = str(folder)
 
     def __repr__(self) -> str:
         return f"SecretStore({str(self._folder)!r})"
@@ -45,11 +47,17 @@ class SecretStore:
     def get(self, name: str) -> bytes | None:
         """The content, or None when there is no such secret."""
         try:
-            return self._path(name).read_bytes()
+            descriptor = os.open(self._file(name), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._failed("read", name, error) from error
+        try:
+            return _read_whole(descriptor)
+        except OSError as error:
+            raise self._failed("read", name, error) from error
+        finally:
+            os.close(descriptor)
 
     def get_text(self, name: str) -> str | None:
         """The content as UTF-8 with surrounding whitespace removed; None when absent or blank."""
@@ -156,10 +164,14 @@ class SecretStore:
             raise self._failed("lock", name, error) from error
 
     def _path(self, name: str) -> Path:
+        return Path(self._file(name))
+
+    def _file(self, name: str) -> str:
         if not _NAME.fullmatch(name):
             # A name never comes from the network; were it ever to, it must not leave the folder.
             raise SecretStoreFailed("A secret's name has letters, digits, dots, dashes and underscores only.")
-        return self._folder / f"{name}.bin"
+        # Text, not a Path: a mint reads ten secrets, and making the path took as long as reading the file.
+        return f"{self._folder_text}/{name}.bin"
 
     def _make_folder(self) -> None:
         if not self._folder.is_dir():
@@ -186,6 +198,13 @@ class SecretStore:
     def _failed(self, verb: str, name: str, error: Exception) -> SecretStoreFailed:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         return SecretStoreFailed(f"Could not {verb} the secret {name} in {self._folder}: {reason}.")
+
+
+def _read_whole(descriptor: int) -> bytes:
+    pieces = []
+    while piece := os.read(descriptor, _PIECE_BYTES):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _try_lock(descriptor: int) -> bool:

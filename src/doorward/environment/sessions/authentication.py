@@ -131,7 +131,7 @@ class Authentication:
         return session
 
     async def _alive(self, session_id: str, now: int) -> Session:
-        session = await self._database.read(lambda tx: store.find_alive(tx, session_id, now))
+        session = await self._database.lookup(lambda tx: store.find_alive(tx, session_id, now))
         if session is None:
             raise AuthenticationFailed("invalid_credential", "the session has ended")
         return session

@@ -14,9 +14,9 @@ class RequestProofs:
 
     async def consume(self, arrival: Arrival, principal: DpopPrincipal, bucket: Bucket) -> None:
         """Count the request against the account, then use the proof up. Raises ProofRefused, TooManyRequests."""
-        await self._limits.take(principal.token.user_id, bucket)
         await self._proofs.consume(
             arrival.headers.get("dpop"),
+            counting=self._limits.counting(principal.token.user_id, bucket),
             method=arrival.method,
             url=arrival.url,
             access_token=principal.text,

@@ -60,9 +60,9 @@ class TokenApi:
         except InvalidScope as error:
             raise invalid_dpop() from error
         subject = await self._subject(form)
-        await self._limits.take(subject.user_id, "token_exchanges")
         proof = await self._proofs.consume(
             call.arrival.headers.get("dpop"),
+            counting=self._limits.counting(subject.user_id, "token_exchanges"),
             method=call.arrival.method,
             url=call.arrival.url,
             thumbprint=subject.thumbprint,

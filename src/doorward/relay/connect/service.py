@@ -172,7 +172,7 @@ class Connector:
                 endpoint_store.find(tx, user_id=user_id, environment_id=environment_id),
             )
 
-        link, allocation = await self._database.read(read)
+        link, allocation = await self._database.lookup(read)
         return resolve_target(link, allocation, self._settings)
 
     async def _post(self, url: str, request: SignedRequest, trace: Trace) -> bytes:

@@ -1,10 +1,11 @@
 """Counting requests of an account."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from doorward.relay.limits import store
 from doorward.relay.settings import RateLimits
-from doorward.store import Clock, Database
+from doorward.store import Clock, Database, Tx
 
 WINDOW_MS = 60_000
 
@@ -27,11 +28,16 @@ class Limits:
 
     async def take(self, user_id: str, bucket: Bucket) -> None:
         """Count one request. Raises `TooManyRequests` beyond the account's rate."""
+        await self._database.write(self.counting(user_id, bucket))
+
+    def counting(self, user_id: str, bucket: Bucket) -> Callable[[Tx], None]:
+        """`take` as a part of a larger transaction, which it ends by raising `TooManyRequests`."""
         now = self._clock()
         window_start = now - now % WINDOW_MS
-        requests = await self._database.write(
-            lambda tx: store.count(tx, subject=user_id, bucket=bucket, window_start=window_start)
-        )
         allowed: int = getattr(self._rates, bucket)
-        if requests > allowed:
-            raise TooManyRequests(-(-(window_start + WINDOW_MS - now) // 1000))
+
+        def count(tx: Tx) -> None:
+            if store.count(tx, subject=user_id, bucket=bucket, window_start=window_start) > allowed:
+                raise TooManyRequests(-(-(window_start + WINDOW_MS - now) // 1000))
+
+        return count
