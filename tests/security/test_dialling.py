@@ -24,7 +24,7 @@ DIALLERS = {
     "h2": {},
     "urllib.request": {"verify/jwks.py": "the program that uses the SDK; refused below when it leads astray"},
     "http.client": {"verify/jwks.py": "the same"},
-    "httpcore": {"outbound/": "the one client"},
+    "httpcore": {"outbound/": "the one client, for HTTP/2 and proxies"},
     "aiosmtplib": {"identity/mail.py": "the operator"},
     "psycopg": {
         "store/": "the operator",
@@ -38,6 +38,7 @@ DIALLERS = {
 }
 CALLS = {
     "create_connection": {
+        "outbound/": "the one client",
         "tunnel/dialing.py": "the edge of the token, localhost or TLS",
         "http1/": "a router of ours",
         "client/forward.py": "nobody else: loopback",
