@@ -32,11 +32,17 @@ class Wish(Body, frozen=True, kw_only=True):
     note: str | None = None
 
 
+@pytest.mark.conformance("clerk-backend", 1, 22)
 async def test_a_secret_key_opens_the_backend_api(backend: Backend) -> None:
     keys = (await backend.ask("GET", "/jwks"))["keys"]
     assert keys == msgspec.to_builtins(backend.world.identity.signing_keys.key_set.keys)
+    for key in keys:
+        assert (key["kty"], key["use"], key["alg"], key["e"]) == ("RSA", "sig", "RS256", "AQAB")
+        assert key["kid"]
+        assert len(key["n"]) == 342  # 2,048 bits in base64url
 
 
+@pytest.mark.conformance("clerk-backend", 2, 3)
 @pytest.mark.parametrize(
     ("header", "code"),
     [
@@ -81,11 +87,13 @@ async def test_the_key_itself_is_not_in_the_database(backend: Backend) -> None:
     assert made.secret not in repr(made)
 
 
+@pytest.mark.conformance("clerk-backend", 18)
 async def test_unknown_paths_and_methods_are_told_in_clerks_shape(backend: Backend) -> None:
     await backend.refused("GET", "/nothing/here", 404, "resource_not_found")
     await backend.refused("DELETE", "/jwks", 405, "method_not_allowed")
 
 
+@pytest.mark.conformance("clerk-backend", 10, 12)
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
@@ -113,6 +121,7 @@ async def test_the_openapi_document_tells_every_operation(backend: Backend) -> N
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.conformance("clerk-backend", 15)
 def test_a_query_takes_what_both_sdks_send() -> None:
     read = read_query(
         [("user_id", "a"), ("user_id", "b"), ("last_active_since", "10.0"), ("banned", "true"), ("x", "y")],
@@ -132,6 +141,7 @@ def test_a_page_out_of_range_is_a_wrong_value(pairs: list[tuple[str, str]]) -> N
     assert refused.value.errors[0].param == pairs[0][0]
 
 
+@pytest.mark.conformance("clerk-backend", 13)
 @pytest.mark.parametrize(
     ("body", "status", "code", "param"),
     [

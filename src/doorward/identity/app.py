@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from doorward.identity import pages
+from doorward.identity.accounts.administration import Administration
+from doorward.identity.accounts.directory import Directory
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
 from doorward.identity.api_keys import APIKeys
@@ -127,6 +129,16 @@ class Identity:
             codes=codes,
             hasher=hasher,
             mails=self.mails,
+            events=events,
+        )
+        self.directory = Directory(database)
+        self.administration = Administration(
+            settings,
+            database,
+            clock,
+            accounts=self.accounts,
+            sessions=self.sessions,
+            hasher=hasher,
             events=events,
         )
         self.sign_up = SignUps(

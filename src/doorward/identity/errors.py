@@ -157,6 +157,43 @@ MACHINE_TOKEN_RESERVED_CLAIM = Problem(
     400, "machine_token_reserved_claim", "Reserved claim", "A token of a machine cannot set this claim."
 )
 BAD_REQUEST = Problem(400, "bad_request", "Bad Request")
+REQUEST_INVALID_FOR_ENVIRONMENT = Problem(
+    400,
+    "request_invalid_for_environment",
+    "Request invalid for this environment",
+    "Only a development instance offers this.",
+)
+BULK_SIZE_EXCEEDED = Problem(
+    400, "bulk_size_exceeded", "Too many at once", "Fewer of these can be changed in one request."
+)
+CLIENT_NOT_FOUND = Problem(400, "client_not_found", "Client not found", "The token names no client.")
+INVALID_SESSION_TOKEN = Problem(
+    400, "invalid_session_token", "Invalid session token", "The token is not a living one of this session."
+)
+TOTP_DISABLED = Problem(
+    400,
+    "totp_disabled",
+    "TOTP disabled",
+    "This account has no authenticator application and no backup codes.",
+)
+SIGN_IN_TOKEN_NOT_REVOCABLE = Problem(
+    400,
+    "sign_in_token_cannot_be_revoked_code",
+    "Sign-in token cannot be revoked",
+    "Only a pending sign-in token can be revoked.",
+)
+ACTOR_TOKEN_NOT_REVOCABLE = Problem(
+    400,
+    "actor_token_cannot_be_revoked_code",
+    "Actor token cannot be revoked",
+    "Only a pending actor token can be revoked.",
+)
+IMAGE_MISSING = Problem(
+    400, "form_param_missing", "is missing", "The form needs a part named file.", param="file"
+)
+IMAGE_INVALID = Problem(
+    400, "request_body_invalid", "Image invalid", "The file is no JPEG, PNG, GIF or WebP image.", param="file"
+)
 
 # 401
 AUTHENTICATION_INVALID = Problem(
@@ -190,6 +227,15 @@ MACHINE_SECRET_KEY_INVALID = Problem(
     "machine_secret_key_invalid",
     "The provided Machine Secret Key is invalid.",
     "The provided machine secret key is unknown or was replaced. Make sure it is a machine's own key.",
+)
+REFRESH_SID_MISMATCH = Problem(
+    401, "refresh_sid_mismatch", "Session mismatch", "The expired token is of another session."
+)
+REFRESH_EXPIRED_TOKEN_INVALID = Problem(
+    401, "expired_session_token_invalid", "Token invalid", "The expired token is none of this instance."
+)
+REFRESH_TOKEN_NOT_FOUND = Problem(
+    401, "refresh_token_not_found", "Refresh token not found", "No refresh token like this was given out."
 )
 
 # 403
@@ -241,6 +287,9 @@ MACHINE_NOT_FOUND = Problem(
 METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "Method not allowed")
 CONFLICT = Problem(409, "conflict", "Conflict")
 REQUEST_BODY_TOO_LARGE = Problem(413, "request_body_too_large", "Request body too large")
+IMAGE_TOO_LARGE = Problem(
+    413, "image_too_large", "Image too large", "An image has at most 10 MB.", param="file"
+)
 UNSUPPORTED_CONTENT_TYPE = Problem(415, "unsupported_content_type", "Content-Type is unsupported")
 
 # 422: a parameter is wrong
@@ -318,6 +367,48 @@ FORM_PUBLIC_CLIENT_REQUIRES_PKCE = Problem(
     "public clients require PKCE",
     "A public OAuth application cannot do without PKCE: it has no secret to prove itself by.",
     param="pkce_required",
+)
+FORM_PARAM_ARRAY_LENGTH_MISMATCH = Problem(
+    422, "form_param_array_length_mismatch", "Arrays differ in length", "Both arrays need the same length."
+)
+FORM_PARAM_ARRAY_SIZE_EXCEEDED = Problem(
+    422, "form_param_array_size_exceeded", "Too many values", "A filter takes at most 100 values."
+)
+FORM_PARAM_INVALID_TIME = Problem(
+    422, "form_param_invalid_time", "is no time", "Times are written as RFC 3339 says."
+)
+FORM_DATA_MISSING = Problem(
+    422, "form_data_missing", "Data missing", "An account of this instance needs an email address."
+)
+FORM_VERIFICATION_NEEDED = Problem(
+    422, "form_verification_needed", "Verification needed", "Only a verified one can be the primary one."
+)
+FORM_PASSWORD_DIGEST_INVALID = Problem(
+    422, "form_password_digest_invalid_code", "Password digest invalid", param="password_digest"
+)
+FORM_USERNAME_INVALID_LENGTH = Problem(
+    422,
+    "form_username_invalid_length",
+    "Username has the wrong length",
+    "A username has 4 to 64 characters.",
+    param="username",
+)
+FORM_USERNAME_INVALID_CHARACTER = Problem(
+    422,
+    "form_username_invalid_character",
+    "Username has a wrong character",
+    "A username has letters of the Latin alphabet, digits, - and _ only.",
+    param="username",
+)
+FORM_USERNAME_NEEDS_NON_NUMBER = Problem(
+    422,
+    "form_username_needs_non_number_char",
+    "Username is a number",
+    "A username needs a character that is no digit.",
+    param="username",
+)
+INCORRECT_PASSWORD = Problem(
+    422, "incorrect_password", "Incorrect password", "The password is not this account's.", param="password"
 )
 
 # 429, 5xx

@@ -17,6 +17,7 @@ import argon2
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from doorward.identity.accounts import foreign_hashes
 from doorward.identity.errors import OVERLOADED, Refused
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class PasswordHasher:
         is_correct = await self._run(self._verify, encoded or self._decoy or "", password)
         if encoded is None or not is_correct:
             return PasswordCheck(is_correct=False)
-        if self._argon2.check_needs_rehash(encoded):
+        if foreign_hashes.is_foreign(encoded) or self._argon2.check_needs_rehash(encoded):
             return PasswordCheck(is_correct=True, rehash=await self.hash(password))
         return PasswordCheck(is_correct=True)
 
@@ -77,6 +78,8 @@ class PasswordHasher:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, encoded: str, password: str) -> bool:
+        if foreign_hashes.is_foreign(encoded):
+            return foreign_hashes.matches(encoded, password)
         try:
             return self._argon2.verify(encoded, password)
         except (VerificationError, InvalidHashError):

@@ -1,12 +1,14 @@
-"""What a valid e-mail address and an acceptable password are. Pure."""
+"""What a valid e-mail address and an acceptable password are, and what users are sorted and found by. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 from doorward.identity.errors import (
     FORM_PARAM_FORMAT_INVALID,
@@ -14,6 +16,9 @@ from doorward.identity.errors import (
     FORM_PASSWORD_NOT_STRONG,
     FORM_PASSWORD_TOO_LONG,
     FORM_PASSWORD_TOO_SHORT,
+    FORM_USERNAME_INVALID_CHARACTER,
+    FORM_USERNAME_INVALID_LENGTH,
+    FORM_USERNAME_NEEDS_NON_NUMBER,
     Problem,
 )
 
@@ -21,6 +26,7 @@ PASSWORD_MIN_LENGTH = 8
 PASSWORD_ADVISED_LENGTH = 15
 PASSWORD_MAX_LENGTH = 256  # far above the 64 that must be accepted, small enough never to cost memory
 NAME_MAX_LENGTH = 256
+USERNAME_MIN_LENGTH, USERNAME_MAX_LENGTH = 4, 64
 REAUTHENTICATION_LIFETIME_MS = 10 * 60_000
 
 # The shape of RFC 5321 dot-atom addresses with a dotted domain; quoted local parts and address literals are refused.
@@ -50,6 +56,44 @@ def normalise_email(text: str) -> str | None:
     if match is None or len(address) > 254 or len(match["local"]) > 64:
         return None
     return address
+
+
+def normalise_phone(text: str) -> str | None:
+    """E.164 without the signs people write between digits, or None."""
+    number = re.sub(r"[\s().-]", "", text)
+    return number if re.fullmatch(r"\+[1-9][0-9]{6,14}", number) else None
+
+
+def ordinal_of(user_id: str, created_at: int) -> int:
+    """A number that sorts users by the time (ms) they were made; those of one moment by chance, but always alike."""
+    tie = int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big")
+    return created_at << 21 | tie & 0x1F_FFFF
+
+
+def username_problem(username: str) -> Problem | None:
+    """Why nobody can be called so, or None."""
+    if not USERNAME_MIN_LENGTH <= len(username) <= USERNAME_MAX_LENGTH:
+        return FORM_USERNAME_INVALID_LENGTH
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", username):
+        return FORM_USERNAME_INVALID_CHARACTER
+    return FORM_USERNAME_NEEDS_NON_NUMBER if username.isdigit() else None
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def first_name(self) -> str | None: ...
+    @property
+    def last_name(self) -> str | None: ...
+    @property
+    def username(self) -> str | None: ...
+
+
+def search_text_of(user: _Named, addresses: Iterable[str], numbers: Iterable[str]) -> str:
+    """What a search looks into: one line a value, both names on one, in lower case."""
+    name = " ".join(part for part in (user.first_name, user.last_name) if part)
+    return "\n".join(value.lower() for value in (user.id, name, user.username, *addresses, *numbers) if value)
 
 
 def email_problem(param: str) -> Problem:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from doorward.identity import mail
 from doorward.identity.accounts import rules, store
 from doorward.identity.accounts.passwords import PasswordHasher
-from doorward.identity.accounts.store import Account, EmailAddressRecord
+from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
+    AUTHORIZATION_INVALID,
     FORM_IDENTIFIER_EXISTS,
     FORM_PARAM_MAX_LENGTH,
     FORM_PARAM_VALUE_INVALID,
@@ -40,6 +43,9 @@ from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
 MAX_EMAIL_ADDRESSES = 10
+
+#: Carries the id of a user who was banned, let in again, or deleted.
+BARRED_CHANNEL = "identity.accounts_barred"
 
 
 class EmailAddress(msgspec.Struct, frozen=True):
@@ -144,15 +150,24 @@ class Accounts:
     async def delete_account(self, signed_in: SignedIn) -> None:
         """The account, its sessions, grants and consents are gone. Needs a fresh proof (403)."""
         self._sessions.require_recent_proof(signed_in)
-        now, user_id = self._clock(), signed_in.user_id
+        if not signed_in.user.delete_self_enabled:
+            raise Refused(AUTHORIZATION_INVALID)
+        await self.delete(signed_in.user_id, actor=signed_in.user_id)
 
-        def work(tx: Tx) -> None:
-            self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=user_id)
+    async def delete(self, user_id: str, *, actor: str) -> UserRecord:
+        """Who it was. Raises Refused (404)."""
+        now = self._clock()
+
+        def work(tx: Tx) -> UserRecord:
+            user = self._account(tx, user_id).user
+            self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
             store.delete_user(tx, user_id)
-            audit.record(tx, now=now, actor=user_id, action="user.deleted", object_id=user_id)
+            tx.notify(BARRED_CHANNEL, user_id)
+            audit.record(tx, now=now, actor=actor, action="user.deleted", object_id=user_id)
             self._events.user_deleted(tx, user_id, now=now)
+            return user
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def tell_of_link(self, news: LinkNews) -> bool:
         """Mail the owner of a link that a machine was linked; false when that has to be tried again later.
@@ -180,7 +195,7 @@ class Accounts:
         if address is None:
             raise Refused(rules.email_problem("email_address"))
         now, email_id = self._clock(), new_id("idn")
-        record = EmailAddressRecord(email_id, signed_in.user_id, address, None, now, now)
+        record = EmailAddressRecord(email_id, signed_in.user_id, address, None, now, now, None)
 
         def work(tx: Tx) -> EmailAddress:
             own = store.emails_of(tx, signed_in.user_id)
@@ -235,7 +250,7 @@ class Accounts:
             problem = self._codes.attempt(tx, email_id, strategy="email_code", code=code, now=now)
             if problem is not None:
                 return problem
-            store.mark_email_verified(tx, email_id, now)
+            store.set_email_verified(tx, email_id, "email_code", now)
             audit.record(tx, now=now, actor=signed_in.user_id, action="user.email_added", object_id=record.id)
             self._events.user(tx, "user.updated", signed_in.user_id, now=now)
             return EmailAddress(self._email(tx, signed_in, email_id), verifications.find(tx, email_id))
@@ -309,28 +324,31 @@ class Accounts:
 
     async def ban(self, user_id: str, *, actor: str | None) -> None:
         """Refused everywhere from now on: sessions end, grants die. Raises Refused (404)."""
-        now = self._clock()
-
-        def work(tx: Tx) -> None:
-            if not store.set_banned(tx, user_id, True, now):
-                raise Refused(not_found("User not found"))
-            self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
-            grants.revoke_of_user(tx, user_id, because="banned", now=now)
-            audit.record(tx, now=now, actor=actor, action="user.banned", object_id=user_id)
-            self._events.user(tx, "user.updated", user_id, now=now)
-
-        await self._database.write(work)
+        await self.set_banned([user_id], True, actor=actor)
 
     async def unban(self, user_id: str, *, actor: str | None) -> None:
+        await self.set_banned([user_id], False, actor=actor)
+
+    async def set_banned(
+        self, user_ids: Sequence[str], is_banned: bool, *, actor: str | None
+    ) -> list[Account]:
+        """All of them or, with one unknown id, none. Every node learns of it with the commit (`BARRED_CHANNEL`)."""
         now = self._clock()
 
-        def work(tx: Tx) -> None:
-            if not store.set_banned(tx, user_id, False, now):
-                raise Refused(not_found("User not found"))
-            audit.record(tx, now=now, actor=actor, action="user.unbanned", object_id=user_id)
-            self._events.user(tx, "user.updated", user_id, now=now)
+        def work(tx: Tx) -> list[Account]:
+            for user_id in user_ids:
+                if not store.set_banned(tx, user_id, is_banned, now):
+                    raise Refused(not_found("User not found"))
+                if is_banned:
+                    self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
+                    grants.revoke_of_user(tx, user_id, because="banned", now=now)
+                tx.notify(BARRED_CHANNEL, user_id)
+                action = "user.banned" if is_banned else "user.unbanned"
+                audit.record(tx, now=now, actor=actor, action=action, object_id=user_id)
+                self._events.user(tx, "user.updated", user_id, now=now)
+            return [self._account(tx, user_id) for user_id in user_ids]
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def lock(self, user_id: str, *, until: int | None, actor: str | None) -> None:
         """Keep the person from getting anything new until then (ms), or, with None, let them in again."""
@@ -339,6 +357,9 @@ class Accounts:
         def work(tx: Tx) -> None:
             if not store.set_locked_until(tx, user_id, until, now):
                 raise Refused(not_found("User not found"))
+            if until is None:
+                for email in store.emails_of(tx, user_id):
+                    self._restrictions.clear_failures(tx, email.address)
             action = "user.unlocked" if until is None else "user.locked"
             audit.record(tx, now=now, actor=actor, action=action, object_id=user_id)
             self._events.user(tx, "user.updated", user_id, now=now)

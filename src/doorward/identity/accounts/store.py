@@ -1,15 +1,21 @@
-"""Rows of `identity_users` and `identity_email_addresses`."""
+"""Rows of `identity_users` and `identity_email_addresses`. Phone numbers and images have files of their own."""
 
 # ruff: noqa: S608  (only our own column lists are put into statements; every value is a parameter)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from doorward.identity.accounts.phones import PhoneNumberRecord, phones_of
+from doorward.identity.accounts.rules import ordinal_of, search_text_of
 from doorward.store import Tx
 
 
 class UserRecord(msgspec.Struct, frozen=True):
+    """Metadata are JSON texts. `image_id` names a row of `identity_images`."""
+
     id: str
     primary_email_address_id: str
     password_hash: str | None
@@ -24,6 +30,18 @@ class UserRecord(msgspec.Struct, frozen=True):
     last_sign_in_at: int | None
     created_at: int
     updated_at: int
+    private_metadata: str = "{}"
+    external_id: str | None = None
+    username: str | None = None
+    primary_phone_number_id: str | None = None
+    locale: str | None = None
+    image_id: str | None = None
+    delete_self_enabled: bool = True
+    create_organization_enabled: bool = True
+    create_organizations_limit: int | None = None
+    bypass_client_trust: bool = False
+    legal_accepted_at: int | None = None
+    last_active_at: int | None = None
 
     def __repr__(self) -> str:
         return f"UserRecord({self.id})"
@@ -31,21 +49,35 @@ class UserRecord(msgspec.Struct, frozen=True):
     def is_locked(self, now: int) -> bool:
         return self.locked_until is not None and now < self.locked_until
 
+    @property
+    def ordinal(self) -> int:
+        """Where the user stands in the order of creation."""
+        return ordinal_of(self.id, self.created_at)
+
 
 class EmailAddressRecord(msgspec.Struct, frozen=True):
+    """`verified_by` is the strategy that proved it. A reserved address is unproved but nobody else can have it."""
+
     id: str
     user_id: str
     address: str
     verified_at: int | None
     created_at: int
     updated_at: int
+    verified_by: str | None = "email_code"
+    is_reserved: bool = False
+
+    @property
+    def is_owned(self) -> bool:
+        return self.verified_at is not None or self.is_reserved
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A user with their addresses, oldest first."""
+    """A user with their addresses and numbers, oldest first."""
 
     user: UserRecord
     email_addresses: tuple[EmailAddressRecord, ...]
+    phone_numbers: tuple[PhoneNumberRecord, ...] = ()
 
     @property
     def primary_email(self) -> EmailAddressRecord:
@@ -55,52 +87,80 @@ class Account(msgspec.Struct, frozen=True):
         return self.email_addresses[0]
 
 
-_USER = """id, primary_email_address_id, password_hash, password_updated_at, first_name, last_name, public_metadata,
-    unsafe_metadata, is_administrator, is_banned, locked_until, last_sign_in_at, created_at, updated_at"""
-_EMAIL = "id, user_id, address, verified_at, created_at, updated_at"
+_FIELDS = UserRecord.__struct_fields__
+_USER = ", ".join(_FIELDS)
+_BOOLEANS = tuple(
+    _FIELDS.index(name)
+    for name in (
+        "is_administrator",
+        "is_banned",
+        "delete_self_enabled",
+        "create_organization_enabled",
+        "bypass_client_trust",
+    )
+)
+_EMAIL = "id, user_id, address, verified_at, created_at, updated_at, verified_by, is_reserved"
+USER_COLUMNS = ", ".join(f"identity_users.{name}" for name in _FIELDS)
 
 
-def _user(row: tuple[object, ...]) -> UserRecord:
+def user_of(row: tuple[object, ...]) -> UserRecord:
+    """From a row of `USER_COLUMNS`."""
     values = list(row)
-    values[8], values[9] = bool(row[8]), bool(row[9])
+    for index in _BOOLEANS:
+        values[index] = bool(values[index])
     return UserRecord(*values)  # type: ignore[arg-type]  # the columns above are the fields, in order
 
 
 def insert_user(tx: Tx, user: UserRecord) -> None:
+    """Raises ConstraintViolated when somebody has the username or the external id."""
+    places = ", ".join("?" for _ in _FIELDS)
     tx.execute(
-        f"INSERT INTO identity_users ({_USER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            user.id,
-            user.primary_email_address_id,
-            user.password_hash,
-            user.password_updated_at,
-            user.first_name,
-            user.last_name,
-            user.public_metadata,
-            user.unsafe_metadata,
-            user.is_administrator,
-            user.is_banned,
-            user.locked_until,
-            user.last_sign_in_at,
-            user.created_at,
-            user.updated_at,
-        ),
+        f"INSERT INTO identity_users ({_USER}, ordinal, search_text) VALUES ({places}, ?, ?)",
+        (*msgspec.structs.astuple(user), user.ordinal, search_text_of(user, (), ())),
     )
+
+
+def update_user(tx: Tx, user: UserRecord) -> None:
+    """Store every member. Raises ConstraintViolated as `insert_user` does."""
+    sets = ", ".join(f"{name} = ?" for name in _FIELDS)
+    tx.execute(
+        f"UPDATE identity_users SET {sets}, ordinal = ? WHERE id = ?",
+        (*msgspec.structs.astuple(user), user.ordinal, user.id),
+    )
+    refresh_search(tx, user.id)
+
+
+def refresh_search(tx: Tx, user_id: str) -> None:
+    """Let searches find what the user is now; called after each change of a name, address or number."""
+    account = find_account(tx, user_id)
+    if account is not None:
+        addresses = [email.address for email in account.email_addresses]
+        numbers = [phone.number for phone in account.phone_numbers]
+        tx.execute(
+            "UPDATE identity_users SET search_text = ? WHERE id = ?",
+            (search_text_of(account.user, addresses, numbers), user_id),
+        )
 
 
 def find_user(tx: Tx, user_id: str) -> UserRecord | None:
     row = tx.fetch_one(f"SELECT {_USER} FROM identity_users WHERE id = ?", (user_id,))
-    return None if row is None else _user(row)
+    return None if row is None else user_of(row)
 
 
 def find_account(tx: Tx, user_id: str) -> Account | None:
     user = find_user(tx, user_id)
-    return None if user is None else Account(user, tuple(emails_of(tx, user_id)))
+    return None if user is None else accounts_of(tx, [user])[0]
+
+
+def accounts_of(tx: Tx, users: Iterable[UserRecord]) -> list[Account]:
+    """The users with what belongs to them, in the order given."""
+    return [Account(user, tuple(emails_of(tx, user.id)), tuple(phones_of(tx, user.id))) for user in users]
 
 
 def find_by_verified_email(tx: Tx, address: str) -> Account | None:
+    """Whose address it is: proved, or kept for them."""
     row = tx.fetch_one(
-        "SELECT user_id FROM identity_email_addresses WHERE address = ? AND verified_at IS NOT NULL",
+        "SELECT user_id FROM identity_email_addresses WHERE address = ? AND (verified_at IS NOT NULL OR is_reserved)",
         (address,),
     )
     return None if row is None else find_account(tx, row[0])
@@ -112,7 +172,15 @@ def has_administrator(tx: Tx) -> bool:
     )
 
 
-def set_password(tx: Tx, user_id: str, password_hash: str, now: int) -> None:
+def is_taken(tx: Tx, column: str, value: str, *, but: str | None = None) -> bool:
+    """Whether another user has this `external_id` or `username`."""
+    if column not in ("external_id", "username"):
+        raise ValueError(f"{column} is nothing only one user can have")
+    row = tx.fetch_one(f"SELECT id FROM identity_users WHERE {column} = ?", (value,))
+    return row is not None and row[0] != but
+
+
+def set_password(tx: Tx, user_id: str, password_hash: str | None, now: int) -> None:
     tx.execute(
         "UPDATE identity_users SET password_hash = ?, password_updated_at = ?, updated_at = ? WHERE id = ?",
         (password_hash, now, now, user_id),
@@ -131,12 +199,20 @@ def set_names(tx: Tx, user_id: str, first_name: str | None, last_name: str | Non
         "UPDATE identity_users SET first_name = ?, last_name = ?, updated_at = ? WHERE id = ?",
         (first_name, last_name, now, user_id),
     )
+    refresh_search(tx, user_id)
 
 
 def set_primary_email(tx: Tx, user_id: str, email_address_id: str, now: int) -> None:
     tx.execute(
         "UPDATE identity_users SET primary_email_address_id = ?, updated_at = ? WHERE id = ?",
         (email_address_id, now, user_id),
+    )
+
+
+def set_primary_phone(tx: Tx, user_id: str, phone_number_id: str | None, now: int) -> None:
+    tx.execute(
+        "UPDATE identity_users SET primary_phone_number_id = ?, updated_at = ? WHERE id = ?",
+        (phone_number_id, now, user_id),
     )
 
 
@@ -153,42 +229,66 @@ def set_locked_until(tx: Tx, user_id: str, until: int | None, now: int) -> int:
 
 
 def touch_last_sign_in(tx: Tx, user_id: str, now: int) -> None:
-    tx.execute("UPDATE identity_users SET last_sign_in_at = ? WHERE id = ?", (now, user_id))
+    tx.execute(
+        "UPDATE identity_users SET last_sign_in_at = ?, last_active_at = ? WHERE id = ?", (now, now, user_id)
+    )
+
+
+def touch_last_active(tx: Tx, user_id: str, now: int) -> None:
+    tx.execute("UPDATE identity_users SET last_active_at = ? WHERE id = ?", (now, user_id))
 
 
 def delete_user(tx: Tx, user_id: str) -> None:
+    tx.execute(
+        "DELETE FROM identity_images WHERE id = (SELECT image_id FROM identity_users WHERE id = ?)",
+        (user_id,),
+    )
     tx.execute("DELETE FROM identity_users WHERE id = ?", (user_id,))
 
 
 def insert_email(tx: Tx, email: EmailAddressRecord) -> None:
+    """Raises ConstraintViolated (unique) when it comes proved or reserved and somebody has it."""
     tx.execute(
-        f"INSERT INTO identity_email_addresses ({_EMAIL}) VALUES (?, ?, ?, ?, ?, ?)",
-        (email.id, email.user_id, email.address, email.verified_at, email.created_at, email.updated_at),
+        f"INSERT INTO identity_email_addresses ({_EMAIL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        msgspec.structs.astuple(email),
     )
+    refresh_search(tx, email.user_id)
 
 
 def emails_of(tx: Tx, user_id: str) -> list[EmailAddressRecord]:
     rows = tx.fetch_all(
         f"SELECT {_EMAIL} FROM identity_email_addresses WHERE user_id = ? ORDER BY created_at, id", (user_id,)
     )
-    return [EmailAddressRecord(*row) for row in rows]
+    return [_email(row) for row in rows]
 
 
 def find_email(tx: Tx, user_id: str, email_address_id: str) -> EmailAddressRecord | None:
-    row = tx.fetch_one(
-        f"SELECT {_EMAIL} FROM identity_email_addresses WHERE id = ? AND user_id = ?",
-        (email_address_id, user_id),
-    )
-    return None if row is None else EmailAddressRecord(*row)
+    email = find_any_email(tx, email_address_id)
+    return email if email is not None and email.user_id == user_id else None
 
 
-def mark_email_verified(tx: Tx, email_address_id: str, now: int) -> None:
-    """Raises ConstraintViolated (unique) when another account proved the address first."""
+def find_any_email(tx: Tx, email_address_id: str) -> EmailAddressRecord | None:
+    """Whoever it belongs to; for holders of a secret key alone."""
+    row = tx.fetch_one(f"SELECT {_EMAIL} FROM identity_email_addresses WHERE id = ?", (email_address_id,))
+    return None if row is None else _email(row)
+
+
+def set_email_verified(tx: Tx, email_address_id: str, verified_by: str | None, now: int) -> None:
+    """Proved by that strategy, or with None unproved. Raises ConstraintViolated (unique) when another account proved it
+    first."""
     tx.execute(
-        "UPDATE identity_email_addresses SET verified_at = ?, updated_at = ? WHERE id = ?",
-        (now, now, email_address_id),
+        "UPDATE identity_email_addresses SET verified_at = ?, verified_by = ?, updated_at = ? WHERE id = ?",
+        (None if verified_by is None else now, verified_by, now, email_address_id),
     )
 
 
 def delete_email(tx: Tx, email_address_id: str) -> None:
+    email = find_any_email(tx, email_address_id)
     tx.execute("DELETE FROM identity_email_addresses WHERE id = ?", (email_address_id,))
+    if email is not None:
+        refresh_search(tx, email.user_id)
+
+
+def _email(row: tuple[object, ...]) -> EmailAddressRecord:
+    values = [*row[:7], bool(row[7])]
+    return EmailAddressRecord(*values)  # type: ignore[arg-type]  # in the order of _EMAIL

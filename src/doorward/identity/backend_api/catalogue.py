@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api import api_keys, jwks, jwt_templates, m2m_tokens, machines
+from doorward.identity.backend_api import api_keys, jwks, jwt_templates, m2m_tokens, machines, users
 from doorward.identity.backend_api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,4 +11,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *machines.OPERATIONS,
     *m2m_tokens.OPERATIONS,
     *api_keys.OPERATIONS,
+    *users.OPERATIONS,
 )

@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.openapi import openapi_document
-from doorward.identity.backend_api.operations import Call, Operation
+from doorward.identity.backend_api.operations import Call, Operation, Upload
 from doorward.identity.backend_api.reading import read_body, read_query
 from doorward.identity.backend_api.token_errors import token_error_response
+from doorward.identity.backend_api.uploads import read_upload
 from doorward.identity.errors import (
     API_VERSION_INVALID,
     INTERNAL_ERROR,
@@ -97,7 +98,7 @@ class BackendApi:
             caller=caller,
             path=path,
             query=read_query(request.query_params.multi_items(), operation.query),
-            body=read_body(await _bytes_of(request), request.headers.get("content-type", ""), operation.body),
+            body=await _body_of(request, operation.body),
             version=_version_of(request),
         )
         answer = await operation.handler(call)
@@ -121,6 +122,13 @@ class BackendApi:
 
     async def _openapi(self, request: Request) -> Response:
         return Response(self._document, media_type="application/json")
+
+
+async def _body_of(request: Request, expected: type) -> Any:
+    """Raises Refused (400, 413, 415, 422)."""
+    if expected is Upload:
+        return await read_upload(request)
+    return read_body(await _bytes_of(request), request.headers.get("content-type", ""), expected)
 
 
 async def _bytes_of(request: Request) -> bytes:

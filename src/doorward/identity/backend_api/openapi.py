@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from doorward import __version__
-from doorward.identity.backend_api.operations import NoBody, Operation
+from doorward.identity.backend_api.operations import NoBody, Operation, Upload
 from doorward.identity.backend_api.token_errors import TokenErrorBody
 from doorward.identity.frontend_api import wire
 
@@ -94,7 +94,8 @@ def _described(
         },
     }
     if operation.body is not NoBody:
-        content = {"application/json": {"schema": schema_of[id(operation.body)]}}
+        media_type = "multipart/form-data" if operation.body is Upload else "application/json"
+        content = {media_type: {"schema": schema_of[id(operation.body)]}}
         described["requestBody"] = {"content": content}
     return described
 

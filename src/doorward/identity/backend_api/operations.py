@@ -44,6 +44,15 @@ class NoBody(msgspec.Struct, frozen=True):
     """Whatever comes is ignored: SDKs send `{}`, nothing, or members of another version."""
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """The part `file` of a `multipart/form-data` body: an image of at most 10 MB."""
+
+    file: bytes
+
+    def __repr__(self) -> str:
+        return f"Upload({len(self.file)} bytes)"
+
+
 class Page(Query, frozen=True, kw_only=True):
     """`limit` and `offset` of a list. With `paginated` a bare array becomes `{data, total_count}`."""
 

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from doorward.identity.clients import store
 from doorward.identity.clients.service import ClientChange
+from doorward.identity.errors import Refused, not_found
 from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.call import Call, json
 from doorward.identity.frontend_api.dispatch import Endpoints
@@ -30,6 +31,7 @@ def routes(endpoints: Endpoints) -> list[Route]:
         endpoints.route("/v1/dev_browser/set_first_party_cookie", POST=nothing),
         endpoints.route("/v1/health", GET=health),
         endpoints.route("/v1/images/avatar.svg", GET=avatar),
+        endpoints.route("/v1/images/{image_id}", GET=image),
     ]
 
 
@@ -86,6 +88,23 @@ async def nothing(call: Call) -> Response:
 
 async def health(call: Call) -> Response:
     return json(wire.Health())
+
+
+async def image(call: Call) -> Response:
+    """A picture under an id nobody guesses; the bytes were found to be an image when they came."""
+    found = await call.identity.administration.image(call.path("image_id"))
+    if found is None:
+        raise Refused(not_found("Image not found"))
+    media_type, content = found
+    return Response(
+        content,
+        headers={
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        },
+        media_type=media_type,
+    )
 
 
 async def avatar(call: Call) -> Response:

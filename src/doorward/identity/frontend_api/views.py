@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from doorward.identity.accounts.phones import PhoneNumberRecord
 from doorward.identity.accounts.service import EmailAddress
-from doorward.identity.accounts.store import Account, EmailAddressRecord
+from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
 from doorward.identity.frontend_api import wire
 from doorward.identity.sessions import rules as session_rules
 from doorward.identity.sessions.service import SignedIn
@@ -35,20 +36,30 @@ class Views:
     """`origin` is where images live."""
 
     def __init__(self, origin: str) -> None:
-        self._image = f"{origin}/v1/images/avatar.svg"
+        self._images = f"{origin}/v1/images"
+
+    def image_url(self, user: UserRecord) -> str:
+        """The person's own picture, or the one everybody has."""
+        return f"{self._images}/{user.image_id or 'avatar.svg'}"
 
     def user(self, account: Account, now: int, last_active_at: int | None = None) -> wire.User:
         user = account.user
-        locked = user.is_locked(now)
+        locked, image = user.is_locked(now), self.image_url(user)
         return wire.User(
             id=user.id,
             first_name=user.first_name,
             last_name=user.last_name,
-            image_url=self._image,
-            profile_image_url=self._image,
-            primary_email_address_id=user.primary_email_address_id,
+            image_url=image,
+            profile_image_url=image,
+            has_image=user.image_id is not None,
+            username=user.username,
+            external_id=user.external_id,
+            locale=user.locale,
+            primary_email_address_id=account.primary_email.id,
+            primary_phone_number_id=user.primary_phone_number_id,
             password_enabled=user.password_hash is not None,
             email_addresses=[self.email(record, None, now) for record in account.email_addresses],
+            phone_numbers=[self.phone(record) for record in account.phone_numbers],
             password_last_updated_at=user.password_updated_at,
             public_metadata=msgspec.Raw(user.public_metadata.encode()),
             unsafe_metadata=msgspec.Raw(user.unsafe_metadata.encode()),
@@ -56,9 +67,13 @@ class Views:
             banned=user.is_banned,
             locked=locked,
             lockout_expires_in_seconds=((user.locked_until or now) - now) // 1000 if locked else None,
+            delete_self_enabled=user.delete_self_enabled,
+            create_organization_enabled=user.create_organization_enabled,
+            create_organizations_limit=user.create_organizations_limit,
+            legal_accepted_at=user.legal_accepted_at,
             created_at=user.created_at,
             updated_at=user.updated_at,
-            last_active_at=last_active_at,
+            last_active_at=last_active_at or user.last_active_at,
         )
 
     def email(
@@ -66,10 +81,28 @@ class Views:
     ) -> wire.EmailAddress:
         shown = None
         if record.verified_at is not None:
-            shown = wire.Verification("verification_otp", "verified", "email_code", None, None)
+            shown = proof_by(record.verified_by or "email_code")
         elif verification is not None:
             shown = self._otp(verification, now)
-        return wire.EmailAddress(record.id, record.address, shown, record.created_at, record.updated_at)
+        return wire.EmailAddress(
+            record.id,
+            record.address,
+            shown,
+            record.created_at,
+            record.updated_at,
+            reserved=record.is_reserved and record.verified_at is None,
+        )
+
+    def phone(self, record: PhoneNumberRecord) -> wire.PhoneNumber:
+        return wire.PhoneNumber(
+            record.id,
+            record.number,
+            record.is_second_factor,
+            None if record.verified_at is None else proof_by("admin"),
+            record.created_at,
+            record.updated_at,
+            reserved=record.is_reserved and record.verified_at is None,
+        )
 
     def email_of(self, email: EmailAddress, now: int) -> wire.EmailAddress:
         return self.email(email.record, email.verification, now)
@@ -89,8 +122,10 @@ class Views:
             public_user_data=wire.PublicUserData(
                 first_name=account.user.first_name,
                 last_name=account.user.last_name,
-                image_url=self._image,
-                profile_image_url=self._image,
+                image_url=self.image_url(account.user),
+                profile_image_url=self.image_url(account.user),
+                has_image=account.user.image_id is not None,
+                username=account.user.username,
                 identifier=account.primary_email.address,
                 user_id=account.user.id,
                 banned=account.user.is_banned,
@@ -165,7 +200,14 @@ class Views:
         record, account = sign_in.record, sign_in.account
         data = None
         if account is not None:
-            data = wire.UserData(account.user.first_name, account.user.last_name, self._image, self._image)
+            image = self.image_url(account.user)
+            data = wire.UserData(
+                account.user.first_name,
+                account.user.last_name,
+                image,
+                image,
+                account.user.image_id is not None,
+            )
         return wire.SignIn(
             id=record.id,
             status=sign_in.status,
@@ -201,6 +243,14 @@ class Views:
             verification.attempts,
             verification.expire_at,
         )
+
+
+_PROOFS = {"admin": "verification_admin", "ticket": "verification_ticket"}
+
+
+def proof_by(strategy: str) -> wire.Verification:
+    """A proved address: SDKs tell the kinds of proof apart by `object`, and refuse one they do not know."""
+    return wire.Verification(_PROOFS.get(strategy, "verification_otp"), "verified", strategy, None, None)
 
 
 def activity(session: SessionRecord) -> wire.SessionActivity:

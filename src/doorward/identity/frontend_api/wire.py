@@ -72,15 +72,35 @@ class EmailAddress(msgspec.Struct):
     matches_sso_connection: bool = False
 
 
+class PhoneNumber(msgspec.Struct):
+    id: str
+    phone_number: str
+    reserved_for_second_factor: bool
+    verification: Verification | None
+    created_at: int
+    updated_at: int
+    object: str = "phone_number"
+    default_second_factor: bool = False
+    reserved: bool = False
+    linked_to: list[str] = []
+    backup_codes: None = None
+
+
 class User(msgspec.Struct):
     id: str
     first_name: str | None
     last_name: str | None
     image_url: str
     profile_image_url: str
+    has_image: bool
+    username: str | None
+    external_id: str | None
+    locale: str | None
     primary_email_address_id: str
+    primary_phone_number_id: str | None
     password_enabled: bool
     email_addresses: list[EmailAddress]
+    phone_numbers: list[PhoneNumber]
     password_last_updated_at: int | None
     public_metadata: msgspec.Raw
     unsafe_metadata: msgspec.Raw
@@ -88,32 +108,27 @@ class User(msgspec.Struct):
     banned: bool
     locked: bool
     lockout_expires_in_seconds: int | None
+    delete_self_enabled: bool
+    create_organization_enabled: bool
+    create_organizations_limit: int | None
+    legal_accepted_at: int | None
     created_at: int
     updated_at: int
     last_active_at: int | None
     object: str = "user"
-    username: None = None
-    has_image: bool = False
-    primary_phone_number_id: None = None
     primary_web3_wallet_id: None = None
     two_factor_enabled: bool = False
     totp_enabled: bool = False
     backup_code_enabled: bool = False
-    phone_numbers: list[str] = []
     web3_wallets: list[str] = []
     passkeys: list[str] = []
     organization_memberships: list[str] = []
     external_accounts: list[str] = []
     saml_accounts: list[str] = []
     enterprise_accounts: list[str] = []
-    external_id: None = None
     verification_attempts_remaining: int = 100
-    delete_self_enabled: bool = True
-    create_organization_enabled: bool = False
-    create_organizations_limit: None = None
     mfa_enabled_at: None = None
     mfa_disabled_at: None = None
-    legal_accepted_at: None = None
 
 
 class PublicUserData(msgspec.Struct):
@@ -124,8 +139,8 @@ class PublicUserData(msgspec.Struct):
     identifier: str
     user_id: str
     banned: bool
-    has_image: bool = False
-    username: None = None
+    has_image: bool
+    username: str | None
     deprovisioned: bool = False
 
 
@@ -177,7 +192,7 @@ class UserData(msgspec.Struct):
     last_name: str | None
     image_url: str
     profile_image_url: str
-    has_image: bool = False
+    has_image: bool
 
 
 class SignIn(msgspec.Struct):

@@ -22,34 +22,81 @@ TABLES = (
     """
     CREATE TABLE identity_users (
         id TEXT PRIMARY KEY,
+        ordinal BIGINT NOT NULL UNIQUE,
         primary_email_address_id TEXT NOT NULL,
+        primary_phone_number_id TEXT,
+        external_id TEXT UNIQUE,
+        username TEXT UNIQUE,
         password_hash TEXT,
         password_updated_at BIGINT,
         first_name TEXT,
         last_name TEXT,
+        locale TEXT,
+        image_id TEXT,
         public_metadata TEXT NOT NULL,
+        private_metadata TEXT NOT NULL,
         unsafe_metadata TEXT NOT NULL,
         is_administrator BOOLEAN NOT NULL,
         is_banned BOOLEAN NOT NULL,
+        delete_self_enabled BOOLEAN NOT NULL,
+        create_organization_enabled BOOLEAN NOT NULL,
+        create_organizations_limit INTEGER,
+        bypass_client_trust BOOLEAN NOT NULL,
         locked_until BIGINT,
+        legal_accepted_at BIGINT,
         last_sign_in_at BIGINT,
+        last_active_at BIGINT,
+        search_text TEXT NOT NULL,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )
     """,
+    "CREATE INDEX identity_users_banned ON identity_users(ordinal) WHERE is_banned",
     """
     CREATE TABLE identity_email_addresses (
         id TEXT PRIMARY KEY,
         user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
         address TEXT NOT NULL,
         verified_at BIGINT,
+        verified_by TEXT,
+        is_reserved BOOLEAN NOT NULL,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )
     """,
-    # Two accounts may both *claim* an address; only one can have proved it.
-    "CREATE UNIQUE INDEX identity_email_addresses_verified ON identity_email_addresses(address) WHERE verified_at IS NOT NULL",
+    # Two accounts may both *claim* an address; only one can have proved it, or have it kept for them.
+    """
+    CREATE UNIQUE INDEX identity_email_addresses_owned ON identity_email_addresses(address)
+        WHERE verified_at IS NOT NULL OR is_reserved
+    """,
+    "CREATE INDEX identity_email_addresses_address ON identity_email_addresses(address, id)",
     "CREATE INDEX identity_email_addresses_user ON identity_email_addresses(user_id)",
+    """
+    CREATE TABLE identity_phone_numbers (
+        id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        number TEXT NOT NULL,
+        verified_at BIGINT,
+        is_reserved BOOLEAN NOT NULL,
+        is_second_factor BOOLEAN NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX identity_phone_numbers_owned ON identity_phone_numbers(number)
+        WHERE verified_at IS NOT NULL OR is_reserved
+    """,
+    "CREATE INDEX identity_phone_numbers_number ON identity_phone_numbers(number)",
+    "CREATE INDEX identity_phone_numbers_user ON identity_phone_numbers(user_id)",
+    """
+    CREATE TABLE identity_images (
+        id TEXT PRIMARY KEY,
+        media_type TEXT NOT NULL,
+        content BYTEA NOT NULL,
+        created_at BIGINT NOT NULL
+    )
+    """,
     """
     CREATE TABLE identity_clients (
         id TEXT PRIMARY KEY,
@@ -66,6 +113,7 @@ TABLES = (
         client_id TEXT NOT NULL,
         user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
         status TEXT NOT NULL,
+        actor TEXT,
         verified_at BIGINT NOT NULL,
         last_active_at BIGINT NOT NULL,
         expire_at BIGINT NOT NULL,
@@ -134,6 +182,22 @@ TABLES = (
         accepted_by TEXT
     )
     """,
+    """
+    CREATE TABLE identity_tickets (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        actor TEXT,
+        token_hash TEXT NOT NULL UNIQUE,
+        session_lifetime_ms BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        expire_at BIGINT NOT NULL,
+        accepted_at BIGINT,
+        revoked_at BIGINT
+    )
+    """,
+    "CREATE INDEX identity_tickets_user ON identity_tickets(user_id)",
     """
     CREATE TABLE identity_rate_limits (
         key TEXT PRIMARY KEY,
@@ -429,6 +493,54 @@ TABLES = (
 )
 
 
+# What lists of users sort by: (value, ordinal), so that equal values come in one order.
+SORTED_BY = ("updated_at", "first_name", "last_name", "username", "last_active_at", "last_sign_in_at")
+
+# Parts of words are found by their trigrams, which either engine indexes in its own way.
+SQLITE_SEARCH = (
+    """
+    CREATE VIRTUAL TABLE identity_user_search USING fts5(
+        search_text, content='identity_users', content_rowid='ordinal', tokenize='trigram'
+    )
+    """,
+    """
+    CREATE TRIGGER identity_users_search_insert AFTER INSERT ON identity_users BEGIN
+        INSERT INTO identity_user_search(rowid, search_text) VALUES (new.ordinal, new.search_text);
+    END
+    """,
+    """
+    CREATE TRIGGER identity_users_search_delete AFTER DELETE ON identity_users BEGIN
+        INSERT INTO identity_user_search(identity_user_search, rowid, search_text)
+            VALUES ('delete', old.ordinal, old.search_text);
+    END
+    """,
+    """
+    CREATE TRIGGER identity_users_search_update AFTER UPDATE OF ordinal, search_text ON identity_users
+    WHEN old.ordinal <> new.ordinal OR old.search_text <> new.search_text BEGIN
+        INSERT INTO identity_user_search(identity_user_search, rowid, search_text)
+            VALUES ('delete', old.ordinal, old.search_text);
+        INSERT INTO identity_user_search(rowid, search_text) VALUES (new.ordinal, new.search_text);
+    END
+    """,
+)
+POSTGRESQL_SEARCH = (
+    # Not pg_trgm: an extension is not everywhere, and not everybody may create one.
+    """
+    CREATE FUNCTION identity_trigrams(text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT coalesce(array_agg(DISTINCT substr($1, i, 3)), '{}') FROM generate_series(1, length($1) - 2) AS i
+    $$
+    """,
+    "CREATE INDEX identity_users_search ON identity_users USING gin (identity_trigrams(search_text))",
+)
+
+
 def upgrade() -> None:
+    is_postgresql = op.get_bind().dialect.name == "postgresql"
+    # SQLite puts NULL first when it sorts upwards; PostgreSQL's indexes are made to do the same.
+    nulls = " NULLS FIRST" if is_postgresql else ""
     for statement in TABLES:
+        op.execute(statement)
+    for column in SORTED_BY:
+        op.execute(f"CREATE INDEX identity_users_{column} ON identity_users({column}{nulls}, ordinal)")
+    for statement in POSTGRESQL_SEARCH if is_postgresql else SQLITE_SEARCH:
         op.execute(statement)

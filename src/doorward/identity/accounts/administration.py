@@ -1,0 +1,485 @@
+"""What holders of a secret key do with users: make, change, ban, lock and delete them, and look after their passwords.
+
+Restrictions on who may sign up do not hold here, and addresses count as proved: the back end answers for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from doorward.identity.accounts import foreign_hashes, images, metadata, phones, rules, store
+from doorward.identity.accounts.metadata import Metadata
+from doorward.identity.accounts.passwords import PasswordHasher
+from doorward.identity.accounts.phones import PhoneNumberRecord
+from doorward.identity.accounts.service import Accounts
+from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
+from doorward.identity.audit import store as audit
+from doorward.identity.errors import (
+    FORM_CONDITIONAL_PARAM_DISALLOWED,
+    FORM_CONDITIONAL_PARAM_MISSING,
+    FORM_DATA_MISSING,
+    FORM_IDENTIFIER_EXISTS,
+    FORM_PARAM_FORMAT_INVALID,
+    FORM_PARAM_MAX_LENGTH,
+    FORM_PARAM_VALUE_INVALID,
+    FORM_PASSWORD_DIGEST_INVALID,
+    FORM_VERIFICATION_NEEDED,
+    IMAGE_INVALID,
+    INCORRECT_PASSWORD,
+    NO_PASSWORD_SET,
+    Problem,
+    Refused,
+    not_found,
+)
+from doorward.identity.identifiers import new_id
+from doorward.identity.oauth import grants
+from doorward.identity.sessions.service import Sessions
+from doorward.identity.settings import IdentitySettings
+from doorward.identity.webhooks.events import Events
+from doorward.store import Clock, ConstraintViolated, Database, Tx
+
+LOCK_MS = 60 * 60_000
+EXTERNAL_ID_MAX_LENGTH = 256
+Status = Literal["verified", "reserved", "unverified"]
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    """An address or a number, and whether it counts as proved."""
+
+    value: str
+    status: Status = "verified"
+
+
+class NewPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """A password to hash, or the digest somebody else's hasher made of one."""
+
+    password: str | None = None
+    digest: str | None = None
+    hasher: str | None = None
+    is_checked: bool = True
+
+    def __repr__(self) -> str:
+        return "NewPassword(…)"
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set and changed of a user; UNSET stays as it is."""
+
+    external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    username: str | msgspec.UnsetType | None = msgspec.UNSET
+    first_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    locale: str | msgspec.UnsetType | None = msgspec.UNSET
+    delete_self_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    create_organization_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    create_organizations_limit: int | msgspec.UnsetType | None = msgspec.UNSET
+    bypass_client_trust: bool | msgspec.UnsetType = msgspec.UNSET
+    legal_accepted_at: int | msgspec.UnsetType | None = msgspec.UNSET
+    created_at: int | msgspec.UnsetType = msgspec.UNSET
+    primary_email_address_id: str | msgspec.UnsetType = msgspec.UNSET
+    primary_phone_number_id: str | msgspec.UnsetType = msgspec.UNSET
+    public_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
+    private_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
+    unsafe_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The members that are set, metadata in their stored form. Raises Refused (422)."""
+        members = {
+            name: value
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not msgspec.UNSET
+        }
+        for name in ("public_metadata", "private_metadata", "unsafe_metadata"):
+            if name in members:
+                members[name] = metadata.as_text(name, members[name])
+        if "username" in members:
+            members["username"] = members["username"].lower() if members["username"] else None
+        _check(members)
+        return members
+
+
+class Administration:
+    """`actor` is the id of the secret key that asks."""
+
+    def __init__(
+        self,
+        settings: IdentitySettings,
+        database: Database,
+        clock: Clock,
+        *,
+        accounts: Accounts,
+        sessions: Sessions,
+        hasher: PasswordHasher,
+        events: Events,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._accounts = accounts
+        self._sessions = sessions
+        self._hasher = hasher
+        self._events = events
+
+    async def get(self, user_id: str) -> Account:
+        """Raises Refused (404)."""
+        return await self._database.read(lambda tx: self._account(tx, user_id))
+
+    async def create(
+        self,
+        details: Details,
+        *,
+        email_addresses: Iterable[Identifier],
+        phone_numbers: Iterable[Identifier],
+        password: NewPassword,
+        is_banned: bool = False,
+        is_locked: bool = False,
+        actor: str,
+    ) -> Account:
+        """Raises Refused (422)."""
+        now, user_id = self._clock(), new_id("user")
+        emails = [
+            EmailAddressRecord(
+                id=new_id("idn"),
+                user_id=user_id,
+                address=_email(each.value),
+                verified_at=now if each.status == "verified" else None,
+                created_at=now,
+                updated_at=now,
+                verified_by="admin" if each.status == "verified" else None,
+                is_reserved=each.status == "reserved",
+            )
+            for each in email_addresses
+        ]
+        if not emails:
+            raise Refused(FORM_DATA_MISSING.at(names=["email_address"]))
+        numbers = [
+            PhoneNumberRecord(
+                id=new_id("idn"),
+                user_id=user_id,
+                number=_phone(each.value),
+                verified_at=now if each.status == "verified" else None,
+                is_reserved=each.status == "reserved",
+                is_second_factor=False,
+                created_at=now,
+                updated_at=now,
+            )
+            for each in phone_numbers
+        ]
+        members = details.given()
+        encoded = await self._encoded(password, emails[0].address)
+        user = replace(
+            UserRecord(
+                id=user_id,
+                primary_email_address_id=emails[0].id,
+                password_hash=encoded,
+                password_updated_at=None if encoded is None else now,
+                first_name=None,
+                last_name=None,
+                public_metadata="{}",
+                unsafe_metadata="{}",
+                is_administrator=False,
+                is_banned=is_banned,
+                locked_until=now + LOCK_MS if is_locked else None,
+                last_sign_in_at=None,
+                created_at=now,
+                updated_at=now,
+                primary_phone_number_id=numbers[0].id if numbers else None,
+            ),
+            **members,
+        )
+
+        def work(tx: Tx) -> Account:
+            _refuse_taken(tx, user, emails, numbers)
+            store.insert_user(tx, user)
+            for phone in numbers:
+                phones.insert_phone(tx, phone)
+            for email in emails:
+                store.insert_email(tx, email)
+            audit.record(tx, now=now, actor=actor, action="user.created", object_id=user_id)
+            self._events.user(tx, "user.created", user_id, now=now)
+            return self._account(tx, user_id)
+
+        return await self._write_unique(work)
+
+    async def update(
+        self,
+        user_id: str,
+        details: Details,
+        *,
+        password: NewPassword,
+        sign_out_of_other_sessions: bool = False,
+        actor: str,
+    ) -> Account:
+        """Raises Refused (404, 422)."""
+        account = await self.get(user_id)
+        members, now = details.given(), self._clock()
+        encoded = await self._encoded(password, account.primary_email.address)
+        if sign_out_of_other_sessions and encoded is None:
+            raise Refused(
+                FORM_CONDITIONAL_PARAM_DISALLOWED.at(
+                    "sign_out_of_other_sessions",
+                    long_message="sign_out_of_other_sessions goes with a new password alone.",
+                )
+            )
+
+        def work(tx: Tx) -> Account:
+            current = self._account(tx, user_id)
+            _check_primaries(current, members)
+            user = replace(current.user, **members, updated_at=now)
+            if encoded is not None:
+                user = replace(user, password_hash=encoded, password_updated_at=now)
+            _refuse_taken(tx, user, (), ())
+            store.update_user(tx, user)
+            if sign_out_of_other_sessions:
+                self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
+                grants.revoke_of_user(tx, user_id, because="password_changed", now=now)
+            audit.record(
+                tx, now=now, actor=actor, action="user.updated", object_id=user_id, detail=" ".join(members)
+            )
+            if encoded is not None:
+                audit.record(tx, now=now, actor=actor, action="user.password_changed", object_id=user_id)
+            self._events.user(tx, "user.updated", user_id, now=now)
+            return self._account(tx, user_id)
+
+        return await self._write_unique(work)
+
+    async def merge_metadata(self, user_id: str, changes: Details, *, actor: str) -> Account:
+        """Deeply, inside one transaction: two back ends that change different keys at once both succeed."""
+        now = self._clock()
+
+        def work(tx: Tx) -> Account:
+            user, members = self._account(tx, user_id).user, dict[str, str]()
+            for name in ("public_metadata", "private_metadata", "unsafe_metadata"):
+                given = getattr(changes, name)
+                if given is not msgspec.UNSET:
+                    stored = msgspec.json.decode(getattr(user, name))
+                    members[name] = metadata.as_text(name, metadata.merged(stored, given))
+            store.update_user(tx, replace(user, **members, updated_at=now))
+            audit.record(
+                tx, now=now, actor=actor, action="user.updated", object_id=user_id, detail=" ".join(members)
+            )
+            self._events.user(tx, "user.updated", user_id, now=now)
+            return self._account(tx, user_id)
+
+        return await self._database.write(work)
+
+    async def delete(self, user_id: str, *, actor: str) -> UserRecord:
+        """With sessions, grants, addresses and image. Raises Refused (404)."""
+        return await self._accounts.delete(user_id, actor=actor)
+
+    async def ban(self, user_ids: Iterable[str], *, actor: str) -> list[Account]:
+        """All of them or, with one unknown id, none. Raises Refused (404)."""
+        return await self._accounts.set_banned(list(user_ids), True, actor=actor)
+
+    async def unban(self, user_ids: Iterable[str], *, actor: str) -> list[Account]:
+        return await self._accounts.set_banned(list(user_ids), False, actor=actor)
+
+    async def lock(self, user_id: str, *, actor: str) -> Account:
+        """Nothing new for an hour; what is open stays open."""
+        await self._accounts.lock(user_id, until=self._clock() + LOCK_MS, actor=actor)
+        return await self.get(user_id)
+
+    async def unlock(self, user_id: str, *, actor: str) -> Account:
+        """Lets the person in again, and forgets the wrong passwords that were counted."""
+        await self._accounts.lock(user_id, until=None, actor=actor)
+        return await self.get(user_id)
+
+    # -- passwords
+
+    async def verify_password(self, user_id: str, password: str) -> None:
+        """Raises Refused (404, 400 without a password, 422 for a wrong one)."""
+        user = (await self.get(user_id)).user
+        stored = user.password_hash
+        if stored is None:
+            raise Refused(NO_PASSWORD_SET)
+        check = await self._hasher.check(stored, rules.normalise_password(password))
+        if not check.is_correct:
+            raise Refused(INCORRECT_PASSWORD)
+        if (rehash := check.rehash) is not None:
+            await self._database.write(
+                lambda tx: store.upgrade_password_hash(tx, user_id, old=stored, new=rehash)
+            )
+
+    async def remove_password(self, user_id: str, *, sign_out: bool, actor: str) -> Account:
+        """Nothing happens to a user without one."""
+        now = self._clock()
+
+        def work(tx: Tx) -> Account:
+            if self._account(tx, user_id).user.password_hash is not None:
+                store.set_password(tx, user_id, None, now)
+                audit.record(tx, now=now, actor=actor, action="user.password_removed", object_id=user_id)
+                self._events.user(tx, "user.updated", user_id, now=now)
+                if sign_out:
+                    self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
+            return self._account(tx, user_id)
+
+        return await self._database.write(work)
+
+    async def _encoded(self, wanted: NewPassword, address: str) -> str | None:
+        """What to store of a password, or None where none was given. Raises Refused (422)."""
+        if wanted.digest is not None or wanted.hasher is not None:
+            return _imported(wanted)
+        if wanted.password is None:
+            return None
+        chosen = rules.normalise_password(wanted.password)
+        if wanted.is_checked:
+            problem = rules.password_problem(
+                chosen, email_address=address, context=(self._settings.application_name,)
+            )
+            if problem is not None:
+                raise Refused(problem)
+        elif not 1 <= len(chosen) <= rules.PASSWORD_MAX_LENGTH:
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("password"))
+        return await self._hasher.hash(chosen)
+
+    # -- the image
+
+    async def set_image(self, user_id: str, content: bytes, *, actor: str) -> Account:
+        """Raises Refused (404, 400 for what is no image)."""
+        media_type = images.media_type_of(content)
+        if media_type is None:
+            raise Refused(IMAGE_INVALID)
+        return await self._replace_image(user_id, (new_id("img"), media_type, content), actor=actor)
+
+    async def delete_image(self, user_id: str, *, actor: str) -> Account:
+        return await self._replace_image(user_id, None, actor=actor)
+
+    async def image(self, image_id: str) -> tuple[str, bytes] | None:
+        """Media type and bytes; whoever knows its id may see an image."""
+        return await self._database.read(lambda tx: images.find(tx, image_id))
+
+    async def _replace_image(
+        self, user_id: str, image: tuple[str, str, bytes] | None, *, actor: str
+    ) -> Account:
+        now = self._clock()
+
+        def work(tx: Tx) -> Account:
+            user = self._account(tx, user_id).user
+            if user.image_id is not None:
+                images.delete(tx, user.image_id)
+            if image is not None:
+                images.insert(tx, *image, now)
+            store.update_user(tx, replace(user, image_id=image[0] if image else None, updated_at=now))
+            audit.record(tx, now=now, actor=actor, action="user.image_changed", object_id=user_id)
+            self._events.user(tx, "user.updated", user_id, now=now)
+            return self._account(tx, user_id)
+
+        return await self._database.write(work)
+
+    def _account(self, tx: Tx, user_id: str) -> Account:
+        account = store.find_account(tx, user_id)
+        if account is None:
+            raise Refused(not_found("User not found"))
+        return account
+
+    async def _write_unique(self, work: Callable[[Tx], Account]) -> Account:
+        """Two requests may find a name free at once; the database lets one of them have it."""
+        try:
+            return await self._database.write(work)
+        except ConstraintViolated as error:
+            raise Refused(
+                FORM_IDENTIFIER_EXISTS.at(long_message="Another user has this identifier.")
+            ) from error
+
+
+def _imported(wanted: NewPassword) -> str:
+    if wanted.digest is None or wanted.hasher is None:
+        absent = "password_digest" if wanted.digest is None else "password_hasher"
+        raise Refused(
+            FORM_CONDITIONAL_PARAM_MISSING.at(
+                absent, long_message="password_digest and password_hasher go together."
+            )
+        )
+    if wanted.password is not None:
+        raise Refused(
+            FORM_CONDITIONAL_PARAM_DISALLOWED.at(
+                "password", long_message="A password or its digest, not both."
+            )
+        )
+    if wanted.hasher not in foreign_hashes.HASHERS:
+        known = ", ".join(foreign_hashes.HASHERS)
+        raise Refused(
+            FORM_PARAM_VALUE_INVALID.at("password_hasher", long_message=f"Known hashers are: {known}.")
+        )
+    try:
+        return foreign_hashes.stored_form(wanted.hasher, wanted.digest)
+    except foreign_hashes.BadDigest as error:
+        raise Refused(
+            FORM_PASSWORD_DIGEST_INVALID.at(long_message=f"The digest cannot be used: {error}.")
+        ) from error
+
+
+def _check(members: dict[str, Any]) -> None:
+    """Raises Refused (422)."""
+    for name, longest in (
+        ("first_name", rules.NAME_MAX_LENGTH),
+        ("last_name", rules.NAME_MAX_LENGTH),
+        ("external_id", EXTERNAL_ID_MAX_LENGTH),
+        ("locale", 35),
+    ):
+        value = members.get(name)
+        if value is not None and len(value) > longest:
+            raise Refused(FORM_PARAM_MAX_LENGTH.at(name))
+        if value is not None and not value.isprintable():
+            raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
+    if members.get("external_id") == "":
+        members["external_id"] = None
+    username = members.get("username")
+    problem = None if username is None else rules.username_problem(username)
+    if problem is not None:
+        raise Refused(problem)
+
+
+def _check_primaries(account: Account, members: dict[str, Any]) -> None:
+    """A primary one belongs to the user and is proved. Raises Refused (422)."""
+    owned: tuple[tuple[str, tuple[EmailAddressRecord | PhoneNumberRecord, ...]], ...] = (
+        ("primary_email_address_id", account.email_addresses),
+        ("primary_phone_number_id", account.phone_numbers),
+    )
+    for name, records in owned:
+        if name in members:
+            record = next((each for each in records if each.id == members[name]), None)
+            if record is None:
+                raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
+            if record.verified_at is None:
+                raise Refused(FORM_VERIFICATION_NEEDED.at(name))
+
+
+def _refuse_taken(
+    tx: Tx, user: UserRecord, emails: Iterable[EmailAddressRecord], numbers: Iterable[PhoneNumberRecord]
+) -> None:
+    """Raises Refused (422 form_identifier_exists), naming the parameter."""
+    for name in ("external_id", "username"):
+        value = getattr(user, name)
+        if value is not None and store.is_taken(tx, name, value, but=user.id):
+            raise Refused(taken(name))
+    if any(store.find_by_verified_email(tx, email.address) is not None for email in emails):
+        raise Refused(taken("email_address"))
+    if any(phones.is_number_owned(tx, phone.number) for phone in numbers):
+        raise Refused(taken("phone_number"))
+
+
+def taken(param: str) -> Problem:
+    return FORM_IDENTIFIER_EXISTS.at(param, long_message=f"That {param} is taken. Please try another.")
+
+
+def _email(text: str) -> str:
+    address = rules.normalise_email(text)
+    if address is None:
+        raise Refused(rules.email_problem("email_address"))
+    return address
+
+
+def _phone(text: str) -> str:
+    number = rules.normalise_phone(text)
+    if number is None:
+        raise Refused(
+            FORM_PARAM_FORMAT_INVALID.at(
+                "phone_number", long_message="A phone number is written as E.164 says."
+            )
+        )
+    return number
