@@ -102,7 +102,9 @@ class Identity:
             database, clock, keyed_hash=keyed_hash, development=settings.development
         )
         self.webhooks = Webhooks(database, clock, sealer=sealer, private_hosts=settings.webhook_private_hosts)
-        self.machines = Machines(database, clock, keyed_hash=keyed_hash, sealer=sealer)
+        self.machines = Machines(
+            database, clock, keyed_hash=keyed_hash, sealer=sealer, instance_id=self.instance_id
+        )
         self.api_keys = APIKeys(database, clock, keyed_hash=keyed_hash, sealer=sealer)
         self.m2m_tokens = M2MTokens(
             settings.origin, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys

@@ -140,6 +140,7 @@ API_VERSION_INVALID = Problem(
 TEMPLATE_RESERVED_CLAIM = Problem(
     400, "jwt_template_reserved_claim", "Reserved claim", "A template cannot set this claim."
 )
+SVIX_APP_MISSING = Problem(400, "svix_app_missing", "No webhooks", "There is no webhook endpoint.")
 WEBHOOK_DELIVERY_PENDING = Problem(
     400,
     "webhook_delivery_pending",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api import api_keys, jwks, jwt_templates, m2m_tokens, machines, users
+from doorward.identity.backend_api import (
+    api_keys,
+    jwks,
+    jwt_templates,
+    m2m_tokens,
+    machines,
+    users,
+    webhooks,
+)
 from doorward.identity.backend_api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -12,4 +20,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *m2m_tokens.OPERATIONS,
     *api_keys.OPERATIONS,
     *users.OPERATIONS,
+    *webhooks.OPERATIONS,
 )

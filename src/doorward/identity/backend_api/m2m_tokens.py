@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from doorward.identity.backend_api.operations import EITHER, MACHINE, Call, NoBody, NoQuery, operation
 from doorward.identity.backend_api.wire import m2m_tokens as wire
 from doorward.identity.errors import BAD_REQUEST, Refused
-from doorward.identity.m2m_tokens import M2MToken, TokenWish
+from doorward.identity.m2m_tokens import TokenWish
 
 _JWT = "jwt"
 
@@ -24,7 +22,7 @@ async def create_m2m_token(call: Call[NoQuery, wire.CreateM2MToken]) -> wire.Mad
         min_remaining=body.min_remaining_ttl_seconds,
     )
     made = await call.identity.m2m_tokens.create(call.caller.id, wish)
-    return wire.MadeM2MToken(**_members(made.token, call.now), token=made.value)
+    return wire.MadeM2MToken(**wire.members(made.token, call.now), token=made.value)
 
 
 async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> wire.ListedM2MTokens:
@@ -38,7 +36,7 @@ async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> wire.Listed
         limit=query.limit,
         offset=query.offset,
     )
-    return wire.ListedM2MTokens([wire.M2MToken(**_members(token, call.now)) for token in tokens], total)
+    return wire.ListedM2MTokens([wire.m2m_token(token, call.now) for token in tokens], total)
 
 
 async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> wire.M2MToken:
@@ -49,7 +47,7 @@ async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> wire.M2M
         reason=call.body.revocation_reason,
         actor=call.caller.id,
     )
-    return wire.M2MToken(**_members(token, call.now))
+    return wire.m2m_token(token, call.now)
 
 
 async def verify_m2m_token(call: Call[NoQuery, wire.VerifyM2MToken]) -> wire.M2MToken:
@@ -58,29 +56,12 @@ async def verify_m2m_token(call: Call[NoQuery, wire.VerifyM2MToken]) -> wire.M2M
     if not value:
         raise Refused(BAD_REQUEST.at(long_message="Invalid 'body.token': it is missing."))
     token = await call.identity.m2m_tokens.verify(value, _machine_of(call))
-    return wire.M2MToken(**_members(token, call.now))
+    return wire.m2m_token(token, call.now)
 
 
 def _machine_of(call: Call[Any, Any]) -> str | None:
     """The machine that asks; None for the holder of the instance's key."""
     return call.caller.id if call.caller.kind == "machine" else None
-
-
-def _members(token: M2MToken, now: int) -> dict[str, Any]:
-    """What every form of a token tells."""
-    return {
-        "id": token.id,
-        "subject": token.machine_id,
-        "claims": msgspec.Raw(token.claims.encode()),
-        "scopes": list(token.scopes),
-        "revoked": token.revoked_at is not None,
-        "revocation_reason": token.revocation_reason,
-        "expired": now >= token.expire_at,
-        "expiration": token.expire_at,
-        "last_used_at": token.last_used_at,
-        "created_at": token.created_at,
-        "updated_at": token.updated_at,
-    }
 
 
 OPERATIONS = (

@@ -7,7 +7,7 @@ from typing import Any
 from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import machines as wire
-from doorward.identity.machines import Machine, MachineDetail
+from doorward.identity.machines import MachineDetail
 from doorward.identity.machines.store import OrderColumn
 
 DEFAULT_TOKEN_SECONDS = 3600
@@ -38,8 +38,8 @@ async def create_machine(call: Call[NoQuery, wire.CreateMachine]) -> wire.MadeMa
         actor=call.caller.id,
     )
     return wire.MadeMachine(
-        **_members(call, made.detail.machine),
-        scoped_machines=_scoped(call, made.detail),
+        **wire.members(made.detail.machine, call.identity.instance_id),
+        scoped_machines=wire.scoped_machines(made.detail, call.identity.instance_id),
         secret_key=made.secret_key,
     )
 
@@ -99,23 +99,7 @@ async def delete_machine_scope(call: Call[NoQuery, NoBody]) -> wire.DeletedMachi
 
 
 def _machine(call: Call[Any, Any], detail: MachineDetail) -> wire.Machine:
-    return wire.Machine(**_members(call, detail.machine), scoped_machines=_scoped(call, detail))
-
-
-def _scoped(call: Call[Any, Any], detail: MachineDetail) -> list[wire.ScopedMachine]:
-    return [wire.ScopedMachine(**_members(call, machine)) for machine in detail.scoped_machines]
-
-
-def _members(call: Call[Any, Any], machine: Machine) -> dict[str, Any]:
-    """What every form of a machine tells."""
-    return {
-        "id": machine.id,
-        "name": machine.name,
-        "instance_id": call.identity.instance_id,
-        "created_at": machine.created_at,
-        "updated_at": machine.updated_at,
-        "default_token_ttl": machine.default_token_ttl,
-    }
+    return wire.machine(detail, call.identity.instance_id)
 
 
 _MACHINE = "/machines/{machine_id}"

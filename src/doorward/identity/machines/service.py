@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from doorward.identity.audit import store as audit
+from doorward.identity.backend_api.operations import Deleted
+from doorward.identity.backend_api.wire import machines as wire
 from doorward.identity.errors import (
     CONFLICT,
     FORM_PARAM_VALUE_INVALID,
@@ -18,6 +20,8 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.machines import rules, store
 from doorward.identity.machines.store import Machine, MachineScope, OrderColumn
+from doorward.identity.webhooks import outbox
+from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Sealer, Tx
 
 _PURPOSE = "machine secret key"
@@ -52,11 +56,14 @@ class _Key(msgspec.Struct, frozen=True):
 class Machines:
     """`actor` is who asks, for the audit trail."""
 
-    def __init__(self, database: Database, clock: Clock, *, keyed_hash: KeyedHash, sealer: Sealer) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, keyed_hash: KeyedHash, sealer: Sealer, instance_id: str
+    ) -> None:
         self._database = database
         self._clock = clock
         self._hash = keyed_hash
         self._sealer = sealer
+        self._instance_id = instance_id
 
     async def recognise(self, secret: str) -> str | None:
         """The id of the machine whose key this is, for as long as it works."""
@@ -79,7 +86,7 @@ class Machines:
                 _require(tx, target)
                 store.insert_scope(tx, MachineScope(machine.id, target, now))
             _record(tx, now, actor, "machine.made", machine.id, name)
-            return _detail(tx, machine)
+            return self._told(tx, "machine.created", machine, now)
 
         return MadeMachine(await self._database.write(work), key.secret)
 
@@ -117,7 +124,7 @@ class Machines:
             )
             store.update(tx, machine)
             _record(tx, now, actor, "machine.changed", machine_id, machine.name)
-            return _detail(tx, machine)
+            return self._told(tx, "machine.updated", machine, now)
 
         return await self._database.write(work)
 
@@ -129,6 +136,7 @@ class Machines:
             machine = _require(tx, machine_id)
             store.delete(tx, machine_id)
             _record(tx, now, actor, "machine.deleted", machine_id, machine.name)
+            outbox.enqueue(tx, "machine.deleted", Deleted("machine", machine_id), now=now)
 
         await self._database.write(work)
 
@@ -165,7 +173,7 @@ class Machines:
         scope = MachineScope(from_machine_id, to_machine_id, self._clock())
 
         def work(tx: Tx) -> None:
-            _require(tx, from_machine_id)
+            machine = _require(tx, from_machine_id)
             if from_machine_id == to_machine_id:
                 raise Refused(
                     FORM_PARAM_VALUE_INVALID.at(
@@ -182,6 +190,7 @@ class Machines:
                     )
                 )
             _record(tx, scope.created_at, actor, "machine.scope_added", from_machine_id, to_machine_id)
+            self._told(tx, "machine.updated", machine, scope.created_at)
 
         await self._database.write(work)
         return scope
@@ -191,12 +200,19 @@ class Machines:
         now = self._clock()
 
         def work(tx: Tx) -> None:
-            _require(tx, from_machine_id)
+            machine = _require(tx, from_machine_id)
             if not store.delete_scope(tx, from_machine_id, to_machine_id):
                 raise Refused(RESOURCE_NOT_FOUND.at(long_message="The machine has no such scope."))
             _record(tx, now, actor, "machine.scope_removed", from_machine_id, to_machine_id)
+            self._told(tx, "machine.updated", machine, now)
 
         await self._database.write(work)
+
+    def _told(self, tx: Tx, kind: EventKind, machine: Machine, now: int) -> MachineDetail:
+        """The machine as it is now, which whoever listens is told."""
+        detail = _detail(tx, machine)
+        outbox.enqueue(tx, kind, wire.machine(detail, self._instance_id), now=now)
+        return detail
 
     def _new_key(self) -> _Key:
         secret = rules.new_secret_key()

@@ -45,8 +45,8 @@ EventKind = Literal[
 
 KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
-#: Told only to an endpoint that names them: a message says what was written to whom.
-NAMED_ONLY: frozenset[EventKind] = frozenset({"email.created", "sms.created"})
+#: Told only to an endpoint that names them: a message says what was written to whom, and tokens are made all the time.
+NAMED_ONLY: frozenset[EventKind] = frozenset({"email.created", "sms.created", "m2mToken.created"})
 
 
 def require_kind(kind: str) -> None:

@@ -11,6 +11,7 @@ from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_PARAM_MAX_LENGTH,
     FORM_PARAM_VALUE_INVALID,
+    SVIX_APP_MISSING,
     WEBHOOK_DELIVERY_PENDING,
     WEBHOOK_ENDPOINT_DISABLED,
     WEBHOOK_LIMIT_REACHED,
@@ -170,18 +171,18 @@ class Webhooks:
     async def delete(self, endpoint_id: str, *, actor: str | None) -> None:
         """What is still queued for it is skipped. Raises Refused (404)."""
         now = self._clock()
+        await self._database.write(lambda tx: _delete(tx, _endpoint(tx, endpoint_id), now=now, actor=actor))
+
+    async def delete_all(self, *, actor: str | None) -> None:
+        """Raises Refused (400) where there is none."""
+        now = self._clock()
 
         def work(tx: Tx) -> None:
-            endpoint = _endpoint(tx, endpoint_id)
-            endpoints.delete(tx, endpoint_id)
-            audit.record(
-                tx,
-                now=now,
-                actor=actor,
-                action="webhook_endpoint.deleted",
-                object_id=endpoint_id,
-                detail=endpoint.url,
-            )
+            found = endpoints.everything(tx)
+            if not found:
+                raise Refused(SVIX_APP_MISSING)
+            for endpoint in found:
+                _delete(tx, endpoint, now=now, actor=actor)
 
         await self._database.write(work)
 
@@ -326,6 +327,18 @@ def _change(before: Endpoint, after: Endpoint) -> str:
     if before.is_enabled == after.is_enabled:
         return "updated"
     return "enabled" if after.is_enabled else "disabled"
+
+
+def _delete(tx: Tx, endpoint: Endpoint, *, now: int, actor: str | None) -> None:
+    endpoints.delete(tx, endpoint.id)
+    audit.record(
+        tx,
+        now=now,
+        actor=actor,
+        action="webhook_endpoint.deleted",
+        object_id=endpoint.id,
+        detail=endpoint.url,
+    )
 
 
 def _endpoint(tx: Tx, endpoint_id: str) -> Endpoint:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from doorward.identity.backend_api.operations import Body, Query
 from doorward.identity.machines.rules import MAX_TOKEN_SECONDS
+
+if TYPE_CHECKING:
+    from doorward.identity.m2m_tokens.store import M2MToken as M2MTokenRecord
 
 #: SDKs write whole numbers as floats.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=MAX_TOKEN_SECONDS)]
@@ -36,6 +39,27 @@ class MadeM2MToken(M2MToken, kw_only=True):
 class ListedM2MTokens(msgspec.Struct):
     m2m_tokens: list[M2MToken]
     total_count: int
+
+
+def m2m_token(token: M2MTokenRecord, now: int) -> M2MToken:
+    return M2MToken(**members(token, now))
+
+
+def members(token: M2MTokenRecord, now: int) -> dict[str, Any]:
+    """What every form of a token tells."""
+    return {
+        "id": token.id,
+        "subject": token.machine_id,
+        "claims": msgspec.Raw(token.claims.encode()),
+        "scopes": list(token.scopes),
+        "revoked": token.revoked_at is not None,
+        "revocation_reason": token.revocation_reason,
+        "expired": now >= token.expire_at,
+        "expiration": token.expire_at,
+        "last_used_at": token.last_used_at,
+        "created_at": token.created_at,
+        "updated_at": token.updated_at,
+    }
 
 
 class CreateM2MToken(Body, frozen=True, kw_only=True):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from doorward.identity.backend_api.operations import Body, Page
 from doorward.identity.machines import rules
+
+if TYPE_CHECKING:
+    from doorward.identity.machines.service import MachineDetail
+    from doorward.identity.machines.store import Machine as MachineRecord
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 TokenSeconds = Annotated[int, msgspec.Meta(ge=1, le=rules.MAX_TOKEN_SECONDS)]
@@ -50,6 +54,28 @@ class DeletedMachineScope(msgspec.Struct, kw_only=True):
 class MachineSecretKey(msgspec.Struct, kw_only=True):
     object: str = "machine_secret_key"
     secret: str
+
+
+def machine(detail: MachineDetail, instance_id: str) -> Machine:
+    return Machine(
+        **members(detail.machine, instance_id), scoped_machines=scoped_machines(detail, instance_id)
+    )
+
+
+def scoped_machines(detail: MachineDetail, instance_id: str) -> list[ScopedMachine]:
+    return [ScopedMachine(**members(machine, instance_id)) for machine in detail.scoped_machines]
+
+
+def members(machine: MachineRecord, instance_id: str) -> dict[str, Any]:
+    """What every form of a machine tells."""
+    return {
+        "id": machine.id,
+        "name": machine.name,
+        "instance_id": instance_id,
+        "created_at": machine.created_at,
+        "updated_at": machine.updated_at,
+        "default_token_ttl": machine.default_token_ttl,
+    }
 
 
 class ListMachines(Page, frozen=True, kw_only=True):
