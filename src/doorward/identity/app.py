@@ -43,6 +43,7 @@ from doorward.identity.machines import store as machine_rows
 from doorward.identity.mail import DevelopmentInbox, Mailer, MailQueue
 from doorward.identity.oauth import devices as device_rows
 from doorward.identity.oauth import grants
+from doorward.identity.oauth.applications import Applications
 from doorward.identity.oauth.authorize import Authorize
 from doorward.identity.oauth.devices import Devices
 from doorward.identity.oauth.inspection import Inspection
@@ -177,6 +178,9 @@ class Identity:
         )
         self.inspection = Inspection(
             settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+        )
+        self.oauth_applications = Applications(
+            database, clock, keyed_hash=keyed_hash, inspection=self.inspection
         )
         self.environment_document = environment_document(settings)
         self._jobs: list[asyncio.Task[None]] = []

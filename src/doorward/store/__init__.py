@@ -30,7 +30,16 @@ Column types that mean the same on both engines: TEXT, INTEGER, BIGINT (millisec
     errors.py         the exception tree
 """
 
-from doorward.store.database import Clock, Database, Schema, Subscription, Tx, like_literally, system_clock
+from doorward.store.database import (
+    Clock,
+    Database,
+    Row,
+    Schema,
+    Subscription,
+    Tx,
+    like_literally,
+    system_clock,
+)
 from doorward.store.errors import (
     ConstraintViolated,
     DatabaseClosed,
@@ -61,6 +70,7 @@ __all__ = [
     "DatabaseUnreachable",
     "KeyFileRefused",
     "OutcomeUnknown",
+    "Row",
     "Schema",
     "SchemaTooNew",
     "SealBroken",

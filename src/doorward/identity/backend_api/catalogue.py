@@ -8,6 +8,7 @@ from doorward.identity.backend_api import (
     jwt_templates,
     m2m_tokens,
     machines,
+    oauth_applications,
     users,
     webhooks,
 )
@@ -21,4 +22,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *api_keys.OPERATIONS,
     *users.OPERATIONS,
     *webhooks.OPERATIONS,
+    *oauth_applications.OPERATIONS,
 )

@@ -330,6 +330,10 @@ TABLES = (
         grant_types TEXT NOT NULL,
         resource_policy TEXT NOT NULL,
         access_token_lifetime INTEGER NOT NULL,
+        has_opaque_tokens BOOLEAN NOT NULL,
+        is_pkce_required BOOLEAN NOT NULL,
+        is_consent_asked BOOLEAN NOT NULL,
+        application_id TEXT UNIQUE,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )
@@ -359,6 +363,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX identity_oauth_grants_user ON identity_oauth_grants(user_id)",
+    "CREATE INDEX identity_oauth_grants_client ON identity_oauth_grants(client_id)",
     """
     CREATE TABLE identity_oauth_codes (
         code_hash TEXT PRIMARY KEY,
@@ -390,6 +395,9 @@ TABLES = (
     CREATE TABLE identity_oauth_access_tokens (
         jti TEXT PRIMARY KEY,
         grant_id TEXT NOT NULL REFERENCES identity_oauth_grants(id) ON DELETE CASCADE,
+        scope TEXT NOT NULL,
+        token_hash TEXT UNIQUE,
+        created_at BIGINT NOT NULL,
         expire_at BIGINT NOT NULL
     )
     """,

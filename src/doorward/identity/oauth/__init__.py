@@ -11,6 +11,7 @@ environment, RFC 8707). Routes in `frontend_api/oauth.py`.
     authorize.py    from an authorize request to a redirect, a sign-in or a consent
     tokens.py       the token endpoint: one class, one grant type a method
     devices.py      device authorization: rows and use cases
-    inspection.py   userinfo, token_info, revocation
+    inspection.py   userinfo, token_info, revocation, what a back end may know of an opaque token
+    applications.py the clients that the Backend API manages
     errors.py       the table of OAuth errors
 """

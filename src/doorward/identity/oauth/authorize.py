@@ -229,13 +229,7 @@ class Authorize:
         scope = rules.parse_scope(params.get("scope"), client)
         if scope is None:
             raise _Rejected("invalid_scope", "The client may not request one of these scopes")
-        challenge = params.get("code_challenge", "")
-        if not challenge:
-            raise _Rejected("invalid_request", "PKCE is required: code_challenge is missing")
-        if params.get("code_challenge_method") != "S256":
-            raise _Rejected("invalid_request", "code_challenge_method must be S256")
-        if not rules.is_code_challenge(challenge):
-            raise _Rejected("invalid_request", "code_challenge must be the base64url SHA-256 of the verifier")
+        challenge = _challenge(params, client)
         state = params.get("state")
         if state is not None and len(state) < rules.MIN_STATE_LENGTH:
             raise _Rejected("invalid_request", "state must have at least 8 characters")
@@ -296,6 +290,8 @@ class Authorize:
             or self.is_pasted(request.redirect_uri)
         ):
             return True
+        if not request.client.is_consent_asked:
+            return False
         granted = await self._database.read(
             lambda tx: grants.consented_scope(
                 tx, signed_in.user_id, request.client.client_id, request.resource
@@ -362,3 +358,17 @@ class Authorize:
                 ],
             )
         )
+
+
+def _challenge(params: Mapping[str, str], client: OAuthClient) -> str:
+    """The PKCE challenge; empty for a client with a secret that may do without one and does."""
+    challenge = params.get("code_challenge", "")
+    if not challenge:
+        if client.is_pkce_required or client.is_public or "code_challenge_method" in params:
+            raise _Rejected("invalid_request", "PKCE is required: code_challenge is missing")
+        return ""
+    if params.get("code_challenge_method") != "S256":
+        raise _Rejected("invalid_request", "code_challenge_method must be S256")
+    if not rules.is_code_challenge(challenge):
+        raise _Rejected("invalid_request", "code_challenge must be the base64url SHA-256 of the verifier")
+    return challenge

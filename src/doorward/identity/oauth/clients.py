@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from doorward.identity.settings import IdentitySettings
-from doorward.store import Tx
+from doorward.store import Row, Tx, like_literally
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 DEVICE_CODE: GrantType = "urn:ietf:params:oauth:grant-type:device_code"
@@ -25,7 +25,11 @@ ResourcePolicy = Literal["none", "gate"]
 
 
 class OAuthClient(msgspec.Struct, frozen=True):
-    """A public client has no `secret_hash`. `access_token_lifetime` is in seconds."""
+    """A public client has no `secret_hash`. `access_token_lifetime` is in seconds.
+
+    `has_opaque_tokens`: its access tokens are checked here, and can be revoked; a JWT is verified by the key set, and
+    ends by itself. `application_id` is set for applications that the Backend API manages; the built-in clients have none.
+    """
 
     client_id: str
     name: str
@@ -35,6 +39,10 @@ class OAuthClient(msgspec.Struct, frozen=True):
     grant_types: tuple[str, ...]
     resource_policy: ResourcePolicy
     access_token_lifetime: int
+    has_opaque_tokens: bool = False
+    is_pkce_required: bool = True
+    is_consent_asked: bool = True
+    application_id: str | None = None
 
     def __repr__(self) -> str:
         return f"OAuthClient({self.client_id})"
@@ -44,9 +52,18 @@ class OAuthClient(msgspec.Struct, frozen=True):
         return self.secret_hash is None
 
 
-_COLUMNS = (
-    "client_id, name, secret_hash, redirect_uris, scopes, grant_types, resource_policy, access_token_lifetime"
-)
+class Application(msgspec.Struct, frozen=True):
+    """A client that the Backend API manages. Times in milliseconds."""
+
+    id: str
+    client: OAuthClient
+    created_at: int
+    updated_at: int
+
+
+_COLUMNS = """client_id, name, secret_hash, redirect_uris, scopes, grant_types, resource_policy, access_token_lifetime,
+    has_opaque_tokens, is_pkce_required, is_consent_asked, application_id"""
+OrderColumn = Literal["name", "created_at"]
 _SCOPES = ("openid", "profile", "email", "offline_access")
 
 
@@ -80,11 +97,13 @@ def put(tx: Tx, client: OAuthClient, now: int) -> None:
     tx.execute(
         f"""
         INSERT INTO identity_oauth_clients ({_COLUMNS}, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
             redirect_uris = excluded.redirect_uris, scopes = excluded.scopes, grant_types = excluded.grant_types,
             resource_policy = excluded.resource_policy,
-            access_token_lifetime = excluded.access_token_lifetime, updated_at = excluded.updated_at
+            access_token_lifetime = excluded.access_token_lifetime,
+            has_opaque_tokens = excluded.has_opaque_tokens, is_pkce_required = excluded.is_pkce_required,
+            is_consent_asked = excluded.is_consent_asked, updated_at = excluded.updated_at
         """,
         (
             client.client_id,
@@ -95,6 +114,10 @@ def put(tx: Tx, client: OAuthClient, now: int) -> None:
             " ".join(client.grant_types),
             client.resource_policy,
             client.access_token_lifetime,
+            client.has_opaque_tokens,
+            client.is_pkce_required,
+            client.is_consent_asked,
+            client.application_id,
             now,
             now,
         ),
@@ -103,9 +126,49 @@ def put(tx: Tx, client: OAuthClient, now: int) -> None:
 
 def find(tx: Tx, client_id: str) -> OAuthClient | None:
     row = tx.fetch_one(f"SELECT {_COLUMNS} FROM identity_oauth_clients WHERE client_id = ?", (client_id,))
-    if row is None:
-        return None
-    uris = msgspec.json.decode(row[3].encode(), type=tuple[str, ...])
-    return OAuthClient(
-        row[0], row[1], row[2], uris, tuple(row[4].split()), tuple(row[5].split()), row[6], row[7]
+    return None if row is None else _client(row)
+
+
+def find_application(tx: Tx, application_id: str) -> Application | None:
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS}, created_at, updated_at FROM identity_oauth_clients WHERE application_id = ?",
+        (application_id,),
     )
+    return None if row is None else _application(row)
+
+
+def page_of_applications(
+    tx: Tx, query: str | None, *, column: OrderColumn, is_descending: bool, limit: int, offset: int
+) -> tuple[list[Application], int]:
+    """Applications whose name holds `query` or whose client id it is, and how many those are in all."""
+    where, values = "application_id IS NOT NULL", []
+    if query is not None:
+        where += r" AND (client_id = ? OR LOWER(name) LIKE LOWER(?) ESCAPE '\')"
+        values = [query, f"%{like_literally(query)}%"]
+    direction = "DESC" if is_descending else "ASC"
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_COLUMNS}, created_at, updated_at FROM identity_oauth_clients WHERE {where}
+        ORDER BY {column} {direction}, application_id LIMIT ? OFFSET ?
+        """,
+        [*values, limit, offset],
+    )
+    count = tx.fetch_one(f"SELECT COUNT(*) FROM identity_oauth_clients WHERE {where}", values)
+    return [_application(row) for row in rows], 0 if count is None else int(count[0])
+
+
+def delete(tx: Tx, client_id: str) -> None:
+    tx.execute("DELETE FROM identity_oauth_clients WHERE client_id = ?", (client_id,))
+
+
+def _application(row: Row) -> Application:
+    client = _client(row[:-2])
+    return Application(client.application_id or "", client, row[-2], row[-1])
+
+
+def _client(row: Row) -> OAuthClient:
+    values = list(row)
+    values[3] = msgspec.json.decode(row[3].encode(), type=tuple[str, ...])
+    values[4], values[5] = tuple(row[4].split()), tuple(row[5].split())
+    values[8:11] = map(bool, row[8:11])
+    return OAuthClient(*values)

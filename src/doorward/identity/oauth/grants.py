@@ -57,9 +57,24 @@ class RefreshToken(msgspec.Struct, frozen=True):
         return f"RefreshToken({self.grant_id})"
 
 
+class AccessToken(msgspec.Struct, frozen=True):
+    """An access token that was handed out. Only an opaque one has a `token_hash`: a JWT is known by its `jti`."""
+
+    jti: str
+    grant_id: str
+    scope: str
+    token_hash: str | None
+    created_at: int
+    expire_at: int
+
+    def __repr__(self) -> str:
+        return f"AccessToken({self.jti})"
+
+
 _GRANT = "id, client_id, user_id, session_id, scope, resource, authenticated_at, created_at, revoked_at"
 _CODE = """code_hash, client_id, user_id, session_id, redirect_uri, scope, resource, code_challenge, nonce,
     authenticated_at, created_at, expire_at, grant_id"""
+_ACCESS = "jti, grant_id, scope, token_hash, created_at, expire_at"
 _REFRESH = "token_hash, grant_id, created_at, expire_at, rotated_at"
 
 
@@ -107,6 +122,12 @@ def revoke_of_user(tx: Tx, user_id: str, *, because: str, now: int) -> None:
     # Codes not yet redeemed and devices not yet collected would otherwise bring a grant back.
     tx.execute("DELETE FROM identity_oauth_codes WHERE user_id = ? AND grant_id IS NULL", (user_id,))
     tx.execute("DELETE FROM identity_oauth_devices WHERE user_id = ?", (user_id,))
+
+
+def delete_of_client(tx: Tx, client_id: str) -> None:
+    """Everything people ever gave a client: its tokens are unknown from now on, and it would have to ask again."""
+    for table in ("grants", "codes", "consents", "devices"):
+        tx.execute(f"DELETE FROM identity_oauth_{table} WHERE client_id = ?", (client_id,))
 
 
 def insert_code(tx: Tx, code: Code) -> None:
@@ -168,16 +189,23 @@ def mark_rotated(tx: Tx, token_hash: str, now: int) -> None:
     )
 
 
-def insert_access_token(tx: Tx, jti: str, grant_id: str, expire_at: int) -> None:
+def insert_access_token(tx: Tx, token: AccessToken) -> None:
     tx.execute(
-        "INSERT INTO identity_oauth_access_tokens (jti, grant_id, expire_at) VALUES (?, ?, ?)",
-        (jti, grant_id, expire_at),
+        f"INSERT INTO identity_oauth_access_tokens ({_ACCESS}) VALUES (?, ?, ?, ?, ?, ?)",
+        (token.jti, token.grant_id, token.scope, token.token_hash, token.created_at, token.expire_at),
     )
 
 
-def grant_of_access_token(tx: Tx, jti: str) -> Grant | None:
-    row = tx.fetch_one("SELECT grant_id FROM identity_oauth_access_tokens WHERE jti = ?", (jti,))
-    return None if row is None else find_grant(tx, row[0])
+def find_opaque_token(tx: Tx, token_hash: str) -> AccessToken | None:
+    row = tx.fetch_one(
+        f"SELECT {_ACCESS} FROM identity_oauth_access_tokens WHERE token_hash = ?", (token_hash,)
+    )
+    return None if row is None else AccessToken(*row)
+
+
+def find_access_token(tx: Tx, jti: str) -> AccessToken | None:
+    row = tx.fetch_one(f"SELECT {_ACCESS} FROM identity_oauth_access_tokens WHERE jti = ?", (jti,))
+    return None if row is None else AccessToken(*row)
 
 
 def consented_scope(tx: Tx, user_id: str, client_id: str, resource: str | None) -> frozenset[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
-from doorward.identity.errors import OAUTH_FETCH_USER_ERROR, USER_BANNED, Refused
+from doorward.identity.errors import OAUTH_FETCH_USER_ERROR, USER_BANNED, Refused, not_found
 from doorward.identity.keyed_hash import KeyedHash
-from doorward.identity.oauth import grants
+from doorward.identity.oauth import clients, grants, rules
 from doorward.identity.oauth.clients import OAuthClient
 from doorward.identity.oauth.errors import OAuthError
-from doorward.identity.oauth.tokens import ACCESS_TOKEN_TYPE, REFRESH_PURPOSE, AccessClaims
+from doorward.identity.oauth.grants import AccessToken, Grant
+from doorward.identity.oauth.tokens import ACCESS_TOKEN_TYPE, OPAQUE_PURPOSE, REFRESH_PURPOSE, AccessClaims
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
 from doorward.jose import JoseError, verify_jwt
@@ -32,6 +35,13 @@ class TokenInfo(msgspec.Struct, frozen=True):
     exp: int
     scope: str
     sub: str
+
+
+class Living(msgspec.Struct, frozen=True):
+    """An access token that is not expired, of a grant that is not revoked."""
+
+    token: AccessToken
+    grant: Grant
 
 
 class Inspection:
@@ -55,44 +65,50 @@ class Inspection:
 
         A token for an environment does not count here: that environment could replay it to read the profile.
         """
-        claims = self._claims(access_token)
-        if claims is None or (claims.aud is not None and self._settings.origin not in claims.aud):
+        find_living = self._finder(access_token)
+        if find_living is None:
             raise Refused(OAUTH_FETCH_USER_ERROR)
-        found = claims
+        find = find_living
 
-        def find(tx: Tx) -> Account:
-            account = accounts.find_account(tx, found.sub)
-            if account is not None and account.user.is_banned:
-                raise Refused(USER_BANNED)
-            grant = grants.grant_of_access_token(tx, found.jti)
-            if account is None or grant is None or grant.revoked_at is not None:
+        def read(tx: Tx) -> UserInfo:
+            living = find(tx)
+            account = None if living is None else accounts.find_account(tx, living.grant.user_id)
+            if (
+                living is None
+                or account is None
+                or living.grant.resource not in (None, self._settings.origin)
+            ):
                 raise Refused(OAUTH_FETCH_USER_ERROR)
-            return account
+            if account.user.is_banned:
+                raise Refused(USER_BANNED)
+            return UserInfo(account, frozenset(living.token.scope.split()))
 
-        return UserInfo(await self._database.read(find), frozenset(claims.scope.split()))
+        return await self._database.read(read)
 
     async def token_info(self, client: OAuthClient, token: str) -> TokenInfo | None:
         """What a confidential client may know of its own token; None when it is not active."""
         if client.is_public:
             raise OAuthError("invalid_client", "Introspection needs a client with a secret")
-        claims, now = self._claims(token), self._clock()
-        if claims is not None:
-            found = claims
+        find, now = self._finder(token), self._clock()
+        if find is not None:
+            find_living = find
 
-            def is_active(tx: Tx) -> bool:
-                grant = grants.grant_of_access_token(tx, found.jti)
-                user = accounts.find_user(tx, found.sub)
-                return (
-                    grant is not None
-                    and grant.revoked_at is None
-                    and grant.client_id == client.client_id
-                    and user is not None
-                    and not user.is_banned
+            def read(tx: Tx) -> TokenInfo | None:
+                living = find_living(tx)
+                if living is None or living.grant.client_id != client.client_id:
+                    return None
+                user = accounts.find_user(tx, living.grant.user_id)
+                if user is None or user.is_banned:
+                    return None
+                return TokenInfo(
+                    client.client_id,
+                    living.token.created_at // 1000,
+                    living.token.expire_at // 1000,
+                    living.token.scope,
+                    user.id,
                 )
 
-            if not await self._database.read(is_active):
-                return None
-            return TokenInfo(claims.client_id, claims.iat, claims.exp, claims.scope, claims.sub)
+            return await self._database.read(read)
         token_hash = self._hash.of(REFRESH_PURPOSE, token)
 
         def find_refresh(tx: Tx) -> TokenInfo | None:
@@ -112,24 +128,59 @@ class Inspection:
 
         return await self._database.read(find_refresh)
 
+    async def verify_opaque(self, token: str) -> Living:
+        """What a back end may know of an opaque access token. Raises Refused (404) for one that does not count now,
+        whatever is wrong with it; for JWTs too, which back ends verify by the key set."""
+        find = self._finder(token) if rules.is_opaque_token(token) else None
+        living = None if find is None else await self._database.read(lambda tx: _usable(tx, find(tx)))
+        if living is None:
+            raise Refused(not_found("No OAuth access token that counts here has this value."))
+        return living
+
     async def revoke(self, client: OAuthClient, token: str) -> None:
-        """Revoking a refresh token revokes the whole grant. Unknown tokens are nobody's business.
+        """Revoking a token revokes the whole grant. Unknown tokens are nobody's business.
 
         Raises OAuthError (`unsupported_token_type`) for a JWT access token, which verifiers check by themselves.
         """
         if self._claims(token) is not None:
             raise OAuthError("unsupported_token_type", "JWT access tokens expire by themselves")
-        token_hash, now = self._hash.of(REFRESH_PURPOSE, token), self._clock()
+        await self.revoke_grant_of(client.client_id, token, actor=None, because="revoked_by_client")
 
-        def work(tx: Tx) -> None:
-            refresh = grants.find_refresh_token(tx, token_hash)
-            grant = None if refresh is None else grants.find_grant(tx, refresh.grant_id)
-            if grant is None or grant.client_id != client.client_id:
-                return
-            if grants.revoke(tx, grant.id, because="revoked_by_client", now=now):
-                audit.record(tx, now=now, actor=grant.user_id, action="oauth.revoked", object_id=grant.id)
+    async def revoke_grant_of(self, client_id: str, token: str, *, actor: str | None, because: str) -> bool:
+        """Revoke the grant of a client's refresh or opaque access token; whether that token is one. Without `actor` it
+        is the account's own doing."""
+        now = self._clock()
+        refresh_hash, opaque_hash = (
+            self._hash.of(REFRESH_PURPOSE, token),
+            self._hash.of(OPAQUE_PURPOSE, token),
+        )
 
-        await self._database.write(work)
+        def work(tx: Tx) -> bool:
+            found = grants.find_refresh_token(tx, refresh_hash) or grants.find_opaque_token(tx, opaque_hash)
+            grant = None if found is None else grants.find_grant(tx, found.grant_id)
+            if grant is None or grant.client_id != client_id:
+                return False
+            if grants.revoke(tx, grant.id, because=because, now=now):
+                audit.record(
+                    tx, now=now, actor=actor or grant.user_id, action="oauth.revoked", object_id=grant.id
+                )
+            return True
+
+        return await self._database.write(work)
+
+    def _finder(self, token: str | None) -> Callable[[Tx], Living | None] | None:
+        """How to find the access token that this is; None when it cannot be one."""
+        if not token:
+            return None
+        now = self._clock()
+        if rules.is_opaque_token(token):
+            token_hash = self._hash.of(OPAQUE_PURPOSE, token)
+            return lambda tx: _living(tx, grants.find_opaque_token(tx, token_hash), now)
+        claims = self._claims(token)
+        if claims is None:
+            return None
+        jti = claims.jti
+        return lambda tx: _living(tx, grants.find_access_token(tx, jti), now)
 
     def _claims(self, token: str | None) -> AccessClaims | None:
         """The claims of an authentic, unexpired access token of ours."""
@@ -146,3 +197,19 @@ class Inspection:
             ).claims
         except JoseError:
             return None
+
+
+def _living(tx: Tx, token: AccessToken | None, now: int) -> Living | None:
+    grant = None if token is None else grants.find_grant(tx, token.grant_id)
+    if token is None or grant is None or grant.revoked_at is not None or now >= token.expire_at:
+        return None
+    return Living(token, grant)
+
+
+def _usable(tx: Tx, living: Living | None) -> Living | None:
+    """Unless its account or its application is gone or barred: a ban ends tokens at once."""
+    if living is None:
+        return None
+    user = accounts.find_user(tx, living.grant.user_id)
+    is_barred = user is None or user.is_banned or clients.find(tx, living.grant.client_id) is None
+    return None if is_barred else living

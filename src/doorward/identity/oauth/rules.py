@@ -29,6 +29,12 @@ SCOPE_DESCRIPTIONS = {
     "offline_access": "Stay connected while you are away",
 }
 
+#: What an application may let its clients ask for.
+KNOWN_SCOPES = frozenset(
+    ["openid", "profile", "email", "offline_access", "public_metadata", "private_metadata", "user:org:read"]
+)
+_FORBIDDEN_SCHEMES = frozenset(["javascript", "data", "vbscript", "file", "blob", "about"])
+_OPAQUE = re.compile(r"oat_[A-Za-z0-9_-]{43}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -41,7 +47,7 @@ _USER_CODE = re.compile(rf"[{_USER_CODE_LETTERS}]{{8}}")
 def parse_scope(text: str | None, client: OAuthClient) -> tuple[str, ...] | None:
     """The requested scopes in the order asked, without repeats; None when one is not the client's to ask."""
     if text is None or not text.strip():
-        return DEFAULT_SCOPE
+        return tuple(scope for scope in DEFAULT_SCOPE if scope in client.scopes) or client.scopes
     scopes = tuple(dict.fromkeys(text.split(" ")))
     if all(_SCOPE_TOKEN.fullmatch(scope) and scope in client.scopes for scope in scopes):
         return scopes
@@ -58,6 +64,22 @@ def verifier_matches(verifier: str, challenge: str) -> bool:
         return False
     computed = b64url_encode(hashlib.sha256(verifier.encode("ascii")).digest())
     return hmac.compare_digest(computed, challenge)
+
+
+def is_redirect_uri(uri: str) -> bool:
+    """Whether an application may register it: absolute, without fragment (RFC 6749 §3.1.2), of any scheme but those a
+    browser would run or read from."""
+    parts = _split(uri)
+    if parts is None or len(uri) > 1024 or not uri.isascii() or not uri.isprintable() or " " in uri:
+        return False
+    if not parts.scheme or "#" in uri or parts.scheme in _FORBIDDEN_SCHEMES:
+        return False
+    return bool(parts.hostname) if parts.scheme in ("http", "https") else uri != f"{parts.scheme}:"
+
+
+def is_opaque_token(text: str) -> bool:
+    """Could this be an opaque access token of ours? Anything else never reaches the database."""
+    return _OPAQUE.fullmatch(text) is not None
 
 
 def is_registered_redirect(uri: str, client: OAuthClient) -> bool:

@@ -19,13 +19,13 @@ from msgspec.structs import replace
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
-from doorward.identity.identifiers import new_id, new_secret
+from doorward.identity.identifiers import new_hex_id, new_id, new_secret
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.oauth import clients, devices, grants, rules
 from doorward.identity.oauth.authorize import CODE_PURPOSE
 from doorward.identity.oauth.clients import OAuthClient
 from doorward.identity.oauth.errors import OAuthError
-from doorward.identity.oauth.grants import Code, Grant, RefreshToken
+from doorward.identity.oauth.grants import AccessToken, Code, Grant, RefreshToken
 from doorward.identity.sessions import rules as session_rules
 from doorward.identity.sessions import store as session_store
 from doorward.identity.settings import IdentitySettings
@@ -34,6 +34,7 @@ from doorward.jose import b64url_encode
 from doorward.store import Clock, Database, Tx
 
 REFRESH_PURPOSE = "oauth-refresh-token"
+OPAQUE_PURPOSE = "oauth-access-token"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105  (RFC 9068)
 ID_TOKEN_LIFETIME = 86_400  # seconds
 
@@ -94,6 +95,7 @@ class _Mint:
     grant_id: str
     jti: str
     refresh_token: str = field(repr=False)
+    opaque_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class _Issued:
     scope: str
     nonce: str | None
     has_refresh_token: bool
+    client: OAuthClient
 
 
 class TokenEndpoint:
@@ -178,7 +181,9 @@ class TokenEndpoint:
     # -- one grant type a method
 
     async def _code_grant(self, form: Mapping[str, str], client: OAuthClient) -> Tokens:
-        secret, verifier = _required(form, "code"), _required(form, "code_verifier")
+        secret, verifier = _required(form, "code"), form.get("code_verifier", "")
+        if not verifier and (client.is_pkce_required or client.is_public):
+            raise OAuthError("invalid_request", "code_verifier is missing")
         redirect_uri = _required(form, "redirect_uri")
         code_hash = self._hash.of(CODE_PURPOSE, secret)
         mint, now = _mint(), self._clock()
@@ -221,7 +226,11 @@ class TokenEndpoint:
             return OAuthError("invalid_grant", "The code has expired")
         if redirect_uri != code.redirect_uri:
             return OAuthError("invalid_grant", "redirect_uri is not the one of the authorize request")
-        if not rules.verifier_matches(verifier, code.code_challenge):
+        # A verifier without a challenge would be the downgrade of RFC 9700 §2.1.1: somebody took the challenge out.
+        is_proved = (
+            rules.verifier_matches(verifier, code.code_challenge) if code.code_challenge else not verifier
+        )
+        if not is_proved:
             return OAuthError("invalid_grant", "code_verifier does not match the challenge")
         if form.get("resource", code.resource) != code.resource:
             return OAuthError("invalid_target", "resource is not the one of the authorize request")
@@ -292,6 +301,8 @@ class TokenEndpoint:
     ) -> _Issued | OAuthError:
         if accounts.find_user(tx, grant.user_id) is None:
             return OAuthError("invalid_grant", "The account is gone")
+        if clients.find(tx, grant.client_id) is None:  # deleted since it proved itself
+            return OAuthError("invalid_client", "The client is not known here")
         grants.insert_grant(tx, grant)
         issued = self._issue(tx, client, grant, mint, now, scope=grant.scope, nonce=nonce)
         if isinstance(issued, OAuthError):
@@ -322,41 +333,30 @@ class TokenEndpoint:
         account = accounts.find_account(tx, grant.user_id)
         if account is None or account.user.is_banned or account.user.is_locked(now):
             return OAuthError("invalid_grant", "The account may not be used")
-        grants.insert_access_token(tx, mint.jti, grant.id, now + client.access_token_lifetime * 1000)
+        token_hash = self._hash.of(OPAQUE_PURPOSE, mint.opaque_token) if client.has_opaque_tokens else None
+        end = now + client.access_token_lifetime * 1000
+        grants.insert_access_token(tx, AccessToken(mint.jti, grant.id, scope, token_hash, now, end))
         offers_refresh = "refresh_token" in client.grant_types
         if offers_refresh:
             token_hash = self._hash.of(REFRESH_PURPOSE, mint.refresh_token)
             # The end is the grant's, not the token's: rotating forever does not prolong it.
             end = grant.created_at + rules.REFRESH_LIFETIME_MS
             grants.insert_refresh_token(tx, RefreshToken(token_hash, grant.id, now, end, None))
-        return _Issued(replace(grant), account, scope, nonce, offers_refresh)
+        return _Issued(replace(grant), account, scope, nonce, offers_refresh, client)
 
     async def _answer(self, work: Callable[[Tx], _Issued | OAuthError], mint: _Mint) -> Tokens:
         outcome = await self._database.write(work)
         if isinstance(outcome, OAuthError):
             raise outcome
-        client_id = outcome.grant.client_id
-        client = await self._database.read(lambda tx: clients.find(tx, client_id))
-        lifetime = clients.DAY_SECONDS if client is None else client.access_token_lifetime
-        return self._sign(outcome, mint, lifetime)
+        return self._sign(outcome, mint)
 
-    def _sign(self, issued: _Issued, mint: _Mint, lifetime: int) -> Tokens:
-        grant, seconds = issued.grant, self._clock() // 1000
-        access = self._signing_keys.sign(
-            AccessClaims(
-                iss=self._settings.origin,
-                sub=grant.user_id,
-                client_id=grant.client_id,
-                scope=issued.scope,
-                jti=mint.jti,
-                iat=seconds,
-                nbf=seconds,
-                exp=seconds + lifetime,
-                aud=None if grant.resource is None else [grant.resource],
-                sid=grant.session_id,
-            ),
-            typ=ACCESS_TOKEN_TYPE,
-        )
+    def _sign(self, issued: _Issued, mint: _Mint) -> Tokens:
+        seconds, lifetime = self._clock() // 1000, issued.client.access_token_lifetime
+        if issued.client.has_opaque_tokens:
+            access = mint.opaque_token
+        else:
+            claims = self._access_claims(issued.grant, issued.scope, mint.jti, seconds, lifetime)
+            access = self._signing_keys.sign(claims, typ=ACCESS_TOKEN_TYPE)
         id_token = None
         if "openid" in issued.scope.split():
             id_token = self._signing_keys.sign(self._id_claims(issued, access, seconds), typ="JWT")
@@ -367,6 +367,20 @@ class TokenEndpoint:
             refresh_token=mint.refresh_token if issued.has_refresh_token else None,
             id_token=id_token,
             expires_at=(seconds + lifetime) * 1000,
+        )
+
+    def _access_claims(self, grant: Grant, scope: str, jti: str, seconds: int, lifetime: int) -> AccessClaims:
+        return AccessClaims(
+            iss=self._settings.origin,
+            sub=grant.user_id,
+            client_id=grant.client_id,
+            scope=scope,
+            jti=jti,
+            iat=seconds,
+            nbf=seconds,
+            exp=seconds + lifetime,
+            aud=None if grant.resource is None else [grant.resource],
+            sid=grant.session_id,
         )
 
     def _id_claims(self, issued: _Issued, access_token: str, seconds: int) -> IdClaims:
@@ -396,7 +410,7 @@ class TokenEndpoint:
 
 
 def _mint() -> _Mint:
-    return _Mint(new_id("grant"), new_id("oat"), new_secret())
+    return _Mint(new_id("grant"), new_hex_id("oat"), new_secret(), f"oat_{new_secret()}")
 
 
 def _required(form: Mapping[str, str], name: str) -> str:
