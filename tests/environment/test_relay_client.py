@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from doorward.cli.relay_client import ready_to_link
 from doorward.environment.link.supervisor import Supervisor
 from doorward.environment.relay_client import (
     Available,
@@ -289,6 +290,35 @@ async def test_a_held_lock_is_told_and_a_dead_one_taken_over(
     os.utime(lock, (long_ago, long_ago))
     assert isinstance(await client().install(), Available)
     assert everything_below(folder) == {"cloudflared"}
+
+
+@pytest.mark.conformance("connect-environment", 164)
+@pytest.mark.parametrize("is_needed", [True, False])
+async def test_linking_installs_it_as_agreed_and_goes_on_where_the_relay_needs_it(
+    client: Callable[..., RelayClient], downloads: Downloads, is_needed: bool
+) -> None:
+    found = client()
+    said: list[str] = []
+    asked: list[str] = []
+
+    def agree(question: str) -> bool:
+        asked.append(question)
+        return True
+
+    assert await ready_to_link(found, is_needed=is_needed, agree=agree, say=said.append)
+    if is_needed:
+        assert [line.removeprefix("Relay client: ") for line in said[:-1]] == [
+            "Waiting for installation lock...",
+            "Downloading...",
+            "Verifying download...",
+            "Installing...",
+            "Validating executable...",
+            "Activating installation...",
+        ]
+        assert said[-1].startswith("Using relay client 2026.5.2 from ")
+    assert (len(asked), downloads.served) == (int(is_needed), int(is_needed))
+    assert await ready_to_link(found, is_needed=is_needed, agree=agree, say=said.append)
+    assert len(asked) == int(is_needed)
 
 
 # --- running -----------------------------------------------------------------------------------------

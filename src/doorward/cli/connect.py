@@ -19,7 +19,7 @@ from doorward.cli.login import authorize, login
 from doorward.cli.machine import with_machine
 from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, event_json, fail, run
-from doorward.cli.relay_client import relay_client
+from doorward.cli.relay_client import ready_to_link, relay_client
 from doorward.cli.security import security
 
 if TYPE_CHECKING:
@@ -37,11 +37,16 @@ connect.add_command(relay_client)
 
 
 @connect.command("link")
+@click.option(
+    "--yes", "is_agreed", is_flag=True, help="Install cloudflared without asking, where the relay needs it."
+)
 @home_option
 @json_option
-def link(home: Path | None, as_json: bool) -> None:
+def link(is_agreed: bool, home: Path | None, as_json: bool) -> None:
     """Expose this machine from the agent's next start on."""
-    running = run(where_configured(_link(home, as_json)), as_json=as_json)
+    running = run(where_configured(_link(home, as_json, is_agreed)), as_json=as_json)
+    if running is None:
+        return
     if as_json:
         event_json({"desired": True, "agentRunning": running})
     elif running:
@@ -51,15 +56,46 @@ def link(home: Path | None, as_json: bool) -> None:
         print("Here that is the next `doorward expose`.")
 
 
-async def _link(home: Path | None, as_json: bool) -> bool:
+async def _link(home: Path | None, as_json: bool, is_agreed: bool) -> bool | None:
+    """Whether an agent runs that links now; None when the person did not want what linking takes."""
     from doorward.cli.session import machine_of, signed_in
+    from doorward.environment.relay_client import RelayClient, RelayClientNeed
 
     async with signed_in(home) as session:
+        need, relay_url = RelayClientNeed(session.home, session.outbound), session.configuration.relay_url
+        # Linking asks no relay; where nobody is signed in yet, servers are about to be asked anyway.
+        is_known = session.tokens.is_stored()
+        is_needed = need.remembered(relay_url) if is_known else await need.learn(relay_url)
+        if not await ready_to_link(
+            RelayClient(session.home / "tools", session.outbound),
+            is_needed=is_needed,
+            agree=lambda question: is_agreed or _agrees(question, as_json),
+            say=lambda text: None if as_json else print(text, flush=True),
+        ):
+            return None
         if not await session.is_signed_in():
             session.store(await authorize(session, as_json=as_json))
         async with machine_of(session.home, session.configuration) as machine:
             await machine.link()
             return await machine.is_agent_running()
+
+
+def _agrees(question: str, as_json: bool) -> bool:
+    """No, unless the person says yes; a program that cannot be asked is told what to say."""
+    answer: bool | None = None
+    if not as_json:
+        try:
+            answer = click.confirm(question)
+        except click.Abort:
+            print()
+    if answer is None:
+        fail(
+            "This relay needs cloudflared, which is not installed. Run the command again with --yes, or"
+            " `doorward connect relay-client --install` first.",
+            code="relay_client_missing",
+            as_json=as_json,
+        )
+    return answer
 
 
 @connect.command("status")

@@ -41,11 +41,14 @@ def login(device: bool, paste: bool, home: Path | None, as_json: bool) -> None:
 
 async def _login(home: Path | None, by_device: bool, by_paste: bool, as_json: bool) -> None:
     from doorward.cli.session import signed_in
+    from doorward.environment.relay_client import RelayClientNeed
 
     async with signed_in(home) as session:
         if await session.is_signed_in():
             return
         session.store(await authorize(session, as_json=as_json, by_device=by_device, by_paste=by_paste))
+        # Linking has to know, and asks no relay itself.
+        await RelayClientNeed(session.home, session.outbound).learn(session.configuration.relay_url)
 
 
 async def authorize(

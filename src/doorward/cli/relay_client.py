@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, run
 
 if TYPE_CHECKING:
-    from doorward.environment.relay_client import Progress, RelayClientStatus
+    from doorward.environment.relay_client import Progress, RelayClient, RelayClientStatus
 
 #: T3's words for what an installation is at.
 STAGES = {
@@ -51,6 +52,33 @@ async def _relay_client(home: Path | None, *, install: bool, is_quiet: bool) -> 
         return await client.install(lambda progress: None if is_quiet else says(progress))
     finally:
         await outbound.close()
+
+
+async def ready_to_link(
+    client: RelayClient, *, is_needed: bool, agree: Callable[[str], bool], say: Callable[[str], None]
+) -> bool:
+    """Whether linking may go on: cloudflared is there, not needed, or put in place now. Raises InstallFailed.
+
+    `agree` asks the person, or answers for them.
+    """
+    from doorward.environment.relay_client import Missing
+
+    status = client.status()
+    if not is_needed:
+        return True
+    if isinstance(status, Missing) and not agree(
+        f"The T3 relay client is required for T3 Connect. Download and install version {status.version}?"
+    ):
+        say("T3 Connect setup cancelled. The relay client was not installed.")
+        return False
+    installed = await client.install(lambda progress: _say_stage(progress, say))
+    say(text_of(installed))
+    return True
+
+
+def _say_stage(progress: Progress, say: Callable[[str], None]) -> None:
+    if progress.stage != "checking" and not progress.received:
+        say(f"Relay client: {STAGES[progress.stage]}...")
 
 
 def says(progress: Progress) -> None:

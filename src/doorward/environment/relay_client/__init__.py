@@ -3,6 +3,7 @@
     releases.py      the pinned release: where it is, and its SHA-256 for each platform
     finding.py       which executable is used: override, then our managed copy, then the one on PATH
     installing.py    download, check, try, and only then put in place
+    need.py          whether this machine's relay gives tunnels that take it
     leftover.py      which process runs, so that one left behind by a killed agent is ended
     process.py       one running cloudflared: its token, its output, its restarts
 
@@ -17,6 +18,7 @@ from doorward.environment.relay_client.finding import (
     Unsupported,
 )
 from doorward.environment.relay_client.installing import InstallFailed, Progress
+from doorward.environment.relay_client.need import RelayClientNeed
 from doorward.environment.relay_client.process import CannotRun, RelayClientProcess
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Missing",
     "Progress",
     "RelayClient",
+    "RelayClientNeed",
     "RelayClientProcess",
     "RelayClientStatus",
     "Unsupported",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import UNSET
+
 from doorward.relay.http.routing import Call, Route, anyone
 from doorward.relay.settings import RelaySettings
 from doorward.store import Database, StoreError
@@ -21,6 +23,7 @@ DPOP_ALGORITHMS = ("ES256",)
 class MetadataApi:
     def __init__(self, settings: RelaySettings, database: Database) -> None:
         self._issuer = settings.issuer
+        self._provider = settings.provider
         self._database = database
 
     def routes(self) -> list[Route[Any, Any]]:
@@ -59,6 +62,7 @@ class MetadataApi:
             token_endpoint_auth_methods_supported=("none",),
             dpop_signing_alg_values_supported=DPOP_ALGORITHMS,
             scopes_supported=RELAY_SCOPES,
+            doorward_managed_endpoints=UNSET if self._provider == "cloudflare" else self._provider,
         )
 
     async def protected_resource(self, _call: Call[None, None]) -> ProtectedResourceMetadata:

@@ -32,7 +32,10 @@ class RelayHealth(Wire, frozen=True, kw_only=True):
 
 
 class AuthorizationServerMetadata(Form, frozen=True, kw_only=True):
-    """RFC 8414, as far as the relay is one."""
+    """RFC 8414, as far as the relay is one.
+
+    `doorward_managed_endpoints`, ours, is how machines get their addresses where it takes no cloudflared.
+    """
 
     issuer: str
     token_endpoint: str
@@ -40,6 +43,7 @@ class AuthorizationServerMetadata(Form, frozen=True, kw_only=True):
     token_endpoint_auth_methods_supported: tuple[str, ...]
     dpop_signing_alg_values_supported: tuple[str, ...]
     scopes_supported: tuple[str, ...]
+    doorward_managed_endpoints: Literal["embedded", "manual"] | UnsetType = UNSET
 
 
 class ProtectedResourceMetadata(Form, frozen=True, kw_only=True):
