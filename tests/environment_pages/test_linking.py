@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from doorward.environment.access import MACHINE
 from doorward.environment.approvals.mode import SecurityMode
 from doorward.environment.keys import names
 from doorward.environment.link.cli_token import CliToken
+from doorward.environment.relay_client import PageInstallation, RelayClient
+from doorward.environment.relay_client.releases import Asset, Release, this_platform
+from doorward.outbound import Outbound
 from doorward.store import system_clock
 from tests.environment_gate.machine import Machine, bound_socket, running_machine, serving
 from tests.environment_pages.devices import check, knock, open_connections
@@ -39,6 +43,7 @@ class Relay:
         self.requests: list[str] = []
         self.was_linked_when_asked: bool | None = None
         self.machine: Machine | None = None
+        self.metadata: dict[str, str] | None = None
 
     async def answer(self, request: Request) -> Response:
         self.requests.append(f"{request.method} {request.url.path}")
@@ -46,6 +51,8 @@ class Relay:
             self.was_linked_when_asked = self.machine.environment.link.relay_origin() is not None
         self.asked.set()
         await self.release.wait()
+        if self.metadata is not None:
+            return JSONResponse(self.metadata)
         return JSONResponse({"ok": True}, self.status)
 
 
@@ -100,6 +107,90 @@ async def test_unlinking_is_done_here_before_the_relay_is_asked_and_stays_done_w
         assert relay.requests == [f"DELETE /v1/client/environment-links/{machine.environment.environment_id}"]
         assert not machine.environment.link.state(MACHINE).linked
         await check(owner, "connections-unlinked")
+
+
+PROGRAM = b"#!/bin/sh\nexit 0\n"
+
+
+@asynccontextmanager
+async def machine_at_a_foreign_relay(home: Path) -> AsyncIterator[tuple[Machine, Relay, asyncio.Event]]:
+    """Signed in at a relay that gives Cloudflare's tunnels, without cloudflared; its download ends with the event."""
+    may_end, socket = asyncio.Event(), bound_socket()
+
+    async def download(_: Request) -> Response:
+        await may_end.wait()
+        return Response(PROGRAM)
+
+    async with (
+        serving(Starlette(routes=[Route("/{path:path}", download)]), bound=socket),
+        linked_machine(home) as (machine, relay),
+    ):
+        environment = machine.environment
+        environment.secrets.remove(names.RELAY_URL)
+        await environment.unlink(MACHINE)
+        platform = this_platform()
+        release = Release(
+            version="2026.5.2",
+            base_url=f"http://localhost:{socket.getsockname()[1]}",
+            assets={str(platform): Asset("cloudflared", hashlib.sha256(PROGRAM).hexdigest())},
+        )
+        client = RelayClient(
+            home / "tools", Outbound(), environ={"PATH": "/nowhere"}, release=release, platform=platform
+        )
+        environment.relay_client = client
+        environment.installation = PageInstallation(client, environment._announce_link)
+        relay.metadata = {"issuer": "http://relay"}
+        assert environment.settings.relay_url is not None
+        assert await environment.relay_client_need.learn(environment.settings.relay_url)
+        relay.requests.clear()
+        yield machine, relay, may_end
+        may_end.set()
+
+
+@pytest.mark.conformance("connect-environment", 230)
+async def test_linking_installs_first_where_the_relay_takes_it_and_asks_the_relay_nothing_when_declined(
+    tmp_path: Path, owner: Page
+) -> None:
+    async with machine_at_a_foreign_relay(tmp_path / "home") as (machine, relay, may_end):
+        link = machine.environment.link
+        await open_connections(owner, machine)
+        button = owner.get_by_role("button", name="Link this machine")
+        await button.click()
+        dialog = owner.get_by_role("dialog")
+        await expect(dialog).to_contain_text("cloudflared 2026.5.2")
+        await check(owner, "connections-install-question")
+        await dialog.get_by_role("button", name="Cancel").click()
+        await expect(button).to_be_enabled()
+        assert (relay.requests, link.is_wanted()) == ([], False)
+
+        await button.click()
+        await dialog.get_by_role("button", name="Download and install").click()
+        await expect(owner.locator('[data-part="install-step"]')).to_have_text(
+            "Downloading relay client, 3 of 7"
+        )
+        await expect(button).to_be_disabled()
+        await check(owner, "connections-installing")
+        assert (relay.requests, link.is_wanted()) == ([], False)
+        may_end.set()
+        await expect(owner.locator('[data-part="install"]')).to_be_hidden()
+        await expect(owner.locator('[data-part="link-state"]')).to_have_text("Being linked")
+        assert link.is_wanted()
+
+
+async def test_a_link_is_refused_while_what_it_takes_is_missing_or_on_its_way(tmp_path: Path) -> None:
+    async with machine_at_a_foreign_relay(tmp_path / "home") as (machine, relay, _):
+        headers = await opened(machine)
+        for path, answer in (
+            ("link", "relay_client_missing"),
+            ("relay-client", None),
+            ("relay-client", "change_under_way"),
+            ("link", "change_under_way"),
+        ):
+            response = await machine.client.post(
+                url(machine, f"/connections/{path}"), json={}, headers=headers
+            )
+            assert response.json().get("error") == answer
+        assert relay.requests == []
 
 
 @pytest.mark.conformance("connect-environment", 231)

@@ -17,6 +17,7 @@ from doorward.environment.descriptor import describe_auth, describe_environment
 from doorward.environment.keys import Keys, SecretStore, SecretStoreFailed, load_environment_id
 from doorward.environment.link.cli_token import CliTokenRefused, CliTokens, CliTokenUnavailable
 from doorward.environment.link.reconcile import Reconciler
+from doorward.environment.link.service import CHANNEL as LINK_CHANNEL
 from doorward.environment.link.service import Link
 from doorward.environment.link.supervisor import Supervisor
 from doorward.environment.link.undo import RelayOutcome, revoke_at_relay
@@ -25,7 +26,7 @@ from doorward.environment.notifications import Notifications
 from doorward.environment.notifications import store as notification_store
 from doorward.environment.pairing import store as pairing_store
 from doorward.environment.pairing.service import Pairing
-from doorward.environment.relay_client import RelayClient
+from doorward.environment.relay_client import PageInstallation, RelayClient, RelayClientNeed
 from doorward.environment.replay import ReplayGuards
 from doorward.environment.services import PublishedService, Services
 from doorward.environment.services.liveness import Liveness
@@ -95,6 +96,8 @@ class Environment:
         self.services = Services(database, clock)
         self.liveness = Liveness()
         self.relay_client = RelayClient(settings.home / "tools", outbound)
+        self.relay_client_need = RelayClientNeed(settings.home, outbound)
+        self.installation = PageInstallation(self.relay_client, self._announce_link)
         self.supervisor = Supervisor(self.relay_client)
         self.link = Link(database, clock, self.secrets, self.modes, self.supervisor)
         self.tokens = CliTokens(
@@ -155,6 +158,7 @@ class Environment:
 
     async def stop(self) -> None:
         """Stop the tunnel and the background work; the database closes last."""
+        await self.installation.close()
         await self.supervisor.close()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -162,6 +166,10 @@ class Environment:
             with suppress(asyncio.CancelledError):
                 await task
         await self.database.close()
+
+    async def _announce_link(self) -> None:
+        """Let every page that shows the link look again."""
+        await self.database.write(lambda tx: tx.notify(LINK_CHANNEL, "install"))
 
     async def unlink(self, actor: Actor) -> EndpointRuntimeStatus:
         """Undo the link on this side: the connector stops, visits end, the services lose their public hosts.

@@ -29,6 +29,11 @@ class Problem(Enum):
     FOREIGN_ORIGIN = (403, "foreign_origin", "The request did not come from this page.")
     NOT_ALLOWED = (403, "not_allowed", "This session may not do that.")
     MACHINE_NOT_SIGNED_IN = (409, "machine_not_signed_in", "This machine is signed in to no account.")
+    RELAY_CLIENT_MISSING = (
+        409,
+        "relay_client_missing",
+        "The relay takes cloudflared, which is not installed.",
+    )
     UNDER_WAY = (409, "change_under_way", "This link is being changed already. Wait until that is done.")
     UNKNOWN_SERVICE = (404, "unknown_service", "This machine does not expose a service there.")
     UNKNOWN_DEVICE = (404, "unknown_device", "This device is not in the list any more.")

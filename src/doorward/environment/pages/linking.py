@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorward.environment.access import Action, require
 from doorward.environment.keys import SecretStoreFailed
 from doorward.environment.link.errors import LinkRefused
 from doorward.environment.pages.doors import Asker, LoopbackDoor, for_asker
 from doorward.environment.pages.errors import Problem, Refused
 from doorward.environment.pages.requests import answer
+from doorward.environment.pages.state import lacks_relay_client
 from doorward.environment.pages.wire import Done, UnlinkAnswer
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class LinkRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("/connections/link", for_asker(self._door, self.link), methods=["POST"]),
+            Route("/connections/relay-client", for_asker(self._door, self.install), methods=["POST"]),
             Route("/connections/unlink", for_asker(self._door, self.unlink), methods=["POST"]),
         ]
 
@@ -39,12 +42,28 @@ class LinkRoutes:
         if not self._environment.tokens.is_stored():
             raise Refused(Problem.MACHINE_NOT_SIGNED_IN)
         self._require_idle()
+        if lacks_relay_client(self._environment):
+            raise Refused(Problem.RELAY_CLIENT_MISSING)
         async with self._changing:
             try:
                 await self._environment.link.ask_for(asker.actor)
             except SecretStoreFailed as error:
                 raise Refused(Problem.FAILED) from error
         self._environment.reconciler.trigger()
+        return answer(Done())
+
+    async def install(self, _: Request, asker: Asker) -> Response:
+        """Install cloudflared, then want the link; answers at once, the page's stream tells how far it is."""
+        require(asker.actor, Action.LINK)
+        if not self._environment.tokens.is_stored():
+            raise Refused(Problem.MACHINE_NOT_SIGNED_IN)
+        self._require_idle()
+
+        async def then() -> None:
+            await self._environment.link.ask_for(asker.actor)
+            self._environment.reconciler.trigger()
+
+        self._environment.installation.start(then)
         return answer(Done())
 
     async def unlink(self, _: Request, asker: Asker) -> Response:
@@ -58,5 +77,5 @@ class LinkRoutes:
         return answer(UnlinkAnswer(relay=outcome))
 
     def _require_idle(self) -> None:
-        if self._changing.locked():
+        if self._changing.locked() or self._environment.installation.is_running:
             raise Refused(Problem.UNDER_WAY)

@@ -14,12 +14,14 @@ from doorward.environment.pages.wire import (
     ConnectionsState,
     DeviceView,
     LinkView,
+    RelayClientView,
     Right,
     ServiceView,
     SessionView,
     TunnelState,
 )
-from doorward.environment.relay_client import RelayClientProcess
+from doorward.environment.relay_client import Available, RelayClientProcess
+from doorward.environment.relay_client.page_installation import STAGES
 from doorward.environment.sessions import Session
 from doorward.environment.sessions.service import Listed
 from doorward.jose import key_phrase
@@ -196,6 +198,7 @@ def _link(environment: Environment, actor: Actor) -> LinkView | None:
             account=None,
             problem=environment.reconciler.last_failure if is_wanted else None,
             can_link=can_link,
+            relay_client=_relay_client(environment),
         )
     state, problem = _tunnel(environment)
     return LinkView(
@@ -204,6 +207,30 @@ def _link(environment: Environment, actor: Actor) -> LinkView | None:
         account=stored.cloud_user_id,
         problem=problem,
         can_link=can_link,
+    )
+
+
+def _relay_client(environment: Environment) -> RelayClientView | None:
+    installation, status = environment.installation, environment.relay_client.status()
+    if not installation.is_running and not lacks_relay_client(environment):
+        return None
+    stage = installation.stage
+    return RelayClientView(
+        version=status.version,
+        stage=stage,
+        step=0 if stage is None else STAGES.index(stage) + 1,
+        steps=len(STAGES),
+        failure=installation.failure,
+    )
+
+
+def lacks_relay_client(environment: Environment) -> bool:
+    """The relay takes cloudflared, as far as it was asked at sign-in, and there is none."""
+    relay_url = environment.settings.relay_url
+    return (
+        relay_url is not None
+        and environment.relay_client_need.remembered(relay_url)
+        and not isinstance(environment.relay_client.status(), Available)
     )
 
 

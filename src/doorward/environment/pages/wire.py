@@ -120,10 +120,21 @@ class Done(Message, frozen=True, kw_only=True):
 TunnelState = Literal["connecting", "connected", "superseded", "refused"]
 
 
+class RelayClientView(Message, frozen=True, kw_only=True):
+    """cloudflared is missing and the relay takes it. `step` of `steps` while it is installed, else 0."""
+
+    version: str
+    stage: str | None
+    step: int
+    steps: int
+    failure: str | None
+
+
 class LinkView(Message, frozen=True, kw_only=True):
     """Whether the machine can be reached from outside, and what keeps it from that.
 
     `linking`: wanted, and not there yet. `can_link`: this machine is signed in to an account to be linked to.
+    `relay_client` is what has to be installed first.
     """
 
     state: Literal["unlinked", "linking"] | TunnelState
@@ -131,6 +142,7 @@ class LinkView(Message, frozen=True, kw_only=True):
     account: str | None
     problem: str | None
     can_link: bool
+    relay_client: RelayClientView | None = None
 
 
 class UnlinkAnswer(Message, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
     finding.py       which executable is used: override, then our managed copy, then the one on PATH
     installing.py    download, check, try, and only then put in place
     need.py          whether this machine's relay gives tunnels that take it
+    page_installation.py  an installation that a page asked for
     leftover.py      which process runs, so that one left behind by a killed agent is ended
     process.py       one running cloudflared: its token, its output, its restarts
 
@@ -19,6 +20,7 @@ from doorward.environment.relay_client.finding import (
 )
 from doorward.environment.relay_client.installing import InstallFailed, Progress
 from doorward.environment.relay_client.need import RelayClientNeed
+from doorward.environment.relay_client.page_installation import PageInstallation
 from doorward.environment.relay_client.process import CannotRun, RelayClientProcess
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "CannotRun",
     "InstallFailed",
     "Missing",
+    "PageInstallation",
     "Progress",
     "RelayClient",
     "RelayClientNeed",

@@ -6,7 +6,7 @@ import { announce } from "doorward/doorward.js";
 import { deviceCard, deviceRow } from "doorward/device-rows.js";
 import { Refused } from "doorward/http.js";
 import { KeyedList } from "doorward/keyed-list.js";
-import { renderLink, unlinkOutcome, unlinkQuestion } from "doorward/link-card.js";
+import { installQuestion, renderLink, unlinkOutcome, unlinkQuestion } from "doorward/link-card.js";
 import { follow } from "doorward/live.js";
 import { serviceRow, sessionRow } from "doorward/machine-rows.js";
 import { knocks } from "doorward/knock-notifications.js";
@@ -87,6 +87,7 @@ const verbs = {
   endSession: (session) =>
     change(session.id, "Ending…", "/connections/sessions/end", { sessionId: session.id }),
   link: () => change("link", "Linking…", "/connections/link", {}),
+  install: () => change("link", "Installing…", "/connections/relay-client", {}),
   unlink: () =>
     change("unlink", "Unlinking…", "/connections/unlink", {}, ({ relay }) => unlinkOutcome(relay)),
   setMode: (mode) => change(`mode ${mode}`, "Changing…", "/connections/mode", { mode }),
@@ -188,7 +189,10 @@ for (const button of root.querySelectorAll("[data-set-mode]")) {
     );
   });
 }
-part("link-button").addEventListener("click", verbs.link);
+part("link-button").addEventListener("click", () => {
+  const client = state.link.relayClient;
+  return client ? confirmed(installQuestion(client), verbs.install) : verbs.link();
+});
 part("unlink-button").addEventListener("click", () => confirmed(unlinkQuestion(state.label), verbs.unlink));
 part("sign-out").addEventListener("click", () => {
   isSignedOut = true;

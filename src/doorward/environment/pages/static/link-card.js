@@ -39,6 +39,8 @@ export function renderLink(part, link, { may, busy, isOnline }) {
   part("link-facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
+  renderInstallation(part, link.relayClient);
+  const isInstalling = Boolean(link.relayClient?.stage);
   // Until the relay has answered too, the change is under way, though this machine is unlinked already.
   const isUnlinking = busy?.key === "unlink";
   const isLinked = link.state !== "unlinked" || isUnlinking;
@@ -48,11 +50,38 @@ export function renderLink(part, link, { may, busy, isOnline }) {
 
   function press(button, words, busyWords, isActing, isShown) {
     button.hidden = !isShown;
-    button.disabled = busy !== null || !isOnline;
+    button.disabled = busy !== null || isInstalling || !isOnline;
     const shown = isActing ? busyWords : words;
     if (button.textContent !== shown) button.textContent = shown;
   }
 }
+
+const STAGES = {
+  checking: "Checking current installation",
+  waiting_for_lock: "Waiting for installer",
+  downloading: "Downloading relay client",
+  verifying: "Verifying download",
+  installing: "Installing relay client",
+  validating: "Validating executable",
+  activating: "Activating installation",
+};
+
+function renderInstallation(part, client) {
+  const isRunning = Boolean(client?.stage);
+  part("install").hidden = !isRunning;
+  part("install-failure").hidden = !client?.failure;
+  part("install-failure").textContent = client?.failure ?? "";
+  if (!isRunning) return;
+  part("install-step").textContent = `${STAGES[client.stage]}, ${client.step} of ${client.steps}`;
+  part("install-progress").max = client.steps;
+  part("install-progress").value = client.step;
+}
+
+export const installQuestion = ({ version }) => ({
+  title: "Install the relay client?",
+  text: `This machine's relay reaches it through Cloudflare, which takes cloudflared ${version}. It is downloaded, checked and put into Doorward's own folder. Without it, nothing is linked.`,
+  action: "Download and install",
+});
 
 export const unlinkQuestion = (label) => ({
   title: `Unlink ${label}?`,
