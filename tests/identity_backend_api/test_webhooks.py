@@ -42,6 +42,29 @@ async def test_deleting_the_app_deletes_every_endpoint(backend: Backend) -> None
     assert await webhooks.list_endpoints() == []
 
 
+async def test_a_user_is_told_as_the_backend_api_shows_them(backend: Backend) -> None:
+    endpoint = (await backend.world.identity.webhooks.create(URL, actor=None)).endpoint
+    body = {
+        "email_address": ["ada@example.com"],
+        "external_id": "crm-1",
+        "first_name": "Ada",
+        "private_metadata": {"plan": "gold", "ratio": 0.5},
+        "skip_password_requirement": True,
+    }
+    made = await backend.ask("POST", "/users", json=body)
+    backend.world.clock.advance(1)
+    await backend.ask("PATCH", f"/users/{made['id']}", json={"last_name": "Lovelace"})
+    changed = await backend.ask("GET", f"/users/{made['id']}")
+    backend.world.clock.advance(1)
+    await backend.ask("DELETE", f"/users/{made['id']}")
+
+    assert await told(backend, endpoint.id) == [
+        ("user.created", made),
+        ("user.updated", changed),
+        ("user.deleted", {"object": "user", "id": made["id"], "deleted": True, "external_id": "crm-1"}),
+    ]
+
+
 async def test_machines_are_told_as_the_backend_api_shows_them(backend: Backend) -> None:
     endpoint = (await backend.world.identity.webhooks.create(URL, actor=None)).endpoint
     target = await make_machine(backend, "target")

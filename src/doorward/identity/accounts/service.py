@@ -164,7 +164,7 @@ class Accounts:
             store.delete_user(tx, user_id)
             tx.notify(BARRED_CHANNEL, user_id)
             audit.record(tx, now=now, actor=actor, action="user.deleted", object_id=user_id)
-            self._events.user_deleted(tx, user_id, now=now)
+            self._events.user_deleted(tx, user, now=now)
             return user
 
         return await self._database.write(work)

@@ -33,12 +33,7 @@ MAX_FILTER_VALUES = 100
 
 
 def user(call: Call[Any, Any], account: Account) -> wire.User:
-    shown = call.identity.views.user(account, call.now)
-    return wire.User(
-        **msgspec.structs.asdict(shown),
-        private_metadata=msgspec.Raw(account.user.private_metadata.encode()),
-        bypass_client_trust=account.user.bypass_client_trust,
-    )
+    return wire.user(call.identity.views, account, call.now)
 
 
 async def create_user(call: Call[NoQuery, wire.CreateUser]) -> wire.User:

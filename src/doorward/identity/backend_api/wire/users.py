@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.identity.backend_api.operations import Body, Query
 from doorward.identity.frontend_api import wire
+
+if TYPE_CHECKING:
+    from doorward.identity.accounts.store import Account
+    from doorward.identity.frontend_api.views import Views
 
 Identified = Literal["verified", "reserved"]
 Ids = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=50)]
@@ -21,6 +25,15 @@ class User(wire.User, kw_only=True):
     bypass_client_trust: bool
     deprovisioned: bool = False
     scim: None = None
+
+
+def user(views: Views, account: Account, now: int, last_active_at: int | None = None) -> User:
+    """`views` shows what browsers see."""
+    return User(
+        **msgspec.structs.asdict(views.user(account, now, last_active_at)),
+        private_metadata=msgspec.Raw(account.user.private_metadata.encode()),
+        bypass_client_trust=account.user.bypass_client_trust,
+    )
 
 
 class DeletedUser(msgspec.Struct, omit_defaults=True):
