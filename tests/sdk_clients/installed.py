@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.system_parts import require_system_part
 
 PROJECT = Path(__file__).parent
+TRIPLIT = PROJECT / "triplit"
 _INSTALL_SECONDS = 180
 
 
@@ -19,27 +20,36 @@ def javascript_sdks() -> Path:
 
     Without node, or where the packages cannot be fetched, the test is skipped and reported, and fails in CI.
     """
+    return _installed(PROJECT, "the JavaScript SDKs")
+
+
+def triplit() -> Path:
+    """As `javascript_sdks`, a Triplit server and client: apart, as they bring two hundred packages along."""
+    return _installed(TRIPLIT, "Triplit")
+
+
+def _installed(project: Path, part: str) -> Path:
     for program in ("node", "npm"):
         missing = None if shutil.which(program) else f"{program} is not installed"
-        require_system_part("the JavaScript SDKs", missing)
-    require_system_part("the JavaScript SDKs", _install())
-    return PROJECT
+        require_system_part(part, missing)
+    require_system_part(part, _install(project))
+    return project
 
 
-def _install() -> str | None:
+def _install(project: Path) -> str | None:
     """`npm ci` unless it was done for this lock file; why it failed, if it did."""
-    modules = PROJECT / "node_modules"
+    modules = project / "node_modules"
     stamp = modules / ".installed-for"
-    wanted = sha256((PROJECT / "package-lock.json").read_bytes()).hexdigest()
+    wanted = sha256((project / "package-lock.json").read_bytes()).hexdigest()
     # The lock lies beside the folder that `npm ci` empties.
-    with (PROJECT / ".npm-install.lock").open("w") as lock:
+    with (project / ".npm-install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return None
         command = ["npm", "ci", "--ignore-scripts", "--silent"]
         try:
             done = subprocess.run(
-                command, cwd=PROJECT, capture_output=True, text=True, timeout=_INSTALL_SECONDS
+                command, cwd=project, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
         except subprocess.TimeoutExpired:
             return f"npm ci took longer than {_INSTALL_SECONDS} s"

@@ -2,8 +2,11 @@
 
 import json
 import subprocess
+from pathlib import Path
 
-from tests.sdk_clients.installed import PROJECT, javascript_sdks
+import pytest
+
+from tests.sdk_clients.installed import PROJECT, TRIPLIT, javascript_sdks
 
 
 def test_the_pinned_packages_are_what_node_loads() -> None:
@@ -25,5 +28,6 @@ def test_the_pinned_packages_are_what_node_loads() -> None:
     assert json.loads(done.stdout) == pinned
 
 
-def test_the_lock_file_names_no_registry() -> None:
-    assert '"resolved"' not in (PROJECT / "package-lock.json").read_text()
+@pytest.mark.parametrize("project", [PROJECT, TRIPLIT], ids=lambda project: project.name)
+def test_the_lock_files_name_no_registry(project: Path) -> None:
+    assert '"resolved"' not in (project / "package-lock.json").read_text()

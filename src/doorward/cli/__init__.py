@@ -2,8 +2,8 @@
 
 serving       up, serve
 expose        the agent
-doctor        doctor
-keys          keys list|rotate|retire
+doctor        doctor, doctor token
+keys          keys list|export|rotate|retire
 backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
 login         connect login

@@ -1,4 +1,4 @@
-"""`doorward keys list|rotate|retire`: the keys of a server."""
+"""`doorward keys list|export|rotate|retire`: the keys of a server."""
 
 from __future__ import annotations
 
@@ -42,6 +42,26 @@ def list_keys(as_json: bool, **options: Any) -> None:
         answer_json(found)
     else:
         print(_text(found))
+
+
+@keys.command("export")
+@click.option("--pem", "form", flag_value="pem", default=True, help="PEM on one line (this is the default).")
+@click.option("--pem-lines", "form", flag_value="pem-lines", help="PEM as files have it, over several lines.")
+@click.option("--jwk", "form", flag_value="jwk", help="One JWK, on one line.")
+@place_options
+@json_option
+def export(form: str, as_json: bool, **options: Any) -> None:
+    """Print the public half of the key that signs now.
+
+    For systems that fetch no key set: Triplit, or CLERK_JWT_KEY. After `keys rotate signing` they need the new one.
+    """
+    found = _with_keys(lambda ring: ring.public_key(), as_json, options)
+    if as_json:
+        answer_json(found)
+    elif form == "jwk":
+        print(msgspec.json.encode(found.jwk).decode())
+    else:
+        print(found.pem.rstrip("\n") if form == "pem-lines" else found.pem_line)
 
 
 @keys.command("rotate")

@@ -23,7 +23,7 @@ from doorward.identity.signing_keys import service as signing_keys
 from doorward.identity.signing_keys import store as signing_key_rows
 from doorward.identity.templates import service as templates
 from doorward.identity.webhooks import rules as webhook_rules
-from doorward.jose import b64url_decode, b64url_encode
+from doorward.jose import PublicKey, b64url_decode, b64url_encode
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay.tokens import mint_key, stored_secret
 from doorward.store import Clock, Database, KeyFileRefused, Sealer, Tx, open_database, system_clock
@@ -69,6 +69,19 @@ class EncryptionKey(msgspec.Struct, frozen=True, rename="camel"):
     values: int
 
 
+class PublicSigningKey(msgspec.Struct, frozen=True, rename="camel"):
+    """The public half of the key that signs now: SPKI PEM, and the JWK with alg, use and kid."""
+
+    kid: str
+    pem: str
+    jwk: dict[str, Any]
+
+    @property
+    def pem_line(self) -> str:
+        """The PEM without line breaks, as systems want it that read one line: quotes and blanks would break them."""
+        return self.pem.replace("\n", "")
+
+
 class Keys(msgspec.Struct, frozen=True, rename="camel"):
     signing: list[SigningKey]
     mint_created_at: int | None
@@ -102,6 +115,15 @@ class KeyRing:
                 for index, (key_id, count) in enumerate(counts.items())
             ],
         )
+
+    async def public_key(self) -> PublicSigningKey:
+        """The key that signs now. Raises ValueError before a server ever ran."""
+        records = await self._database.read(signing_key_rows.everything)
+        for record in records:
+            if record.state == "active":
+                jwk = msgspec.json.decode(record.public_jwk.encode())
+                return PublicSigningKey(record.kid, PublicKey.from_jwk(jwk).to_pem(), jwk)
+        raise ValueError("No key signs yet: start the server once.")
 
     async def open_all(self) -> int:
         """Open every sealed value, to see that it can be done; how many there are. Raises SealBroken."""

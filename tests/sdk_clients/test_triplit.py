@@ -1,0 +1,167 @@
+"""A real Triplit server and real clients: our tokens sync each person's own rows, and nobody else's token does."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from doorward.identity.templates.service import Draft
+from doorward.jose import generate_key, sign_jwt
+from doorward.server.keys import KeyRing
+from tests.identity.conftest import Browser, World, make_world, world
+from tests.sdk_clients.installed import triplit
+
+__all__ = ["make_world", "world"]
+
+pytestmark = pytest.mark.anyio
+
+SECONDS = 30.0
+
+
+class Node:
+    """A script as a process: what it says is JSON, a line each; what it is told, too."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            ["node", *arguments],
+            cwd=triplit(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._said: queue.Queue[Any] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._said.put(json.loads(line))
+        self._said.put({"ended": True})
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def wait_for(self, name: str, value: Any = ...) -> Any:
+        """What is said under a name, once it is `value` where one is given."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            said = self._said.get(timeout=max(0.1, deadline - time.monotonic()))
+            if name in said and value in (..., said[name]):
+                return said[name]
+            assert "ended" not in said, f"it ended without saying {name}"
+
+    def insert(self, row: dict[str, str]) -> None:
+        self.tell(json.dumps({"do": "insert", "row": row}))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[Node]:
+    node = Node(*arguments)
+    try:
+        yield node
+    finally:
+        node.end()
+
+
+@contextmanager
+def client(url: str, token: str) -> Iterator[Node]:
+    with running("--experimental-websocket", "client.mjs", url) as node:
+        node.tell(token)
+        yield node
+
+
+@contextmanager
+def server(key_text: str, folder: Path) -> Iterator[str]:
+    (folder / "key").write_text(key_text)
+    with running("--import", "./loopback.mjs", "server.mjs", str(folder / "key")) as node:
+        yield f"http://127.0.0.1:{node.wait_for('port')}"
+
+
+async def token_of(browser: Browser, template: str = "") -> str:
+    session = await browser.session()
+    path = f"/v1/client/sessions/{session['id']}/tokens"
+    return str((await browser.post(f"{path}/{template}" if template else path))["jwt"])
+
+
+def fetched(url: str, token: str) -> httpx.Response:
+    query = {"query": {"collectionName": "notes"}}
+    return httpx.post(
+        f"{url}/fetch", json=query, headers={"authorization": f"Bearer {token}"}, timeout=SECONDS
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def packages() -> None:
+    """Installed before a token begins its one minute."""
+    triplit()
+
+
+@pytest.fixture
+def engine() -> str:
+    """One database is enough: nothing here is about databases."""
+    return "sqlite"
+
+
+async def test_each_person_syncs_their_own_rows_and_strangers_none(world: World, tmp_path: Path) -> None:
+    world.clock.now = int(time.time() * 1000)  # Triplit looks at the real clock
+    ada, bob = await world.signed_up("ada@example.com"), await world.signed_up("bob@example.com")
+    ada_id, bob_id = await ada.user_id(), await bob.user_id()
+    public = await KeyRing(world.database, tmp_path / "no-key-file", world.clock).public_key()
+    ada_token, bob_token = await token_of(ada), await token_of(bob)
+    stranger = sign_jwt(
+        {"sub": ada_id, "exp": int(time.time()) + 60}, generate_key("RS256", kid="ins_x"), typ="JWT"
+    )
+    note = {"id": "1", "userId": ada_id, "text": "mine"}
+    with (
+        server(public.pem_line, tmp_path) as url,
+        client(url, ada_token) as first,
+        client(url, ada_token) as second,
+    ):
+        with client(url, bob_token) as other, client(url, stranger) as forger:
+            assert forger.wait_for("refused") == "UNAUTHORIZED"
+            first.insert(note)
+            second.wait_for("rows", [note])
+            # What a rule refuses is seen by its writer alone, until the server says no.
+            other.insert({"id": "2", "userId": ada_id, "text": "not mine"})
+            other.wait_for("writesRefused")
+            # Bob's own row arrives where Ada's never did.
+            assert fetched(url, ada_token).json() == [note]
+            assert fetched(url, bob_token).json() == []
+        refused = fetched(url, stranger)
+        assert (refused.status_code, refused.json()["name"]) == (401, "InvalidTokenSignatureError")
+        assert fetched(url, ada_token).json() == [note]
+        assert bob_id != ada_id
+
+
+async def test_our_key_as_jwk_and_a_templates_token_are_taken_too(world: World, tmp_path: Path) -> None:
+    world.clock.now = int(time.time() * 1000)
+    ada = await world.signed_up("ada@example.com")
+    public = await KeyRing(world.database, tmp_path / "no-key-file", world.clock).public_key()
+    await world.identity.templates.create(Draft(name="triplit", claims={"aud": "notes"}), actor=None)
+    with server(json.dumps(public.jwk), tmp_path) as url:
+        assert fetched(url, await token_of(ada, "triplit")).json() == []
+        world.clock.now -= 120_000
+        expired = fetched(url, await token_of(ada, "triplit"))
+        assert (expired.status_code, '"exp" claim' in expired.text.replace("\\", "")) == (401, True)
