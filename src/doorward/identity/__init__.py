@@ -55,12 +55,13 @@ message, long_message; `.errors[0].code`, `.errors[0].text`, `.errors[0].param`,
     await identity.devices.find(signed_in, visit, user_code)               -> DeviceRequest(client_name, ip, user_agent, requested_at, …)
     await identity.devices.decide(signed_in, visit, user_code, approve=…)  -> None
 
-    await identity.restrictions.invitation_of(ticket)                      -> Invitation | None  (for the sign-up page)
+    await identity.invitations.of_ticket(ticket)                           -> Invitation | Problem  (for the sign-up page)
     identity.inbox                                                         -> DevelopmentInbox | None
 
 `pages` exports `routes(identity) -> list[BaseRoute]` and `error_page(identity, request, refused) -> Response`.
 Where authorize needs a person it sends the browser (303) to `/sign-in?redirect_url=<authorize URL>` or to
-`/oauth-consent?<authorize parameters>`; invitations point at `/sign-up?__clerk_ticket=<ticket>`; a device's person opens
+`/oauth-consent?<authorize parameters>`; invitations point at `/v1/tickets/accept?ticket=<ticket>` (the
+administrator's at `/sign-up?__clerk_ticket=<ticket>`); a device's person opens
 `/device` or `/device?user_code=WDJB-MJHT`.
 """
 

@@ -28,12 +28,14 @@ from doorward.identity.frontend_api import (
     sessions,
     sign_ins,
     sign_ups,
+    waitlist,
     well_known,
 )
 from doorward.identity.frontend_api.dispatch import Endpoints, FrontendDispatch
-from doorward.identity.frontend_api.environment import environment_document
 from doorward.identity.frontend_api.oauth import OAuthRoutes
 from doorward.identity.frontend_api.views import Views
+from doorward.identity.instance import Instance
+from doorward.identity.invitations.service import Invitations
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.m2m_tokens import M2MTokens
 from doorward.identity.m2m_tokens import rules as m2m_rules
@@ -48,7 +50,9 @@ from doorward.identity.oauth.authorize import Authorize
 from doorward.identity.oauth.devices import Devices
 from doorward.identity.oauth.inspection import Inspection
 from doorward.identity.oauth.tokens import TokenEndpoint
+from doorward.identity.redirect_urls import RedirectUrls
 from doorward.identity.restrictions import store as restriction_rows
+from doorward.identity.restrictions.lists import ListedIdentifiers
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.secret_keys import SecretKeys
 from doorward.identity.sessions import store as session_rows
@@ -63,6 +67,7 @@ from doorward.identity.templates.service import Templates
 from doorward.identity.verification import store as verification_rows
 from doorward.identity.verification.service import Codes
 from doorward.identity.visits import Visits
+from doorward.identity.waitlist.service import Waitlist
 from doorward.identity.webhooks.events import Events
 from doorward.identity.webhooks.service import Webhooks
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
@@ -87,16 +92,17 @@ class Identity:
         hasher: PasswordHasher,
     ) -> None:
         self.settings = settings
+        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
         self.database = database
         self.clock = clock
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
-        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
         self.hasher = hasher
         self.mails = MailQueue(mailer)
         self.views = Views(settings.origin)
         events = Events(self.views)
         self.clients = Clients(keyed_hash)
-        self.visits = Visits(settings, database, self.clients, keyed_hash)
+        self.instance = Instance(settings, database, clock, self.instance_id)
+        self.visits = Visits(settings, database, self.clients, keyed_hash, self.instance)
         self.signing_keys = SigningKeys(database, sealer, clock)
         self.templates = Templates(database, clock, sealer=sealer, signing_keys=self.signing_keys)
         self.secret_keys = SecretKeys(
@@ -110,7 +116,18 @@ class Identity:
         self.m2m_tokens = M2MTokens(
             settings.origin, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
         )
-        self.restrictions = Restrictions(settings, database, keyed_hash, clock)
+        self.restrictions = Restrictions(self.instance, database, keyed_hash, clock)
+        self.invitations = Invitations(settings, database, clock, keyed_hash=keyed_hash, mails=self.mails)
+        self.listed_identifiers = ListedIdentifiers(database, clock, invitation_service=self.invitations)
+        self.waitlist = Waitlist(
+            settings,
+            database,
+            clock,
+            invitation_service=self.invitations,
+            restrictions=self.restrictions,
+            mails=self.mails,
+        )
+        self.redirect_urls = RedirectUrls(database, clock)
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.sessions = Sessions(
             settings,
@@ -151,6 +168,8 @@ class Identity:
             client_service=self.clients,
             sessions=self.sessions,
             restrictions=self.restrictions,
+            invitation_service=self.invitations,
+            waitlist=self.waitlist,
             codes=codes,
             hasher=hasher,
             mails=self.mails,
@@ -182,7 +201,6 @@ class Identity:
         self.oauth_applications = Applications(
             database, clock, keyed_hash=keyed_hash, inspection=self.inspection
         )
-        self.environment_document = environment_document(settings)
         self._jobs: list[asyncio.Task[None]] = []
         self.app: ASGIApp = self._application()
 
@@ -195,6 +213,7 @@ class Identity:
             *sign_ins.routes(endpoints),
             *me.routes(endpoints),
             *consent.routes(endpoints),
+            *waitlist.routes(endpoints, self, pages.error_page),
             endpoints.unknown(),
             *BackendApi(self, Callers(self.secret_keys, self.machines), OPERATIONS).routes(),
             *OAuthRoutes(self, pages.error_page).routes(),
@@ -207,14 +226,16 @@ class Identity:
 
     async def prepare(self) -> None:
         """Keys, templates and clients that must exist before the first request."""
+        await self.instance.prepare()
         await self.signing_keys.prepare()
         await self.templates.prepare()
         await self.oauth.prepare()
         await self.hasher.prepare()
 
     async def start(self) -> None:
-        """Begin the background jobs: following key changes, preparing the next key, tidying up."""
+        """Begin the background jobs: following changes of the instance and its keys, preparing the next key, tidying up."""
         self._jobs = [
+            asyncio.create_task(self.instance.follow()),
             asyncio.create_task(self.signing_keys.follow()),
             asyncio.create_task(self._tidy()),
         ]
@@ -240,7 +261,7 @@ class Identity:
 
     async def administrator_invitation(self) -> str | None:
         """A one-time sign-up URL while no administrator exists; each call voids the one before."""
-        return await self.restrictions.administrator_invitation()
+        return await self.invitations.for_administrator()
 
     async def issue_cli_grant(self, user_id: str) -> tuple[str, str, int]:
         """Access token, refresh token and the access token's end (ms), as `connect login` would have got them."""

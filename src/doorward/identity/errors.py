@@ -137,6 +137,10 @@ NATIVE_API_DISABLED = Problem(
 API_VERSION_INVALID = Problem(
     400, "api_version_invalid", "API version invalid", "The API version must be a date."
 )
+DUPLICATE_RECORD = Problem(400, "duplicate_record", "duplicate record", "This already exists.")
+INVITATION_ALREADY_REVOKED = Problem(
+    400, "invitation_already_revoked", "already revoked", "This invitation has already been revoked."
+)
 TEMPLATE_RESERVED_CLAIM = Problem(
     400, "jwt_template_reserved_claim", "Reserved claim", "A template cannot set this claim."
 )
@@ -249,6 +253,21 @@ AUTHORIZATION_INVALID = Problem(
 SIGN_UP_MODE_RESTRICTED = Problem(
     403, "sign_up_mode_restricted", "Sign-ups restricted", "New sign-ups are currently restricted."
 )
+SIGN_UP_RESTRICTED_WAITLIST = Problem(
+    403,
+    "sign_up_restricted_waitlist",
+    "Sign-ups restricted with waitlist",
+    "Sign-ups are currently unavailable. Join the waitlist, and you will be notified when access becomes available.",
+)
+NOT_ALLOWED_ACCESS = Problem(
+    403, "not_allowed_access", "Access not allowed.", "You are not allowed to access this application."
+)
+OPERATION_NOT_ALLOWED_ON_PRIMARY_DOMAIN = Problem(
+    403,
+    "operation_not_allowed_on_primary_domain",
+    "Not allowed on the primary domain",
+    "The primary domain is set in the configuration and cannot be changed or deleted here.",
+)
 USER_BANNED = Problem(
     403,
     "user_banned",
@@ -287,6 +306,21 @@ MACHINE_NOT_FOUND = Problem(
 # 405, 409, 413, 415
 METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "Method not allowed")
 CONFLICT = Problem(409, "conflict", "Conflict")
+WAITLIST_ENTRY_ALREADY_INVITED = Problem(
+    409, "waitlist_entry_already_invited", "already invited", "This waitlist entry has already been invited."
+)
+WAITLIST_ENTRY_ALREADY_COMPLETED = Problem(
+    409,
+    "waitlist_entry_already_completed",
+    "already completed",
+    "The person of this waitlist entry has already signed up.",
+)
+WAITLIST_ENTRY_ALREADY_REJECTED = Problem(
+    409,
+    "waitlist_entry_already_rejected",
+    "already rejected",
+    "This waitlist entry has already been rejected.",
+)
 REQUEST_BODY_TOO_LARGE = Problem(413, "request_body_too_large", "Request body too large")
 IMAGE_TOO_LARGE = Problem(
     413, "image_too_large", "Image too large", "An image has at most 10 MB.", param="file"
@@ -358,6 +392,16 @@ FORM_PARAM_UNKNOWN = Problem(422, "form_param_unknown", "is unknown")
 FORM_PARAM_TYPE_INVALID = Problem(422, "form_param_type_invalid", "has an invalid type")
 FORM_PARAM_FORMAT_INVALID = Problem(422, "form_param_format_invalid", "is invalid")
 FORM_PARAM_VALUE_INVALID = Problem(422, "form_param_value_invalid", "is invalid")
+FORM_PARAM_ARRAY_SIZE_EXCEEDED = Problem(422, "form_param_array_size_exceeded", "has too many entries")
+FORM_INVALID_ORIGIN = Problem(422, "form_invalid_origin", "is not an origin")
+FORM_ALREADY_EXISTS = Problem(422, "form_already_exists", "already exists")
+FORM_RESOURCE_NOT_FOUND = Problem(422, "form_resource_not_found", "does not exist")
+PRIMARY_DOMAIN_ALREADY_EXISTS = Problem(
+    422,
+    "primary_domain_already_exists",
+    "Primary domain exists",
+    "The instance already has a primary domain.",
+)
 FORM_PARAM_MAX_LENGTH = Problem(422, "form_param_max_length_exceeded", "exceeds maximum length")
 FORM_PARAM_EXCEEDS_ALLOWED_SIZE = Problem(422, "form_param_exceeds_allowed_size", "is too large")
 FORM_CONDITIONAL_PARAM_MISSING = Problem(422, "form_conditional_param_missing", "is missing")
@@ -371,9 +415,6 @@ FORM_PUBLIC_CLIENT_REQUIRES_PKCE = Problem(
 )
 FORM_PARAM_ARRAY_LENGTH_MISMATCH = Problem(
     422, "form_param_array_length_mismatch", "Arrays differ in length", "Both arrays need the same length."
-)
-FORM_PARAM_ARRAY_SIZE_EXCEEDED = Problem(
-    422, "form_param_array_size_exceeded", "Too many values", "A filter takes at most 100 values."
 )
 FORM_PARAM_INVALID_TIME = Problem(
     422, "form_param_invalid_time", "is no time", "Times are written as RFC 3339 says."

@@ -210,3 +210,43 @@ def email_changed(to: str, application: str) -> Mail:
         "and end your other sessions.\n",
         "email_changed",
     )
+
+
+def invitation(to: str, url: str, application: str) -> Mail:
+    return Mail(
+        to,
+        f"You are invited to {application}",
+        f"You are invited to {application}. Open this link to make your account:\n{url}\n\n"
+        "It works once and is yours alone. If you expected no invitation, ignore this message.\n",
+        "invitation",
+    )
+
+
+def organization_invitation(to: str, url: str, organization: str, application: str) -> Mail:
+    return Mail(
+        to,
+        f"You are invited to join {organization}",
+        f"You are invited to join {organization} at {application}. Open this link to join:\n{url}\n\n"
+        "It works once and is yours alone. If you expected no invitation, ignore this message.\n",
+        "organization_invitation",
+    )
+
+
+def waitlist_confirmation(to: str, application: str) -> Mail:
+    return Mail(
+        to,
+        f"You are on the waitlist of {application}",
+        f"You are on the waitlist of {application}. A message with a link follows when your place is ready.\n\n"
+        "If it was not you who joined, there is nothing to do.\n",
+        "waitlist_confirmation",
+    )
+
+
+def waitlist_invitation(to: str, url: str, application: str) -> Mail:
+    return Mail(
+        to,
+        f"Your place at {application} is ready",
+        f"Your place at {application} is ready. Open this link to make your account:\n{url}\n\n"
+        "It works once and is yours alone.\n",
+        "waitlist_invitation",
+    )

@@ -45,7 +45,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     origin: str
     development: bool
-    sign_up: Literal["open", "invite-only"]
+    sign_up: Literal["open", "invite-only", "waitlist"]
     relay_origin: str
     gate_zone: str
     cli_client_id: str = "doorward-cli"

@@ -26,6 +26,7 @@ from doorward.identity.errors import (
     ORIGIN_MISSING,
     Refused,
 )
+from doorward.identity.instance import Instance
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.settings import IdentitySettings
 from doorward.jose import JoseError, SecretKey, sign_jwt, verify_jwt
@@ -57,9 +58,15 @@ class ClientCookie(msgspec.Struct):
 
 class Visits:
     def __init__(
-        self, settings: IdentitySettings, database: Database, client_service: Clients, keyed_hash: KeyedHash
+        self,
+        settings: IdentitySettings,
+        database: Database,
+        client_service: Clients,
+        keyed_hash: KeyedHash,
+        instance: Instance,
     ) -> None:
         self._settings = settings
+        self._instance = instance
         self._database = database
         self._clients = client_service
         self._key = SecretKey(keyed_hash.derive("client-cookie"))
@@ -127,15 +134,19 @@ class Visits:
     def is_allowed_origin(self, origin: str) -> bool:
         """Our own origin, its subdomains, listed ones, and in development pages on localhost.
 
-        Never a host of the gate zone: whatever runs behind the gate is somebody's application, and an answer with
-        credentials would hand it the visitor's account.
+        Never a host of the gate zone, listed or not: whatever runs behind the gate is somebody's application, and an
+        answer with credentials would hand it the visitor's account.
         """
         if origin == self._settings.origin or origin in self._settings.allowed_origins:
             return True
         parts = urlsplit(origin)
         host, own = parts.hostname or "", self._settings.host
         zone = self._settings.gate_zone.partition(":")[0]
-        if parts.scheme not in ("http", "https") or host == zone or host.endswith("." + zone):
+        if host == zone or host.endswith("." + zone):
+            return False
+        if origin in self._instance.current.allowed_origins:
+            return True
+        if parts.scheme not in ("http", "https"):
             return False
         apex = own.removeprefix("clerk.")
         if parts.scheme == self._settings.scheme and (host == apex or host.endswith("." + apex)):

@@ -8,7 +8,7 @@
 
     [identity]
     origin = "https://accounts.example.com"
-    sign_up = "invite-only"                    # or "open"
+    sign_up = "invite-only"                    # or "open", "waitlist"
 
     [relay]
     origin = "https://relay.example.com"
@@ -121,7 +121,7 @@ class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     origin: str
-    sign_up: Literal["open", "invite-only"] = "invite-only"
+    sign_up: Literal["open", "invite-only", "waitlist"] = "invite-only"
 
 
 class CloudflareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

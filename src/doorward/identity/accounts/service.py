@@ -198,6 +198,7 @@ class Accounts:
         record = EmailAddressRecord(email_id, signed_in.user_id, address, None, now, now, None)
 
         def work(tx: Tx) -> EmailAddress:
+            self._restrictions.require_address_allowed(tx, address)
             own = store.emails_of(tx, signed_in.user_id)
             is_taken = store.find_by_verified_email(tx, address) is not None
             if any(email.address == address for email in own) or (

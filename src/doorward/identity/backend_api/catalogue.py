@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from doorward.identity.backend_api import (
     api_keys,
+    domains,
+    instance,
+    invitations,
     jwks,
     jwt_templates,
+    listed_identifiers,
     m2m_tokens,
     machines,
     oauth_applications,
+    redirect_urls,
     users,
+    waitlist_entries,
     webhooks,
 )
 from doorward.identity.backend_api.operations import Operation
@@ -23,4 +29,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *users.OPERATIONS,
     *webhooks.OPERATIONS,
     *oauth_applications.OPERATIONS,
+    *instance.OPERATIONS,
+    *listed_identifiers.OPERATIONS,
+    *waitlist_entries.OPERATIONS,
+    *invitations.OPERATIONS,
+    *redirect_urls.OPERATIONS,
+    *domains.OPERATIONS,
 )

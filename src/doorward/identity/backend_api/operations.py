@@ -102,7 +102,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     query: type
-    body: type
+    body: Any
     answer: Any
     status: int
     callers: frozenset[CallerKind]
@@ -121,7 +121,7 @@ def operation(
     *,
     answer: Any,
     query: type = NoQuery,
-    body: type = NoBody,
+    body: Any = NoBody,
     status: int | None = None,
     callers: frozenset[CallerKind] = INSTANCE,
     is_versionless: bool = False,

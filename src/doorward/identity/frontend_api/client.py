@@ -11,6 +11,7 @@ from doorward.identity.errors import Refused, not_found
 from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.call import Call, json
 from doorward.identity.frontend_api.dispatch import Endpoints
+from doorward.identity.frontend_api.environment import environment_document
 from doorward.identity.identifiers import new_id
 
 _AVATAR = (
@@ -37,7 +38,7 @@ def routes(endpoints: Endpoints) -> list[Route]:
 
 async def environment(call: Call) -> Response:
     return Response(
-        call.identity.environment_document,
+        environment_document(call.identity.settings, call.identity.instance),
         headers={"Cache-Control": "public, max-age=10"},
         media_type="application/json",
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from doorward.identity.instance import Instance, InstanceSettings, SignUpMode
 from doorward.identity.settings import IdentitySettings
 
 _PATHS = {
@@ -28,16 +30,34 @@ _PATHS = {
 }
 
 
-def environment_document(settings: IdentitySettings) -> bytes:
-    """The complete JSON body; the same for everybody until the settings change."""
+def environment_document(settings: IdentitySettings, instance: Instance) -> bytes:
+    """The complete JSON body; the same for everybody until somebody changes the instance."""
+    return _document(settings, instance.current, instance.sign_up_mode)
+
+
+@lru_cache(maxsize=8)
+def _document(settings: IdentitySettings, current: InstanceSettings, mode: SignUpMode) -> bytes:
     text = files("doorward.identity.frontend_api").joinpath("environment.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
+    document["auth_config"]["test_mode"] = current.test_mode
     display = document["display_config"]
     display["application_name"] = settings.application_name
     display["instance_environment_type"] = "development" if settings.development else "production"
+    display["support_email"] = current.support_email
     for name, path in _PATHS.items():
         display[name] = settings.origin + path
     user_settings = document["user_settings"]
-    user_settings["sign_up"]["mode"] = "public" if settings.sign_up == "open" else "restricted"
+    user_settings["sign_up"]["mode"] = mode
     user_settings["attack_protection"]["enumeration_protection"]["enabled"] = settings.hide_accounts
+    _restrict(user_settings["restrictions"], current)
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _restrict(shown: dict[str, Any], current: InstanceSettings) -> None:
+    shown["allowlist"]["enabled"] = current.allowlist
+    shown["blocklist"]["enabled"] = current.blocklist
+    shown["allowlist_blocklist_disabled_on_sign_in"]["enabled"] = (
+        current.allowlist_blocklist_disabled_on_sign_in
+    )
+    shown["block_email_subaddresses"]["enabled"] = current.block_email_subaddresses
+    shown["block_disposable_email_domains"]["enabled"] = current.block_disposable_email_domains

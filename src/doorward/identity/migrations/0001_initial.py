@@ -170,16 +170,67 @@ TABLES = (
         verified_at BIGINT
     )
     """,
+    # Every one-time ticket that makes or joins something: the first administrator's, an application's, an organization's.
     """
     CREATE TABLE identity_invitations (
         id TEXT PRIMARY KEY,
         kind TEXT NOT NULL,
         email_address TEXT,
         token_hash TEXT NOT NULL UNIQUE,
+        public_metadata TEXT NOT NULL,
+        private_metadata TEXT NOT NULL,
+        redirect_url TEXT,
+        organization_id TEXT,
+        role TEXT,
+        inviter_id TEXT,
         created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
         expire_at BIGINT NOT NULL,
         accepted_at BIGINT,
-        accepted_by TEXT
+        accepted_by TEXT,
+        revoked_at BIGINT
+    )
+    """,
+    "CREATE INDEX identity_invitations_address ON identity_invitations(email_address)",
+    "CREATE INDEX identity_invitations_organization ON identity_invitations(organization_id)",
+    """
+    CREATE TABLE identity_waitlist_entries (
+        id TEXT PRIMARY KEY,
+        email_address TEXT NOT NULL UNIQUE,
+        status TEXT NOT NULL,
+        invitation_id TEXT,
+        invited_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    # One row: what an operator changes while the instance runs, as JSON.
+    """
+    CREATE TABLE identity_instance (
+        name TEXT PRIMARY KEY CHECK (name = 'instance'),
+        settings TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_listed_identifiers (
+        id TEXT PRIMARY KEY,
+        list TEXT NOT NULL,
+        identifier TEXT NOT NULL,
+        identifier_type TEXT NOT NULL,
+        invitation_id TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (list, identifier)
+    )
+    """,
+    """
+    CREATE TABLE identity_redirect_urls (
+        id TEXT PRIMARY KEY,
+        url TEXT NOT NULL UNIQUE,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
     )
     """,
     """

@@ -52,5 +52,5 @@ async def sign_out(site: Site, request: Request) -> Response:
 
 
 def _form(site: Site, request: Request, form: SignInForm, refused: Refused | None = None) -> Response:
-    context = {"form": form, "is_open": site.settings.sign_up == "open"}
+    context = {"form": form, "is_open": site.identity.instance.sign_up_mode == "public"}
     return site.form(request, "sign_in.html", context, refused, fields=_FIELDS)

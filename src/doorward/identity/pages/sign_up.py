@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorward.identity.errors import SESSION_EXISTS, Refused
+from doorward.identity.errors import SESSION_EXISTS, Problem, Refused
 from doorward.identity.pages import forms, redirects
 from doorward.identity.pages.site import Site
 from doorward.identity.sign_up.service import SignUpFields
@@ -92,11 +92,12 @@ async def resend(site: Site, request: Request) -> Response:
 
 
 async def _form(site: Site, request: Request, form: SignUpForm, refused: Refused | None = None) -> Response:
-    invitation = await site.identity.restrictions.invitation_of(form.ticket) if form.ticket else None
+    found = await site.identity.invitations.of_ticket(form.ticket) if form.ticket else None
+    invitation = None if isinstance(found, Problem) else found
     context = {
         "form": form,
         "invitation": invitation,
-        "is_closed": site.settings.sign_up != "open" and invitation is None,
+        "is_closed": site.identity.instance.sign_up_mode != "public" and invitation is None,
         "has_dead_ticket": bool(form.ticket) and invitation is None,
     }
     return site.form(request, "sign_up.html", context, refused, fields=_FIELDS)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from doorward.identity.errors import INVITATION_ALREADY_ACCEPTED, TICKET_EXPIRED, TICKET_INVALID, Problem
-from doorward.identity.restrictions.store import Invitation
 from doorward.identity.settings import HOUR, RateLimit
 
-INVITATION_LIFETIME_MS = 7 * 24 * HOUR
 # NIST SP 800-63B: at most 100 consecutive failures on one account; Clerk pauses it for an hour.
 MAX_FAILURES = 100
 LOCK_MS = HOUR
@@ -44,14 +41,3 @@ def pause_ms(failures: int) -> int:
     if failures < _FREE_FAILURES:
         return 0
     return min(_MAX_PAUSE_MS, 1_000 * (1 << min(failures - _FREE_FAILURES, 10)))
-
-
-def invitation_problem(invitation: Invitation | None, *, has_administrator: bool, now: int) -> Problem | None:
-    """Why a ticket cannot be redeemed, or None."""
-    if invitation is None:
-        return TICKET_INVALID
-    if invitation.accepted_at is not None:
-        return INVITATION_ALREADY_ACCEPTED
-    if invitation.kind == "administrator" and has_administrator:
-        return TICKET_INVALID
-    return TICKET_EXPIRED if now >= invitation.expire_at else None

@@ -1,25 +1,27 @@
-"""Spending limits, counting failures, making and finding invitations."""
+"""Deciding who may come in, spending limits, counting failures."""
 
 from __future__ import annotations
 
-from doorward.identity.accounts import store as accounts
-from doorward.identity.audit import store as audit
-from doorward.identity.errors import SIGN_UP_MODE_RESTRICTED, TOO_MANY_REQUESTS, USER_LOCKED, Refused
-from doorward.identity.identifiers import new_id, new_secret
+from doorward.identity.errors import (
+    SIGN_UP_MODE_RESTRICTED,
+    SIGN_UP_RESTRICTED_WAITLIST,
+    TOO_MANY_REQUESTS,
+    USER_LOCKED,
+    Refused,
+)
+from doorward.identity.instance import Instance
+from doorward.identity.instance import store as instance_rows
 from doorward.identity.keyed_hash import KeyedHash
-from doorward.identity.restrictions import rules, store
-from doorward.identity.restrictions.store import Failures, Invitation
-from doorward.identity.settings import IdentitySettings, RateLimit
+from doorward.identity.restrictions import list_rules, rules, store
+from doorward.identity.restrictions import list_store as list_rows
+from doorward.identity.restrictions.store import Failures
+from doorward.identity.settings import RateLimit
 from doorward.store import Clock, Database, Tx
-
-_TICKET = "invitation"
 
 
 class Restrictions:
-    def __init__(
-        self, settings: IdentitySettings, database: Database, keyed_hash: KeyedHash, clock: Clock
-    ) -> None:
-        self._settings = settings
+    def __init__(self, instance: Instance, database: Database, keyed_hash: KeyedHash, clock: Clock) -> None:
+        self._instance = instance
         self._database = database
         self._hash = keyed_hash
         self._clock = clock
@@ -66,66 +68,50 @@ class Restrictions:
     def clear_failures(self, tx: Tx, identifier: str) -> None:
         store.clear_failures(tx, self._failure_key(identifier))
 
-    def require_open_sign_up(self, invitation: Invitation | None) -> None:
-        """Raises Refused (403) when a stranger may not sign up here."""
-        if invitation is None and self._settings.sign_up != "open":
-            raise Refused(SIGN_UP_MODE_RESTRICTED)
+    # Who may come in. Both read the switches and lists in the caller's transaction, so that no node acts on old ones.
 
-    async def invitation_of(self, ticket: str) -> Invitation | None:
-        """The invitation that this ticket can still redeem."""
-        now = self._clock()
-
-        def find(tx: Tx) -> Invitation | None:
-            invitation = self.find(tx, ticket)
-            has_administrator = accounts.has_administrator(tx)
-            problem = rules.invitation_problem(invitation, has_administrator=has_administrator, now=now)
-            return invitation if problem is None else None
-
-        return await self._database.read(find)
-
-    def find(self, tx: Tx, ticket: str) -> Invitation | None:
-        return store.find_invitation_by_hash(tx, self._hash.of(_TICKET, ticket))
-
-    async def administrator_invitation(self) -> str | None:
-        """A one-time URL that makes the first administrator, voiding earlier ones; None once there is one."""
-        ticket = new_secret()
-        invitation = self._new_invitation("administrator", None)
-
-        def replace(tx: Tx) -> bool:
-            if accounts.has_administrator(tx):
-                return False
-            store.drop_open_administrator_invitations(tx)
-            store.insert_invitation(tx, invitation, self._hash.of(_TICKET, ticket))
-            return True
-
-        return self._url(ticket) if await self._database.write(replace) else None
-
-    async def invite(self, *, by_user_id: str, email_address: str) -> str:
-        """A one-time sign-up URL for one address, to be mailed to it by the caller."""
-        ticket = new_secret()
-        invitation = self._new_invitation("member", email_address)
-
-        def insert(tx: Tx) -> None:
-            store.insert_invitation(tx, invitation, self._hash.of(_TICKET, ticket))
-            audit.record(
-                tx,
-                now=invitation.created_at,
-                actor=by_user_id,
-                action="invitation.created",
-                object_id=invitation.id,
-            )
-
-        await self._database.write(insert)
-        return self._url(ticket)
-
-    def _new_invitation(self, kind: store.InvitationKind, email_address: str | None) -> Invitation:
-        now = self._clock()
-        return Invitation(
-            new_id("inv"), kind, email_address, now, now + rules.INVITATION_LIFETIME_MS, None, None
+    def require_sign_up_allowed(self, tx: Tx, address: str, *, is_invited: bool) -> None:
+        """Raises Refused (403) when whoever has this address may not make an account. An invitation opens a closed
+        door and stands in for the allow-list; the block-list holds even then."""
+        settings = instance_rows.settings(tx)
+        mode = self._instance.sign_up_mode_in(settings)
+        if not is_invited and mode != "public":
+            raise Refused(SIGN_UP_RESTRICTED_WAITLIST if mode == "waitlist" else SIGN_UP_MODE_RESTRICTED)
+        problem = list_rules.sign_up_problem(
+            settings,
+            address,
+            is_allowed=list_rows.has_any(tx, "allow", list_rules.entries_that_allow(address)),
+            is_blocked=list_rows.has_any(tx, "block", list_rules.entries_that_match(address)),
+            is_invited=is_invited,
         )
+        if problem is not None:
+            raise Refused(problem)
 
-    def _url(self, ticket: str) -> str:
-        return f"{self._settings.origin}/sign-up?__clerk_ticket={ticket}"
+    def require_sign_in_allowed(self, tx: Tx, address: str) -> None:
+        """Raises Refused (403) for a blocked address, unless the lists are switched off for signing in."""
+        problem = list_rules.sign_in_problem(
+            instance_rows.settings(tx),
+            address,
+            is_allowed=list_rows.has_any(tx, "allow", list_rules.entries_that_allow(address)),
+            is_blocked=list_rows.has_any(tx, "block", list_rules.entries_that_match(address)),
+        )
+        if problem is not None:
+            raise Refused(problem)
+
+    def require_address_allowed(self, tx: Tx, address: str) -> None:
+        """For joining the waitlist and for a further address of an account. Raises Refused (403)."""
+        settings = instance_rows.settings(tx)
+        is_blocked = settings.blocklist and list_rows.has_any(
+            tx, "block", list_rules.entries_that_match(address)
+        )
+        is_allowed = settings.allowlist and list_rows.has_any(
+            tx, "allow", list_rules.entries_that_allow(address)
+        )
+        if is_blocked and not is_allowed:
+            raise Refused(list_rules.refused(address))
+        problem = list_rules.address_problem(settings, address)
+        if problem is not None:
+            raise Refused(problem)
 
     def _failure_key(self, identifier: str) -> str:
         return self._hash.of("sign-in-failures", identifier)

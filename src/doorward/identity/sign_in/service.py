@@ -354,6 +354,7 @@ class SignIns:
         if user is None:
             raise Refused(CLIENT_STATE_INVALID)
         refuse_barred(user, now)
+        self._restrictions.require_sign_in_allowed(tx, attempt.identifier or "")
         self._sessions.start(
             tx,
             session=entry.session,

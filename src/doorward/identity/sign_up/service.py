@@ -22,9 +22,7 @@ from doorward.identity.errors import (
     FORM_PARAM_MAX_LENGTH,
     FORM_PARAM_VALUE_INVALID,
     IDENTIFICATION_CLAIMED,
-    INVITATION_ALREADY_ACCEPTED,
     SESSION_EXISTS,
-    TICKET_INVALID,
     VERIFICATION_ALREADY_VERIFIED,
     VERIFICATION_STRATEGY_INVALID,
     Problem,
@@ -32,10 +30,9 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id, new_secret
-from doorward.identity.restrictions import rules as restriction_rules
-from doorward.identity.restrictions import store as restriction_store
+from doorward.identity.invitations.service import Invitations
+from doorward.identity.invitations.store import Invitation
 from doorward.identity.restrictions.service import Restrictions
-from doorward.identity.restrictions.store import Invitation
 from doorward.identity.sessions import store as session_store
 from doorward.identity.sessions.service import Sessions
 from doorward.identity.sessions.store import SessionRecord
@@ -47,6 +44,7 @@ from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
 from doorward.identity.verification.store import VerificationRecord
 from doorward.identity.visits import Visit
+from doorward.identity.waitlist.service import Waitlist
 from doorward.identity.webhooks.events import Events
 from doorward.identity.webhooks.outbox import Cause
 from doorward.store import Clock, ConstraintViolated, Database, Tx
@@ -110,6 +108,8 @@ class SignUps:
         client_service: Clients,
         sessions: Sessions,
         restrictions: Restrictions,
+        invitation_service: Invitations,
+        waitlist: Waitlist,
         codes: Codes,
         hasher: PasswordHasher,
         mails: mail.MailQueue,
@@ -121,6 +121,8 @@ class SignUps:
         self._clients = client_service
         self._sessions = sessions
         self._restrictions = restrictions
+        self._invitations = invitation_service
+        self._waitlist = waitlist
         self._codes = codes
         self._hasher = hasher
         self._mails = mails
@@ -294,7 +296,9 @@ class SignUps:
         if accounts.find_by_verified_email(tx, attempt.email_address or "") is not None:
             raise Refused(IDENTIFICATION_CLAIMED)
         invitation = self._redeem(tx, attempt, birth.user_id, now)
-        self._restrictions.require_open_sign_up(invitation)
+        self._restrictions.require_sign_up_allowed(
+            tx, attempt.email_address or "", is_invited=invitation is not None
+        )
         is_administrator = invitation is not None and invitation.kind == "administrator"
         accounts.insert_user(
             tx,
@@ -305,7 +309,7 @@ class SignUps:
                 password_updated_at=now,
                 first_name=attempt.first_name,
                 last_name=attempt.last_name,
-                public_metadata="{}",
+                public_metadata=_public_metadata(invitation),
                 unsafe_metadata=attempt.unsafe_metadata,
                 is_administrator=is_administrator,
                 is_banned=False,
@@ -323,6 +327,7 @@ class SignUps:
         )
         cause = Cause(visit.ip, visit.user_agent)
         self._events.user(tx, "user.created", birth.user_id, now=now, cause=cause)
+        self._waitlist.complete(tx, attempt.email_address or "", birth.user_id, now)
         self._sessions.start(
             tx,
             session=birth.session,
@@ -346,18 +351,10 @@ class SignUps:
             tx.notify(ADMINISTRATOR_CREATED, birth.user_id)
 
     def _redeem(self, tx: Tx, attempt: SignUpRecord, user_id: str, now: int) -> Invitation | None:
-        """Use the attempt's invitation up. Checked again here: it may have been used since the attempt began."""
+        """Use the attempt's invitation up."""
         if attempt.invitation_id is None:
             return None
-        invitation = restriction_store.find_invitation(tx, attempt.invitation_id)
-        problem = restriction_rules.invitation_problem(
-            invitation, has_administrator=accounts.has_administrator(tx), now=now
-        )
-        if problem is not None:
-            raise Refused(problem)
-        if not restriction_store.accept_invitation(tx, attempt.invitation_id, user_id, now):
-            raise Refused(INVITATION_ALREADY_ACCEPTED)
-        return invitation
+        return self._invitations.redeem(tx, attempt.invitation_id, user_id, now)
 
     # -- around it
 
@@ -365,9 +362,7 @@ class SignUps:
         """The attempt with the fields checked and added. Raises Refused naming every problem."""
         invitation = None
         if fields.ticket is not None:
-            invitation = await self._restrictions.invitation_of(fields.ticket)
-            if invitation is None:
-                raise Refused(await self._ticket_problem(fields.ticket))
+            invitation = await self._invited(fields.ticket)
             attempt = replace(attempt, invitation_id=invitation.id)
             if invitation.email_address is not None:
                 # The ticket was mailed to this address, so whoever holds it has read that mail.
@@ -396,8 +391,11 @@ class SignUps:
                 problems.append(FORM_PARAM_MAX_LENGTH.at("unsafe_metadata"))
         if problems:
             raise Refused(*problems)
-        if attempt.invitation_id is None and attempt.email_address is not None:
-            self._restrictions.require_open_sign_up(None)
+        if attempt.email_address is not None:
+            address, is_invited = attempt.email_address, attempt.invitation_id is not None
+            await self._database.read(
+                lambda tx: self._restrictions.require_sign_up_allowed(tx, address, is_invited=is_invited)
+            )
         if password is not None:
             attempt = replace(attempt, password_hash=await self._hasher.hash(password))
         return replace(
@@ -415,18 +413,11 @@ class SignUps:
             FORM_PARAM_VALUE_INVALID.at(name) for name in broken
         ]
 
-    async def _ticket_problem(self, ticket: str) -> Problem:
-        now = self._clock()
-
-        def judge(tx: Tx) -> Problem:
-            problem = restriction_rules.invitation_problem(
-                self._restrictions.find(tx, ticket),
-                has_administrator=accounts.has_administrator(tx),
-                now=now,
-            )
-            return problem or TICKET_INVALID
-
-        return await self._database.read(judge)
+    async def _invited(self, ticket: str) -> Invitation:
+        found = await self._invitations.of_ticket(ticket)
+        if isinstance(found, Problem):
+            raise Refused(found)
+        return found
 
     def _birth(self, visit: Visit, client_id: str) -> _Birth:
         user_id = new_id("user")
@@ -437,3 +428,8 @@ class SignUps:
         is_born = sign_up.record.created_user_id == birth.user_id
         token = birth.client_token if is_born else fresh_token
         return Changed(sign_up, await self._sessions.client_change(sign_up.record.client_id, token))
+
+
+def _public_metadata(invitation: Invitation | None) -> str:
+    """An organization's invitation carries metadata for the membership, not for the user."""
+    return invitation.public_metadata if invitation is not None and invitation.kind == "application" else "{}"

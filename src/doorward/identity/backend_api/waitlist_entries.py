@@ -1,0 +1,122 @@
+"""`/waitlist_entries…`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from doorward.identity.backend_api.operations import (
+    Body,
+    Call,
+    Deleted,
+    Listed,
+    NoBody,
+    NoQuery,
+    Page,
+    operation,
+)
+from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.wire import invitations as wire
+from doorward.identity.waitlist import store
+from doorward.identity.waitlist.rules import WaitlistStatus
+from doorward.identity.waitlist.service import JoinWish
+
+_BULK = 50
+
+
+class Entries(Page, frozen=True, kw_only=True):
+    query: str | None = None
+    status: WaitlistStatus | None = None
+    order_by: str = "-created_at"
+
+
+class NewEntry(Body, frozen=True, kw_only=True):
+    email_address: str
+    notify: bool | None = True
+
+
+class InviteEntry(Body, frozen=True, kw_only=True):
+    ignore_existing: bool | None = False
+
+
+NewEntries = Annotated[list[NewEntry], msgspec.Meta(min_length=1, max_length=_BULK)]
+
+
+async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[wire.WaitlistEntry]:
+    """The waitlist, newest first unless ordered otherwise."""
+    wanted = call.query
+    order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
+    entries, total = await call.identity.waitlist.page(
+        query=wanted.query,
+        status=wanted.status,
+        order=order,
+        descending=descending,
+        limit=wanted.limit,
+        offset=wanted.offset,
+    )
+    return Listed([wire.waitlist_entry(entry) for entry in entries], total)
+
+
+async def create_waitlist_entry(call: Call[NoQuery, NewEntry]) -> wire.WaitlistEntry:
+    """Put an address on the waitlist; the entry it has where it is there already."""
+    (entry,) = await call.identity.waitlist.join([_wish(call.body)], actor=call.caller.id)
+    return wire.waitlist_entry(entry)
+
+
+async def create_bulk_waitlist_entries(
+    call: Call[NoQuery, list[NewEntry]],
+) -> list[wire.WaitlistEntry]:
+    """Put up to fifty addresses on the waitlist, all or none."""
+    entries = await call.identity.waitlist.join([_wish(entry) for entry in call.body], actor=call.caller.id)
+    return [wire.waitlist_entry(entry) for entry in entries]
+
+
+async def delete_waitlist_entry(call: Call[NoQuery, NoBody]) -> Deleted:
+    """Remove an entry that still waits."""
+    entry_id = call.path["waitlist_entry_id"]
+    await call.identity.waitlist.delete(entry_id, actor=call.caller.id)
+    return Deleted("waitlist_entry", entry_id)
+
+
+async def invite_waitlist_entry(call: Call[NoQuery, InviteEntry]) -> wire.WaitlistEntry:
+    """Invite whoever waits here to sign up."""
+    entry, made = await call.identity.waitlist.invite(
+        call.path["waitlist_entry_id"],
+        ignore_existing=bool(call.body.ignore_existing),
+        actor=call.caller.id,
+    )
+    return wire.waitlist_entry(entry, wire.invitation(made.invitation, call.now, made.url))
+
+
+async def reject_waitlist_entry(call: Call[NoQuery, NoBody]) -> wire.WaitlistEntry:
+    """Turn an entry down; its invitation ends."""
+    entry = await call.identity.waitlist.reject(call.path["waitlist_entry_id"], actor=call.caller.id)
+    return wire.waitlist_entry(entry)
+
+
+def _wish(body: NewEntry) -> JoinWish:
+    return JoinWish(body.email_address, notify=body.notify is not False)
+
+
+_ONE = "/waitlist_entries/{waitlist_entry_id}"
+OPERATIONS = (
+    operation(
+        "GET",
+        "/waitlist_entries",
+        list_waitlist_entries,
+        query=Entries,
+        answer=Listed[wire.WaitlistEntry],
+    ),
+    operation("POST", "/waitlist_entries", create_waitlist_entry, body=NewEntry, answer=wire.WaitlistEntry),
+    operation(
+        "POST",
+        "/waitlist_entries/bulk",
+        create_bulk_waitlist_entries,
+        body=NewEntries,
+        answer=list[wire.WaitlistEntry],
+    ),
+    operation("DELETE", _ONE, delete_waitlist_entry, answer=Deleted),
+    operation("POST", f"{_ONE}/invite", invite_waitlist_entry, body=InviteEntry, answer=wire.WaitlistEntry),
+    operation("POST", f"{_ONE}/reject", reject_waitlist_entry, answer=wire.WaitlistEntry),
+)
