@@ -11,7 +11,7 @@ from doorward.identity.webhooks import endpoints, outbox
 from doorward.identity.webhooks.deliveries import Event
 from doorward.identity.webhooks.endpoints import Endpoint
 from doorward.store import Tx
-from tests.identity.conftest import World
+from tests.identity.conftest import PASSWORD, World
 
 
 async def endpoint(world: World, endpoint_id: str, *kinds: str, is_enabled: bool = True) -> str:
@@ -137,6 +137,36 @@ async def test_every_end_of_a_session_has_its_word(world: World) -> None:
         ("session.removed", second, "removed"),
         ("session.revoked", third["id"], "revoked"),
     }
+
+
+async def test_a_session_that_ran_out_is_told_once(world: World) -> None:
+    browser = await world.signed_up()
+    session = await browser.session()
+    every = await endpoint(world, "ep_every", "session.ended")
+    world.clock.advance(world.identity.settings.session_idle_ms)
+    for _ in range(2):
+        await world.identity.forget_expired()
+    [(kind, data)] = await told(world, every)
+    assert (kind, data["id"], data["status"]) == ("session.ended", session["id"], "expired")
+
+
+async def test_a_mail_is_told_without_what_it_opens(world: World) -> None:
+    named = await endpoint(world, "ep_named", "email.created")
+    browser = await world.signed_up("ada@example.com")
+    session = await browser.session()
+    await browser.post(
+        f"/v1/me/change_password?_clerk_session_id={session['id']}",
+        current_password=PASSWORD,
+        new_password="another harbour at dawn",
+    )
+    await world.identity.mails.drain()
+    found = {data["slug"]: data for _, data in await told(world, named)}
+    assert set(found) == {"verification_code", "password_changed"}
+    assert {data["to_email_address"] for data in found.values()} == {"ada@example.com"}
+    code, changed = found["verification_code"], found["password_changed"]
+    assert (code["subject"], code["body"], code["body_plain"]) == ("", "", "")
+    assert "password" in changed["subject"]
+    assert changed["delivered_by_clerk"] is True
 
 
 async def test_changes_of_an_account_are_told_as_it_is_afterwards(world: World) -> None:

@@ -19,6 +19,7 @@ from doorward.identity.api_keys import APIKeys
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.catalogue import OPERATIONS
 from doorward.identity.backend_api.dispatch import BackendApi
+from doorward.identity.backend_api.wire import emails
 from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
 from doorward.identity.frontend_api import (
@@ -34,6 +35,7 @@ from doorward.identity.frontend_api import (
 from doorward.identity.frontend_api.dispatch import Endpoints, FrontendDispatch
 from doorward.identity.frontend_api.oauth import OAuthRoutes
 from doorward.identity.frontend_api.views import Views
+from doorward.identity.identifiers import new_id
 from doorward.identity.instance import Instance
 from doorward.identity.invitations.service import Invitations
 from doorward.identity.keyed_hash import KeyedHash
@@ -42,7 +44,7 @@ from doorward.identity.m2m_tokens import rules as m2m_rules
 from doorward.identity.m2m_tokens import store as m2m_rows
 from doorward.identity.machines import Machines
 from doorward.identity.machines import store as machine_rows
-from doorward.identity.mail import DevelopmentInbox, Mailer, MailQueue
+from doorward.identity.mail import DevelopmentInbox, Mail, Mailer, MailQueue
 from doorward.identity.oauth import devices as device_rows
 from doorward.identity.oauth import grants
 from doorward.identity.oauth.applications import Applications
@@ -68,6 +70,7 @@ from doorward.identity.verification import store as verification_rows
 from doorward.identity.verification.service import Codes
 from doorward.identity.visits import Visits
 from doorward.identity.waitlist.service import Waitlist
+from doorward.identity.webhooks import outbox
 from doorward.identity.webhooks.events import Events
 from doorward.identity.webhooks.service import Webhooks
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
@@ -97,7 +100,7 @@ class Identity:
         self.clock = clock
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
         self.hasher = hasher
-        self.mails = MailQueue(mailer)
+        self.mails = MailQueue(mailer, tell=self._tell_of_mail)
         self.views = Views(settings.origin)
         events = Events(self.views)
         self.clients = Clients(keyed_hash)
@@ -268,6 +271,12 @@ class Identity:
         tokens = await self.tokens.issue_for(self.settings.cli_client_id, user_id)
         return tokens.access_token, tokens.refresh_token or "", tokens.expires_at
 
+    async def _tell_of_mail(self, message: Mail) -> None:
+        """Not in the transaction that led to the mail, which is sent after COMMIT and lost with the process like it."""
+        if await self.database.read(lambda tx: outbox.is_wanted(tx, "email.created")):
+            now, told = self.clock(), emails.email(new_id("ema"), message)
+            await self.database.write(lambda tx: outbox.enqueue(tx, "email.created", told, now=now))
+
     async def _tidy(self) -> None:
         while True:
             try:
@@ -285,6 +294,7 @@ class Identity:
         def work(tx: Tx) -> None:
             verification_rows.forget_before(tx, now - DAY)
             restriction_rows.forget_arrivals_before(tx, now - DAY)
+            self.sessions.end_run_out(tx, now)
             session_rows.delete_finished_before(tx, now - 30 * DAY)
             sign_up_rows.delete_abandoned(tx, now)
             sign_in_rows.delete_abandoned(tx, now)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -124,10 +125,17 @@ class SmtpMailer:
 
 
 class MailQueue:
-    """Sends in the background, at most `limit` messages waiting."""
+    """Sends in the background, at most `limit` messages waiting. `tell` hears of each before it is sent."""
 
-    def __init__(self, mailer: Mailer, *, limit: int = 1_000) -> None:
+    def __init__(
+        self,
+        mailer: Mailer,
+        *,
+        limit: int = 1_000,
+        tell: Callable[[Mail], Awaitable[None]] | None = None,
+    ) -> None:
         self._mailer = mailer
+        self._tell = tell
         self._limit = limit
         self._tasks: set[asyncio.Task[bool]] = set()
 
@@ -146,6 +154,12 @@ class MailQueue:
 
     async def deliver(self, message: Mail) -> bool:
         """Send now; false when it could not be sent, which is logged, for a caller that keeps it and tries again."""
+        try:
+            if self._tell is not None:
+                await self._tell(message)
+        except Exception:
+            # A mail is worth more than the news of it.
+            _log.exception("a message of kind %s could not be told of", message.kind)
         try:
             await self._mailer.send(message)
         except Exception:

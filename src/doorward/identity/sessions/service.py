@@ -36,6 +36,8 @@ from doorward.identity.visits import Visit
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
 
+MOST_ENDED_AT_ONCE = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
@@ -264,6 +266,14 @@ class Sessions:
         """Revoke the user's sessions (all `but` one), inside the transaction of the change that demands it."""
         ended = [session for session in store.active_of_user(tx, user_id, now) if session.id != but]
         self._finish(tx, ended, "revoked", now, actor=actor, ip="")
+
+    def end_run_out(self, tx: Tx, now: int) -> None:
+        """Write down what time has ended, which every reader saw already, so that it is told."""
+        for session in store.run_out(tx, now, MOST_ENDED_AT_ONCE):
+            status = rules.status_of(session, now)
+            store.finish(tx, [session], status, now)
+            audit.record(tx, now=now, actor=None, action=f"session.{status}", object_id=session.id)
+            self._events.session_over(tx, session, status, now=now)
 
     def _finish(
         self, tx: Tx, ended: Sequence[SessionRecord], status: str, now: int, *, actor: str | None, ip: str

@@ -106,5 +106,17 @@ def finish(tx: Tx, sessions: Iterable[SessionRecord], status: str, now: int) -> 
             tx.notify(REVOKED_CHANNEL, session.id)
 
 
+def run_out(tx: Tx, now: int, limit: int) -> list[SessionRecord]:
+    """Sessions that time has ended and nobody has written down."""
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_COLUMNS} FROM identity_sessions
+        WHERE status = 'active' AND (expire_at <= ? OR abandon_at <= ?) ORDER BY expire_at, id LIMIT ?
+        """,
+        (now, now, limit),
+    )
+    return [SessionRecord(*row) for row in rows]
+
+
 def delete_finished_before(tx: Tx, instant: int) -> int:
     return tx.execute("DELETE FROM identity_sessions WHERE abandon_at < ?", (instant,))
