@@ -65,6 +65,29 @@ async def test_a_user_is_told_as_the_backend_api_shows_them(backend: Backend) ->
     ]
 
 
+@pytest.mark.conformance("clerk-backend", 198)
+async def test_an_invitation_from_the_waitlist_is_told_without_the_link_that_opens_it(
+    backend: Backend,
+) -> None:
+    endpoint = (await backend.world.identity.webhooks.create(URL, actor=None)).endpoint
+    entry = await backend.ask("POST", "/waitlist_entries", json={"email_address": "ada@example.com"})
+    backend.world.clock.advance(1)
+    invited = await backend.ask("POST", f"/waitlist_entries/{entry['id']}/invite")
+
+    joined, changed = await told(backend, endpoint.id)
+    assert (joined[0], joined[1]["id"], joined[1]["status"]) == (
+        "waitlistEntry.created",
+        entry["id"],
+        "pending",
+    )
+    assert (changed[0], changed[1]["id"], changed[1]["status"]) == (
+        "waitlistEntry.updated",
+        entry["id"],
+        "invited",
+    )
+    assert invited["invitation"]["url"] not in str(changed)
+
+
 async def test_machines_are_told_as_the_backend_api_shows_them(backend: Backend) -> None:
     endpoint = (await backend.world.identity.webhooks.create(URL, actor=None)).endpoint
     target = await make_machine(backend, "target")

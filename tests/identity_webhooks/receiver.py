@@ -1,4 +1,4 @@
-"""A server that receives webhooks, on loopback over TLS, and answers as it is told to."""
+"""A server that receives webhooks, on loopback, and answers as it is told to."""
 
 from __future__ import annotations
 
@@ -51,9 +51,11 @@ class Receiver:
     port: int = 0
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
+    is_plain: bool = False
+
     @property
     def url(self) -> str:
-        return f"https://{HOST}:{self.port}/in"
+        return f"http://localhost:{self.port}/in" if self.is_plain else f"https://{HOST}:{self.port}/in"
 
     async def wait_for(self, count: int) -> list[Received]:
         async with asyncio.timeout(20), self.arrived:
@@ -61,8 +63,10 @@ class Receiver:
         return self.received
 
     @contextlib.asynccontextmanager
-    async def running(self, authority: LocalAuthority) -> AsyncIterator[Receiver]:
-        context = server_context(*authority.leaf([HOST]))
+    async def running(self, authority: LocalAuthority | None) -> AsyncIterator[Receiver]:
+        """Without an authority in plain HTTP, as programs of the same machine are reached."""
+        self.is_plain = authority is None
+        context = None if authority is None else server_context(*authority.leaf([HOST]))
         tasks: set[asyncio.Task[None]] = set()
 
         def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

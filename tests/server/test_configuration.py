@@ -140,6 +140,12 @@ service_account_file = "{data}/firebase.json"
 )
 
 
+def test_receivers_of_webhooks_inside_the_own_network_are_named(load):
+    assert plan_of(load(GOOD)).identity.webhook_private_hosts == ()
+    named = load(GOOD + '\n[webhooks]\nprivate_hosts = ["hooks.internal"]\n')
+    assert plan_of(named).identity.webhook_private_hosts == ("hooks.internal",)
+
+
 def write_push_keys(folder):
     (folder / "apple.p8").write_text(generate_key("ES256").to_pem())
     account = {"project_id": "p", "client_email": "e", "private_key": generate_key("RS256").to_pem()}
