@@ -11,10 +11,14 @@ import websockets
 from websockets.exceptions import ConnectionClosedError
 
 from doorward.http1 import Answer, Decision, Forward, Peer, RequestHead, TcpUpstream
+from doorward.identity.accounts import store as accounts
+from doorward.identity.accounts.service import BARRED_CHANNEL
+from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA, Relay, RelaySettings, create_relay
+from doorward.server.barring import barred_by_identity
 from doorward.server.edge_node import running_edge
-from doorward.store import Database, Sealer, open_database
+from doorward.store import Database, Sealer, Tx, open_database
 from doorward.tunnel import Connector, Drain, Edge, TunnelHello
 from tests import databases
 from tests.http1.wire import client
@@ -89,11 +93,11 @@ class Nodes:
 @pytest.fixture
 async def nodes(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Nodes]:
     async with contextlib.AsyncExitStack() as stack:
-        url = stack.enter_context(databases.new_postgresql([SCHEMA]))
+        url = stack.enter_context(databases.new_postgresql([SCHEMA, IDENTITY_SCHEMA]))
         front = await stack.enter_async_context(balancer())
         edges, ports, opened, relays = [], [], [], []
         for _ in range(2):
-            database = await open_database(url, schemas=[SCHEMA])
+            database = await open_database(url, schemas=[SCHEMA, IDENTITY_SCHEMA])
             stack.push_async_callback(database.close)
             outbound = Outbound()
             stack.push_async_callback(outbound.close)
@@ -105,7 +109,11 @@ async def nodes(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Nodes]:
                 jwks_url="http://accounts.localhost/jwks",
             )
             relay = await create_relay(
-                settings, database, sealer=Sealer.from_file(tmp_path / "key"), outbound=outbound
+                settings,
+                database,
+                sealer=Sealer.from_file(tmp_path / "key"),
+                outbound=outbound,
+                is_barred=barred_by_identity(database),
             )
             edge = await stack.enter_async_context(
                 running_edge(relay, database, control={}, trusted_proxies=(), is_alone=False)
@@ -273,3 +281,49 @@ async def test_news_of_a_later_admission_that_overtakes_an_earlier_one_is_not_lo
     assert not nodes.first.is_connected(machine.tunnel_id)
     await late.close()
     await task
+
+
+async def ban(database: Database, user_id: str, *, is_banned: bool) -> None:
+    """What identity's transaction does, whichever node it runs on."""
+
+    def write(tx: Tx) -> None:
+        if accounts.find_user(tx, user_id) is None:
+            user = accounts.UserRecord(
+                user_id, "idn_1", None, None, None, None, "{}", "{}", False, False, None, None, 1, 1
+            )
+            accounts.insert_user(tx, user)
+            accounts.insert_email(
+                tx, accounts.EmailAddressRecord("idn_1", user_id, "ada@example.com", 1, 1, 1)
+            )
+        accounts.set_banned(tx, user_id, is_banned, 2)
+        tx.notify(BARRED_CHANNEL, user_id)
+
+    await database.write(write)
+
+
+async def test_a_ban_ends_tunnels_and_visitors_on_every_node_and_nobody_elses(nodes: Nodes) -> None:
+    barred, other = Machine("box", "app", zone=ZONE), Machine("peer", zone=ZONE, account="user_2")
+    for machine in (barred, other):
+        await machine.register(nodes.database)
+    nodes.lead(barred.hosts[1], 1)
+    async with nodes.running(barred) as connector, nodes.running(other):
+        assert await nodes.ask(barred.hosts[1], 1) == (200, b"ok")
+        assert nodes.first.is_connected(barred.tunnel_id)
+        assert nodes.second.is_connected(barred.tunnel_id)
+        await ban(nodes.database, barred.account, is_banned=True)
+        await until(lambda: not nodes.first.is_connected(barred.tunnel_id), 10)
+        await until(lambda: not nodes.second.is_connected(barred.tunnel_id), 10)
+        await until(lambda: connector.state.reason == "account_barred", 10)
+        assert nodes.first.is_connected(other.tunnel_id)
+    nodes.first._hold_seconds = 0.3
+    assert (await nodes.ask(barred.hosts[0], 0))[0] == 502
+
+
+async def test_the_relay_refuses_a_banned_machine_a_tunnel_until_the_ban_ends(nodes: Nodes) -> None:
+    machine = Machine("box", zone=ZONE)
+    await machine.register(nodes.database)
+    await ban(nodes.database, machine.account, is_banned=True)
+    assert all([await relay.is_barred(machine.account) for relay in nodes.relays])
+    await ban(nodes.database, machine.account, is_banned=False)
+    async with nodes.running(machine):
+        assert nodes.first.is_connected(machine.tunnel_id)

@@ -58,6 +58,7 @@ from doorward.identity.restrictions.lists import ListedIdentifiers
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.secret_keys import SecretKeys
 from doorward.identity.sessions import store as session_rows
+from doorward.identity.sessions.administration import SessionAdministration
 from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import DAY, HOUR, IdentitySettings
 from doorward.identity.sign_in import store as sign_in_rows
@@ -163,6 +164,15 @@ class Identity:
             sessions=self.sessions,
             hasher=hasher,
             events=events,
+        )
+        self.session_administration = SessionAdministration(
+            settings,
+            database,
+            clock,
+            sessions=self.sessions,
+            client_service=self.clients,
+            signing_keys=self.signing_keys,
+            templates=self.templates,
         )
         self.sign_up = SignUps(
             settings,

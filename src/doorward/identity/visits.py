@@ -92,15 +92,19 @@ class Visits:
         )
 
     async def _client_of(self, cookie: str | None) -> ClientRecord | None:
-        if not cookie:
+        opened = self.open_cookie(cookie) if cookie else None
+        if opened is None:
             return None
+        client_id, token = opened
+        return await self._database.read(lambda tx: self._clients.authenticate(tx, client_id, token))
+
+    def open_cookie(self, cookie: str) -> tuple[str, str] | None:
+        """The client's id and the token it claims to have; None for what is no cookie of ours."""
         try:
             claims = verify_jwt(cookie, self._key, claims=ClientCookie, now=0, typ="JWT", required=()).claims
         except JoseError:
             return None
-        return await self._database.read(
-            lambda tx: self._clients.authenticate(tx, claims.id, claims.rotating_token)
-        )
+        return claims.id, claims.rotating_token
 
     def ip_of(self, request: HTTPConnection) -> str:
         """The visitor's address: the peer's, or what a trusted proxy says. The right-most untrusted entry counts."""

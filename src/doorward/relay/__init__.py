@@ -24,6 +24,7 @@ from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, Tu
 from doorward.relay.link_notices.service import LinkNotices
 from doorward.relay.relay import SCHEMA, Relay, create_relay
 from doorward.relay.settings import ApnsSettings, ClerkCloud, CloudflareSettings, RateLimits, RelaySettings
+from doorward.relay.users.barring import IsBarred, nobody_is_barred
 
 __all__ = [
     "CLAIMS_CHANNEL",
@@ -33,6 +34,7 @@ __all__ = [
     "ClerkCloud",
     "CloudflareSettings",
     "EndpointOwner",
+    "IsBarred",
     "LinkNotices",
     "RateLimits",
     "Relay",
@@ -42,4 +44,5 @@ __all__ = [
     "TunnelRefused",
     "TunnelWanted",
     "create_relay",
+    "nobody_is_barred",
 ]

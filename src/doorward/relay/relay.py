@@ -60,6 +60,7 @@ from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.mint_key import load_mint_key
 from doorward.relay.tokens.rules import TokenSigner
+from doorward.relay.users.barring import IsBarred, nobody_is_barred
 from doorward.relay.users.service import Users
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
 
@@ -84,7 +85,7 @@ class Relay:
 
     `link_notices` are what the owners of links have to be told.
     `is_connected` may be set to a function from tunnel id to "is open now"; until then the list of environments
-    does not say. `claims` is what the nodes of the edge agree upon.
+    does not say. `claims` is what the nodes of the edge agree upon, `is_barred` whether an account is banned.
     """
 
     def __init__(
@@ -96,17 +97,20 @@ class Relay:
         clock: Clock,
         *,
         push: Push,
+        is_barred: IsBarred = nobody_is_barred,
     ) -> None:
         self.settings = settings
+        self.is_barred = is_barred
         self.is_connected: Callable[[str], bool | None] = lambda _tunnel_id: None
         self.link_notices = LinkNotices(database, clock)
         self._database = database
         self._clock = clock
         self._pruning: asyncio.Task[None] | None = None
-        self._tunnels = Tunnels(database, ServiceHosts(normalize_zone(settings.zone), settings.custom_hosts))
+        hosts = ServiceHosts(normalize_zone(settings.zone), settings.custom_hosts)
+        self._tunnels = Tunnels(database, hosts, is_barred=is_barred)
         self.claims = TunnelClaims(database, clock)
         provider, self._census = _provider(settings, database, outbound, clock)
-        users = Users(settings, database, outbound, clock)
+        users = Users(settings, database, outbound, clock, is_barred=is_barred)
         guards = Guards(users, Credentials(database), signer, clock)
         proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
         limits = Limits(settings.rate_limits, database, clock)
@@ -238,8 +242,10 @@ async def create_relay(
     outbound: Outbound,
     clock: Clock = system_clock,
     senders: Senders | None = None,
+    is_barred: IsBarred = nobody_is_barred,
 ) -> Relay:
-    """A relay over an open database whose `SCHEMA` is up to date. `senders` replace those the settings ask for.
+    """A relay over an open database whose `SCHEMA` is up to date. `senders` replace those the settings ask for;
+    `is_barred` knows who is banned.
 
     Raises `SealBroken` for a wrong key file, `JoseError` for a key of Apple's or Google's that is none.
     """
@@ -250,4 +256,5 @@ async def create_relay(
         secret=await load_job_secret(database, sealer, clock),
         senders=senders or build_senders(settings, outbound, vapid),
     )
-    return Relay(settings, database, TokenSigner(key, settings.issuer), outbound, clock, push=push)
+    signer = TokenSigner(key, settings.issuer)
+    return Relay(settings, database, signer, outbound, clock, push=push, is_barred=is_barred)

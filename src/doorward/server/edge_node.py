@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 import msgspec
 
 from doorward.http1 import Upstream
+from doorward.identity.accounts.service import BARRED_CHANNEL
 from doorward.relay import (
     CLAIMS_CHANNEL,
     WANTED_CHANNEL,
@@ -73,6 +74,7 @@ async def running_edge(
             _follow_names(database, relay, edge),
             _follow_claims(database, relay, edge),
             _follow_wanted(database, edge, node),
+            _follow_bans(database, relay, edge),
         ):
             await stack.enter_async_context(background(work))
         yield edge
@@ -129,6 +131,18 @@ async def _follow_unlinks(database: Database, relay: Relay, edge: Edge) -> None:
                 edge.close_tunnel(notice.environment_id, below_generation=notice.generation)
             else:
                 await _check_all(relay, edge)
+
+
+async def _follow_bans(database: Database, relay: Relay, edge: Edge) -> None:
+    """End the tunnels, and with them the visitors, of an account that was banned on whichever node.
+
+    The ban's own transaction tells of it; the machine's next attempt is refused by the row.
+    """
+    async with database.subscribe(BARRED_CHANNEL) as told:
+        async for user_id in told:
+            for account in [user_id] if user_id else edge.accounts():
+                if await relay.is_barred(account):
+                    edge.close_account(account)
 
 
 async def _follow_names(database: Database, relay: Relay, edge: Edge) -> None:

@@ -22,8 +22,9 @@ from doorward.identity.settings import IdentitySettings
 from doorward.identity.webhooks.deliverer import Deliverer
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay import LinkNotices, Relay, RelaySettings, create_relay
+from doorward.relay import LinkNotices, Relay, RelaySettings, create_relay, nobody_is_barred
 from doorward.server.background import background
+from doorward.server.barring import barred_by_identity
 from doorward.server.configuration import Role
 from doorward.server.edge_node import running_edge
 from doorward.server.hosts import HostDispatcher
@@ -70,7 +71,9 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
     needs_relay = "relay" in plan.roles or "edge" in plan.roles
     # An identity node reads the relay's notices, so the relay's tables are there for every role.
     schemas: list[Schema] = [RELAY_SCHEMA]
-    if "identity" in plan.roles:
+    # A relay beside our own identity asks its rows who is banned, so those are there for every role as well.
+    has_own_accounts = plan.relay.accounts_issuer == plan.identity.origin
+    if "identity" in plan.roles or has_own_accounts:
         schemas.append(IDENTITY_SCHEMA)
     sealer = Sealer.from_file(plan.key_file)
     async with contextlib.AsyncExitStack() as stack:
@@ -102,7 +105,10 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             notices = LinkNotices(database, clock)
             await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))
         if needs_relay:
-            relay = await create_relay(plan.relay, database, sealer=sealer, outbound=outbound, clock=clock)
+            is_barred = barred_by_identity(database) if has_own_accounts else nobody_is_barred
+            relay = await create_relay(
+                plan.relay, database, sealer=sealer, outbound=outbound, clock=clock, is_barred=is_barred
+            )
             if "relay" in plan.roles:
                 await relay.start()
                 stack.push_async_callback(relay.stop)

@@ -220,6 +220,17 @@ class Edge:
                     "unlinked", "This machine was unlinked or its connector token replaced.", is_final=True
                 )
 
+    def close_account(self, account: str) -> int:
+        """End every tunnel of an account at once, with every visitor in them; how many there were."""
+        ended = [link for link in self.links if link.grant is not None and link.grant.account == account]
+        for link in ended:
+            link.go_away("account_barred", "The account this machine is linked to was banned.", is_final=True)
+        return len(ended)
+
+    def accounts(self) -> set[str]:
+        """The accounts whose tunnels are open now."""
+        return {link.grant.account for link in self.links if link.grant is not None}
+
     def supersede(self, environment_id: str, *, epoch: int) -> None:
         """Another connector of this environment was admitted, here or on another node: end the older ones."""
         newest = max(epoch, self._epochs.pop(environment_id, 0))

@@ -14,6 +14,7 @@ from doorward.identity.backend_api import (
     machines,
     oauth_applications,
     redirect_urls,
+    sessions,
     users,
     waitlist_entries,
     webhooks,
@@ -35,4 +36,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *invitations.OPERATIONS,
     *redirect_urls.OPERATIONS,
     *domains.OPERATIONS,
+    *sessions.OPERATIONS,
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.identity.accounts.administration import Details, Identifier, NewPassword
 from doorward.identity.accounts.directory import Choice, Filter, Order, Ordering
 from doorward.identity.accounts.store import Account
 from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, Page, Upload, operation
+from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import users as wire
 from doorward.identity.errors import (
     FEATURE_NOT_IMPLEMENTED,
@@ -21,7 +21,6 @@ from doorward.identity.errors import (
     FORM_PARAM_ARRAY_SIZE_EXCEEDED,
     FORM_PARAM_INVALID_TIME,
     FORM_PARAM_UNKNOWN,
-    FORM_PARAM_VALUE_INVALID,
     TOTP_DISABLED,
     Refused,
 )
@@ -302,11 +301,7 @@ def _instant(param: str, text: str | None) -> int | None:
 
 
 def _ordering(text: str) -> Ordering:
-    """A plus sign that was not encoded arrives as a space."""
-    name = text.lstrip("+- ")
-    if name not in Order.__args__:  # type: ignore[attr-defined]  # a Literal lists its values there
-        raise Refused(FORM_PARAM_VALUE_INVALID.at("order_by"))
-    return Ordering(msgspec.convert(name, Order), text.startswith("-"))
+    return Ordering(*order_of(text, get_args(Order)))
 
 
 def _filter(query: wire.UserFilters) -> Filter:

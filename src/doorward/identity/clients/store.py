@@ -43,6 +43,16 @@ def find(tx: Tx, client_id: str) -> ClientRecord | None:
     return None if row is None else ClientRecord(*row)
 
 
+def page(tx: Tx, *, limit: int, offset: int) -> tuple[list[ClientRecord], int]:
+    """Newest first, and how many there are in all."""
+    rows = tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM identity_clients ORDER BY created_at DESC, id LIMIT ? OFFSET ?",
+        (limit, offset),
+    )
+    count = tx.fetch_one("SELECT count(*) FROM identity_clients")
+    return [ClientRecord(*row) for row in rows], 0 if count is None else int(count[0])
+
+
 def set_signed_in(
     tx: Tx, client_id: str, *, token_hash: str, session_id: str, strategy: str, now: int
 ) -> None:

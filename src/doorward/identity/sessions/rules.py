@@ -29,6 +29,7 @@ class SessionClaims(msgspec.Struct, omit_defaults=True):
     sts: str
     v: int
     azp: str | None = None
+    act: msgspec.Raw | None = None
 
 
 def is_alive(session: SessionRecord, now: int) -> bool:
@@ -55,7 +56,13 @@ def factor_age_minutes(session: SessionRecord, now: int) -> int:
 
 
 def claims_of(
-    session: SessionRecord, *, issuer: str, origin: str | None, jti: str, now: int
+    session: SessionRecord,
+    *,
+    issuer: str,
+    origin: str | None,
+    jti: str,
+    now: int,
+    lifetime: int = SESSION_TOKEN_LIFETIME,
 ) -> SessionClaims:
     seconds = now // 1000
     return SessionClaims(
@@ -64,10 +71,11 @@ def claims_of(
         sid=session.id,
         iat=seconds,
         nbf=seconds - NOT_BEFORE_ALLOWANCE,
-        exp=seconds + SESSION_TOKEN_LIFETIME,
+        exp=seconds + lifetime,
         jti=jti,
         fva=(factor_age_minutes(session, now), -1),
         sts="active",
         v=2,
         azp=origin,
+        act=None if session.actor is None else msgspec.Raw(session.actor.encode()),
     )

@@ -262,6 +262,10 @@ class Sessions:
             return Changed(None, ClientChange(None, is_gone=True))
         return Changed(None, await self.client_change(client_id))
 
+    def revoke_in(self, tx: Tx, session: SessionRecord, *, now: int, actor: str) -> None:
+        """End one session, inside the caller's transaction."""
+        self._finish(tx, [session], "revoked", now, actor=actor, ip="")
+
     def finish_of_user(self, tx: Tx, user_id: str, *, but: str | None, now: int, actor: str | None) -> None:
         """Revoke the user's sessions (all `but` one), inside the transaction of the change that demands it."""
         ended = [session for session in store.active_of_user(tx, user_id, now) if session.id != but]
@@ -344,14 +348,17 @@ class Sessions:
 
     # -- tokens
 
-    def session_token(self, session: SessionRecord, origin: str | None) -> str:
-        """A fresh session JWT (60 s). `origin` becomes `azp`."""
+    def session_token(
+        self, session: SessionRecord, origin: str | None, *, lifetime: int = rules.SESSION_TOKEN_LIFETIME
+    ) -> str:
+        """A fresh session JWT of so many seconds. `origin` becomes `azp`."""
         claims = rules.claims_of(
             session,
             issuer=self._settings.origin,
             origin=origin,
             jti=secrets.token_hex(10),
             now=self._clock(),
+            lifetime=lifetime,
         )
         return self._signing_keys.sign(claims, typ="JWT", header={"cat": rules.CATEGORY_SESSION})
 

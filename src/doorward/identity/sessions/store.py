@@ -28,15 +28,17 @@ class SessionRecord(msgspec.Struct, frozen=True):
     user_agent: str
     created_at: int
     updated_at: int
+    actor: str | None = None
+    """Who acts as the user, as JSON (RFC 8693's `act`): a session begun with an actor token."""
 
 
 _COLUMNS = """id, client_id, user_id, status, verified_at, last_active_at, expire_at, abandon_at, ip, user_agent,
-    created_at, updated_at"""
+    created_at, updated_at, actor"""
 
 
 def insert(tx: Tx, session: SessionRecord) -> None:
     tx.execute(
-        f"INSERT INTO identity_sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO identity_sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session.id,
             session.client_id,
@@ -50,6 +52,7 @@ def insert(tx: Tx, session: SessionRecord) -> None:
             session.user_agent,
             session.created_at,
             session.updated_at,
+            session.actor,
         ),
     )
 
@@ -57,6 +60,51 @@ def insert(tx: Tx, session: SessionRecord) -> None:
 def find(tx: Tx, session_id: str) -> SessionRecord | None:
     row = tx.fetch_one(f"SELECT {_COLUMNS} FROM identity_sessions WHERE id = ?", (session_id,))
     return None if row is None else SessionRecord(*row)
+
+
+def page(
+    tx: Tx,
+    *,
+    client_id: str | None,
+    user_id: str | None,
+    status: str | None,
+    now: int,
+    limit: int,
+    offset: int,
+) -> tuple[list[SessionRecord], int]:
+    """Newest first, and how many there are. A status is the one a reader sees (`rules.status_of`)."""
+    terms, values = ["1 = 1"], list[object]()
+    for column, value in (("client_id", client_id), ("user_id", user_id)):
+        if value is not None:
+            terms.append(f"{column} = ?")
+            values.append(value)
+    if status in ("active", "expired", "abandoned"):
+        # What time ended is stored as active.
+        timely = {
+            "active": "expire_at > ? AND abandon_at > ?",
+            "expired": "expire_at <= ? AND abandon_at > ?",
+            "abandoned": "abandon_at <= ?",
+        }
+        terms.append(f"status = 'active' AND {timely[status]}")
+        values += [now] * timely[status].count("?")
+    elif status is not None:
+        terms.append("status = ?")
+        values.append(status)
+    where = " AND ".join(terms)
+    rows = tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM identity_sessions WHERE {where} ORDER BY created_at DESC, id LIMIT ? OFFSET ?",
+        (*values, limit, offset),
+    )
+    count = tx.fetch_one(f"SELECT count(*) FROM identity_sessions WHERE {where}", values)
+    return [SessionRecord(*row) for row in rows], 0 if count is None else int(count[0])
+
+
+def of_client(tx: Tx, client_id: str) -> list[SessionRecord]:
+    """Every session of a client, over or not, oldest first."""
+    rows = tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM identity_sessions WHERE client_id = ? ORDER BY created_at, id", (client_id,)
+    )
+    return [SessionRecord(*row) for row in rows]
 
 
 def active_of_client(tx: Tx, client_id: str, now: int) -> list[SessionRecord]:

@@ -57,6 +57,7 @@ class Guards:
             token = verify_access_token(self._signer, text, now=self._clock() // 1000)
         except InvalidToken as error:
             raise RelayError(AuthInvalid(reason="invalid_bearer")) from error
+        await self._refuse_barred(token.user_id, AuthInvalid(reason="invalid_bearer"))
         return DpopPrincipal(token, text)
 
     @traced("relay.auth.environment.bearer")
@@ -65,7 +66,14 @@ class Guards:
         owner = await self._credentials.authenticate(token) if token else None
         if owner is None:
             raise RelayError(AuthInvalid(reason="not_authorized"))
+        await self._refuse_barred(owner.user_id, AuthInvalid(reason="not_authorized"))
         return owner
+
+    async def _refuse_barred(self, user_id: str, refusal: AuthInvalid) -> None:
+        try:
+            await self._users.refuse_barred(user_id)
+        except NotAuthenticated as error:
+            raise RelayError(refusal) from error
 
 
 def require_own_environment(call: Call[CredentialOwner, Any]) -> CredentialOwner:

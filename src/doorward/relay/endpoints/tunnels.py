@@ -10,6 +10,7 @@ from doorward.relay.endpoints import store
 from doorward.relay.endpoints.tunnel_proof import is_signed_by
 from doorward.relay.services.hosts import ServiceHosts
 from doorward.relay.services.store import list_active
+from doorward.relay.users.barring import IsBarred, nobody_is_barred
 from doorward.store import Database, Tx
 
 
@@ -24,7 +25,8 @@ class TunnelAuthorized(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TunnelRefused(msgspec.Struct, frozen=True):
-    """`reason` is `unlinked`, `generation_superseded` or `invalid_signature`; asking again will not change it."""
+    """`reason` is `unlinked`, `generation_superseded`, `invalid_signature` or `account_barred`; asking again soon will
+    not change it."""
 
     reason: str
     message: str
@@ -48,13 +50,17 @@ _SUPERSEDED = TunnelRefused(
     "This connector's key was released or replaced by a newer one. Restart the agent.",
 )
 _FORGED = TunnelRefused("invalid_signature", "The connector's signature does not match its registered key.")
+_BARRED = TunnelRefused("account_barred", "The account this machine is linked to was banned.")
 
 
 class Tunnels:
     """Read-only view of the allocations for the edge."""
 
-    def __init__(self, database: Database, hosts: ServiceHosts) -> None:
+    def __init__(
+        self, database: Database, hosts: ServiceHosts, *, is_barred: IsBarred = nobody_is_barred
+    ) -> None:
         self._database = database
+        self._is_barred = is_barred
         self._hosts = hosts
 
     async def authorize(
@@ -74,6 +80,8 @@ class Tunnels:
         public_key = b64url_decode(allocation.tunnel_public_key)
         if not is_signed_by(public_key, token):
             return _FORGED
+        if await self._is_barred(allocation.user_id):
+            return _BARRED
         return TunnelAuthorized(
             environment_id=tunnel_id,
             generation=generation,

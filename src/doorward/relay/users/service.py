@@ -12,6 +12,7 @@ from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.rules import urls_of
 from doorward.relay.settings import ClerkCloud, RelaySettings
 from doorward.relay.users import clerk
+from doorward.relay.users.barring import IsBarred, nobody_is_barred
 from doorward.relay.users.rules import audiences, is_for_relay, is_recent
 from doorward.spans import traced
 from doorward.store import Clock, Database
@@ -48,8 +49,17 @@ class NotAuthenticated(Exception):
 
 
 class Users:
-    def __init__(self, settings: RelaySettings, database: Database, outbound: Outbound, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        database: Database,
+        outbound: Outbound,
+        clock: Clock,
+        *,
+        is_barred: IsBarred = nobody_is_barred,
+    ) -> None:
         self._settings = settings
+        self._is_barred = is_barred
         self._database = database
         self._clock = clock
         self._outbound = outbound
@@ -86,7 +96,13 @@ class Users:
             raise NotAuthenticated(error.code) from error
         if not session.user_id.strip():
             raise NotAuthenticated("missing_claim")
+        await self.refuse_barred(session.user_id)
         return Subject(session.user_id)
+
+    async def refuse_barred(self, user_id: str) -> None:
+        """The one check that keeps banned accounts out, whatever they hold. Raises `NotAuthenticated`."""
+        if await self._is_barred(user_id):
+            raise NotAuthenticated("account_barred")
 
     async def client_subject(self, token: str, client_id: str) -> Subject:
         """The account of an OAuth access token that `client_id` itself was given.
@@ -116,6 +132,7 @@ class Users:
             access = await self._signed_token(token, client_ids)
         if not access.user_id.strip():
             raise NotAuthenticated("missing_claim")
+        await self.refuse_barred(access.user_id)
         return access
 
     async def _signed_token(self, token: str, client_ids: Collection[str]) -> AccessToken:

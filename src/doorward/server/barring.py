@@ -1,0 +1,20 @@
+"""Where a ban at identity reaches the relay, which asks at every request: one read of an index.
+
+The edge holds tunnels open for days and therefore listens instead (`edge_node`).
+"""
+
+from __future__ import annotations
+
+from doorward.identity.accounts import store as accounts
+from doorward.relay import IsBarred
+from doorward.store import Database
+
+
+def barred_by_identity(database: Database) -> IsBarred:
+    """Reads identity's own row. An account that was deleted, or is kept elsewhere, has none."""
+
+    async def is_barred(user_id: str) -> bool:
+        user = await database.read(lambda tx: accounts.find_user(tx, user_id))
+        return user is not None and user.is_banned
+
+    return is_barred

@@ -1,0 +1,164 @@
+"""Sessions, browsers and tokens, as a back end sees and ends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from doorward.identity.sessions.rules import CATEGORY_SESSION
+from doorward.jose import verify_jwt
+from tests.identity.conftest import ORIGIN, PASSWORD
+from tests.identity_backend_api.conftest import Backend
+
+pytestmark = pytest.mark.anyio
+
+ADA = "ada@example.com"
+
+
+async def new_session(backend: Backend) -> dict[str, Any]:
+    user = await backend.ask("POST", "/users", json={"email_address": [ADA], "password": PASSWORD})
+    made = await backend.ask("POST", "/sessions", json={"user_id": user["id"]})
+    return dict(made)
+
+
+def claims_of(backend: Backend, jwt: str) -> dict[str, Any]:
+    identity = backend.world.identity
+    verified = verify_jwt(
+        jwt,
+        identity.signing_keys.public_keys,
+        claims=dict,
+        now=backend.world.clock() // 1000,
+        typ="JWT",
+        issuer=ORIGIN,
+    )
+    return verified.claims
+
+
+@pytest.mark.conformance("clerk-backend", 67, 69, 70)
+async def test_a_session_is_made_shown_and_listed(backend: Backend) -> None:
+    session = await new_session(backend)
+    assert session["status"] == "active"
+    assert (await backend.ask("GET", f"/sessions/{session['id']}")) == session
+    query = {"user_id": session["user_id"]}
+    assert await backend.ask("GET", "/sessions", params=query) == [session]
+    assert await backend.ask("GET", "/sessions", params={**query, "paginated": "true"}) == {
+        "data": [session],
+        "total_count": 1,
+    }
+    assert await backend.ask("GET", "/sessions", params={"client_id": "client_none"}) == []
+    await backend.refused("POST", "/sessions", 404, "resource_not_found", json={"user_id": "user_none"})
+    await backend.refused("GET", "/sessions/sess_none", 404, "resource_not_found")
+    await backend.refused("GET", "/sessions", 422, "form_param_value_invalid", params={"status": "odd"})
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [(0, "active"), (4, "expired"), (8, "abandoned")], ids=["now", "idle", "old"]
+)
+async def test_a_status_that_time_brought_is_found_by_its_name(
+    backend: Backend, days: int, status: str
+) -> None:
+    session = await new_session(backend)
+    backend.world.clock.advance(days * 86_400_000)
+    for asked in ("active", "expired", "abandoned", "revoked"):
+        found = await backend.ask("GET", "/sessions", params={"status": asked})
+        assert [each["status"] for each in found] == ([status] if asked == status else [])
+    assert (await backend.ask("GET", f"/sessions/{session['id']}"))["status"] == status
+
+
+@pytest.mark.conformance("clerk-backend", 68)
+async def test_production_makes_no_sessions(backend: Backend) -> None:
+    session = await new_session(backend)
+    administration = backend.world.identity.session_administration
+    production = msgspec.structs.replace(backend.world.identity.settings, development=False)
+    administration._settings = production
+    body = {"user_id": session["user_id"]}
+    await backend.refused("POST", "/sessions", 400, "request_invalid_for_environment", json=body)
+
+
+@pytest.mark.conformance("clerk-backend", 9, 71, 72, 73)
+async def test_a_session_gives_tokens_of_the_life_asked_for(backend: Backend) -> None:
+    session = await new_session(backend)
+    path = f"/sessions/{session['id']}/tokens"
+    token = await backend.ask("POST", path, json={})
+    assert token["object"] == "token"
+    claims = claims_of(backend, token["jwt"])
+    assert (claims["sid"], claims["sub"]) == (session["id"], session["user_id"])
+    assert claims["exp"] - claims["iat"] == 60
+    assert CATEGORY_SESSION.startswith("cl_")
+    longer = await backend.ask("POST", path, json={"expires_in_seconds": 90})
+    claims = claims_of(backend, longer["jwt"])
+    assert claims["exp"] - claims["iat"] == 90
+    for wrong in (10, 315_360_001):
+        body = {"expires_in_seconds": wrong}
+        await backend.refused("POST", path, 422, "form_param_value_invalid", json=body)
+
+
+@pytest.mark.conformance("clerk-backend", 74, 75)
+async def test_a_template_makes_a_token_of_its_own(backend: Backend) -> None:
+    path = f"/sessions/{(await new_session(backend))['id']}/tokens"
+    claims = claims_of(backend, (await backend.ask("POST", f"{path}/t3-relay"))["jwt"])
+    assert claims["aud"] == "t3-code-relay"
+    assert not {"sid", "v"} & set(claims)
+    await backend.refused("POST", f"{path}/none", 404, "resource_not_found")
+
+
+@pytest.mark.conformance("clerk-backend", 8, 76, 77)
+async def test_a_revoked_session_is_over_for_the_browser_and_the_back_end(backend: Backend) -> None:
+    browser = await backend.world.signed_up(ADA)
+    path = f"/sessions/{(await browser.session())['id']}"
+    headers = {"content-type": "application/json"}
+    for _ in range(2):
+        assert (await backend.ask("POST", f"{path}/revoke", headers=headers))["status"] == "revoked"
+    assert (await browser.get("/v1/client"))["response"]["sessions"] == []
+    await backend.refused("POST", f"{path}/tokens", 404, "resource_not_found")
+
+
+async def test_a_banned_users_session_gives_no_token(backend: Backend) -> None:
+    session = await new_session(backend)
+    await backend.ask("POST", f"/users/{session['user_id']}/ban")
+    await backend.refused("POST", f"/sessions/{session['id']}/tokens", 404, "resource_not_found")
+    body = {"user_id": session["user_id"]}
+    await backend.refused("POST", "/sessions", 403, "user_banned", json=body)
+
+
+@pytest.mark.conformance("clerk-backend", 79)
+async def test_a_refresh_is_refused_by_what_is_wrong_with_it(backend: Backend) -> None:
+    session = await new_session(backend)
+    jwt = (await backend.ask("POST", f"/sessions/{session['id']}/tokens"))["jwt"]
+    body = {"expired_token": jwt, "refresh_token": "x", "request_origin": ORIGIN, "format": "cookie"}
+    backend.world.clock.advance(120_000)
+    await backend.refused("POST", "/sessions/sess_other/refresh", 401, "refresh_sid_mismatch", json=body)
+    path = f"/sessions/{session['id']}/refresh"
+    await backend.refused("POST", path, 401, "refresh_token_not_found", json=body)
+    body["expired_token"] = jwt[:-4] + "AAAA"
+    await backend.refused("POST", path, 401, "expired_session_token_invalid", json=body)
+
+
+async def test_a_token_is_verified_against_its_session(backend: Backend) -> None:
+    session = await new_session(backend)
+    path = f"/sessions/{session['id']}"
+    jwt = (await backend.ask("POST", f"{path}/tokens"))["jwt"]
+    assert (await backend.ask("POST", f"{path}/verify", json={"token": jwt}))["id"] == session["id"]
+    await backend.refused("POST", f"{path}/verify", 400, "invalid_session_token", json={"token": "x.y.z"})
+    await backend.ask("POST", f"{path}/revoke")
+    await backend.refused("POST", f"{path}/verify", 400, "invalid_session_token", json={"token": jwt})
+
+
+async def test_a_browser_is_known_by_its_cookie(backend: Backend) -> None:
+    browser = await backend.world.signed_up(ADA)
+    session = await browser.session()
+    cookie = browser.http.cookies["__client"]
+    client = await backend.ask("POST", "/clients/verify", json={"token": cookie})
+    assert client["session_ids"] == [session["id"]]
+    assert client["sessions"][0]["status"] == "active"
+    assert await backend.ask("GET", f"/clients/{client['id']}") == client
+    assert await backend.ask("GET", "/clients", params={"paginated": "true"}) == {
+        "data": [client],
+        "total_count": 1,
+    }
+    await backend.refused(
+        "POST", "/clients/verify", 400, "client_not_found", json={"token": cookie[:-3] + "AAA"}
+    )
+    await backend.refused("GET", "/clients/client_none", 404, "resource_not_found")
