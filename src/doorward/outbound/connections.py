@@ -59,7 +59,10 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     async def exchange(self, block: bytes, answer: Answer, *, is_head: bool) -> None:
-        """Write the request, and feed `answer` until it is complete. Raises BrokenAnswer, OSError, what `answer` raises."""
+        """Write the request, and feed `answer` until it is complete; `abort` is due after an error or cancellation.
+
+        Raises BrokenAnswer, OSError, what `answer` raises.
+        """
         if self._transport is None:
             raise BrokenAnswer("the connection was closed")
         self._answer, self._is_head = answer, is_head
@@ -73,8 +76,6 @@ class Connection(asyncio.Protocol):
             await self._done
         finally:
             self._done = None
-            if not self._is_kept:
-                self.abort()
 
     @property
     def is_usable(self) -> bool:
@@ -194,7 +195,11 @@ class Connections:
         block = request_block(method, target.target, fields) + (body or b"")
         async with self._free:
             connection = self._take_idle(target) or await self._dial(target)
-            await connection.exchange(block, answer, is_head=method == "HEAD")
+            try:
+                await connection.exchange(block, answer, is_head=method == "HEAD")
+            except BaseException:
+                connection.abort()
+                raise
             self._keep(target, connection)
 
     def close(self) -> None:

@@ -193,7 +193,7 @@ class Approvals:
         """What a waiting device may know about itself. In `account` mode every key is as good as approved."""
         if self._modes.read() == "account":
             return "approved"
-        row = await self._database.read(lambda tx: store.find(tx, thumbprint))
+        row = await self._database.lookup(lambda tx: store.find(tx, thumbprint))
         return "unknown" if row is None or row.revoked_at is not None else row.status
 
     async def wait_for_change(

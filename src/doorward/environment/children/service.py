@@ -133,7 +133,7 @@ class Children:
                 session_expires_at=session.expires_at,
             )
 
-        return await self._database.read(authorise)
+        return await self._database.lookup(authorise)
 
     async def end(self, cookie: str) -> str | None:
         """Sign out of one service host; the id of the session the cookie was a child of, if it existed."""

@@ -24,4 +24,4 @@ class Credentials:
             is_linked = link is not None and link.environment_public_key == owner.environment_public_key
             return owner if is_linked else None
 
-        return await self._database.read(read)
+        return await self._database.lookup(read)
