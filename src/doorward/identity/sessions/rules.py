@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from doorward.identity.sessions.organization_claims import FoldedOrganization, OrganizationClaim
 from doorward.identity.sessions.store import SessionRecord
 
 SESSION_TOKEN_LIFETIME = 60  # seconds
@@ -30,6 +31,8 @@ class SessionClaims(msgspec.Struct, omit_defaults=True):
     v: int
     azp: str | None = None
     act: msgspec.Raw | None = None
+    o: OrganizationClaim | None = None
+    fea: str | None = None
 
 
 def is_alive(session: SessionRecord, now: int) -> bool:
@@ -63,7 +66,9 @@ def claims_of(
     jti: str,
     now: int,
     lifetime: int = SESSION_TOKEN_LIFETIME,
+    organization: FoldedOrganization | None = None,
 ) -> SessionClaims:
+    """`organization` is the one the session is active in; without one the token says nothing of any."""
     seconds = now // 1000
     return SessionClaims(
         iss=issuer,
@@ -78,4 +83,6 @@ def claims_of(
         v=2,
         azp=origin,
         act=None if session.actor is None else msgspec.Raw(session.actor.encode()),
+        o=None if organization is None else organization.o,
+        fea=None if organization is None else organization.fea,
     )
