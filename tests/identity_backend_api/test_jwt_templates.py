@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.identity.conftest import Browser, claims_of, header_of
+from tests.identity.conftest import ORIGIN, Browser, claims_of, header_of
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,24 @@ async def test_the_claims_of_a_token(backend: Backend) -> None:
     assert found["age"] == 30
     assert (found["exp"] - found["iat"], found["iat"] - found["nbf"], found["sub"]) == (120, 7, user_id)
     assert not {"sid", "v", "fva", "sts"} & found.keys()
+
+
+async def test_what_a_user_has_stands_in_the_claims(backend: Backend) -> None:
+    browser = await backend.world.signed_up()
+    await backend.world.database.write(
+        lambda tx: tx.execute("UPDATE identity_users SET username = 'ada', external_id = 'x1'")
+    )
+    names = (
+        "username",
+        "external_id",
+        "image_url",
+        "primary_phone_number",
+        "phone_number_verified",
+        "organizations",
+    )
+    await made(backend, {name: f"{{{{user.{name}}}}}" for name in names})
+    found = claims_of(await token(browser))
+    assert [found[name] for name in names] == ["ada", "x1", f"{ORIGIN}/v1/images/avatar.svg", None, False, {}]
 
 
 def _pem(key: Any) -> tuple[str, str]:

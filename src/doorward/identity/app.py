@@ -108,7 +108,9 @@ class Identity:
         self.instance = Instance(settings, database, clock, self.instance_id)
         self.visits = Visits(settings, database, self.clients, keyed_hash, self.instance)
         self.signing_keys = SigningKeys(database, sealer, clock)
-        self.templates = Templates(database, clock, sealer=sealer, signing_keys=self.signing_keys)
+        self.templates = Templates(
+            database, clock, sealer=sealer, signing_keys=self.signing_keys, image_url=self.views.image_url
+        )
         self.secret_keys = SecretKeys(
             database, clock, keyed_hash=keyed_hash, development=settings.development
         )

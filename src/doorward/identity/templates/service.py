@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from doorward.identity.accounts import store as accounts
-from doorward.identity.accounts.store import Account
+from doorward.identity.accounts.store import Account, UserRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_PARAM_EXCEEDS_ALLOWED_SIZE,
@@ -67,12 +67,19 @@ class Preview(msgspec.Struct, frozen=True):
 
 class Templates:
     def __init__(
-        self, database: Database, clock: Clock, *, sealer: Sealer, signing_keys: SigningKeys
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        sealer: Sealer,
+        signing_keys: SigningKeys,
+        image_url: Callable[[UserRecord], str],
     ) -> None:
         self._database = database
         self._clock = clock
         self._sealer = sealer
         self._signing_keys = signing_keys
+        self._image_url = image_url
 
     async def prepare(self) -> None:
         """Plant the template T3 Connect asks for, once."""
@@ -150,7 +157,12 @@ class Templates:
         template = await self._database.read(lambda tx: store.find_by_name(tx, name))
         if template is None:
             raise Refused(not_found(f"No JWT template exists with name: {name}"))
-        values = values_of(account, membership=membership, organizations=organizations)
+        values = values_of(
+            account,
+            image_url=self._image_url(account.user),
+            membership=membership,
+            organizations=organizations,
+        )
         try:
             own = Evaluation(values).claims(_compiled(template.claims))
         except TemplateRefused as refused:
@@ -171,7 +183,7 @@ class Templates:
         account = await self._database.read(lambda tx: accounts.find_account(tx, user_id))
         if account is None:
             raise Refused(not_found("No user was found with this id."))
-        evaluation = Evaluation(values_of(account))
+        evaluation = Evaluation(values_of(account, image_url=self._image_url(account.user)))
         compiled = compile_claims(claims)
         try:
             made = evaluation.claims(compiled)

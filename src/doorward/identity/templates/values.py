@@ -21,23 +21,28 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def values_of(
-    account: Account, *, membership: Membership | None = None, organizations: Mapping[str, str] | None = None
+    account: Account,
+    *,
+    image_url: str,
+    membership: Membership | None = None,
+    organizations: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """By shortcode; `organizations` maps ids to roles. Times are whole seconds."""
     user, email = account.user, account.primary_email
     names = [name for name in (user.first_name, user.last_name) if name]
+    phone = next((each for each in account.phone_numbers if each.id == user.primary_phone_number_id), None)
     return {
         "user.id": user.id,
         "user.first_name": user.first_name,
         "user.last_name": user.last_name,
         "user.full_name": " ".join(names) or None,
-        "user.username": None,
-        "user.external_id": None,
-        "user.image_url": None,
+        "user.username": user.username,
+        "user.external_id": user.external_id,
+        "user.image_url": image_url,
         "user.primary_email_address": email.address,
         "user.email_verified": email.verified_at is not None,
-        "user.primary_phone_number": None,
-        "user.phone_number_verified": False,
+        "user.primary_phone_number": None if phone is None else phone.number,
+        "user.phone_number_verified": phone is not None and phone.verified_at is not None,
         "user.two_factor_enabled": False,
         "user.created_at": user.created_at // 1000,
         "user.updated_at": user.updated_at // 1000,
