@@ -67,7 +67,7 @@ async def test_an_endpoint_is_made_changed_and_deleted_with_a_trace(hooks: Hooks
         await hooks.service.get(made.endpoint.id)
     words = ["created", "updated", "disabled", "enabled", "deleted"]
     assert sorted(await hooks.audited()) == sorted(
-        (f"webhook_endpoint.{word}", "admin", URL) for word in words
+        (f"webhook_endpoint.{word}", "admin", "https://hooks.example.com") for word in words
     )
 
 

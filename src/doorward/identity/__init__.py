@@ -56,6 +56,13 @@ message, long_message; `.errors[0].code`, `.errors[0].text`, `.errors[0].param`,
     await identity.devices.decide(signed_in, visit, user_code, approve=…)  -> None
 
     await identity.invitations.of_ticket(ticket)                           -> Invitation | Problem  (for the sign-up page)
+    await identity.webhooks.create(url, kinds=[…], description=…, actor=…)  -> MadeSecret(endpoint, secret) (shown once)
+    await identity.webhooks.list_endpoints() | get(id) | update(id, url=…, kinds=…, is_enabled=…, actor=…) | delete(id, actor=…)
+    await identity.webhooks.rotate_secret(endpoint_id, actor=…)            -> MadeSecret (the old one signs for a day more)
+    await identity.webhooks.list_deliveries(endpoint_id, status=…, limit=…, offset=…) -> DeliveryPage(deliveries, total)
+    await identity.webhooks.replay(endpoint_id, delivery_id, actor=…)      -> Delivery
+    await identity.webhooks.replay_undelivered(endpoint_id, since=…, actor=…) -> int
+    await identity.webhooks.send_test(endpoint_id, actor=…)                -> str (the event's id)
     identity.inbox                                                         -> DevelopmentInbox | None
 
 `pages` exports `routes(identity) -> list[BaseRoute]` and `error_page(identity, request, refused) -> Response`.

@@ -145,7 +145,10 @@ class Deliverer:
             return await self._take_and_send()
         except StoreError as error:
             _log.warning("webhooks wait for the database: %s", error.code)
-            return False
+        except Exception:
+            # One row that cannot be read must not end the job for all the others.
+            _log.exception("webhooks could not be taken; it is tried again")
+        return False
 
     async def _take_and_send(self) -> bool:
         """Fill the free places with what is due; each is sent by a task of its own."""

@@ -111,7 +111,12 @@ class Webhooks:
             endpoints.insert(tx, endpoint)
             endpoints.insert_secret(tx, sealed)
             audit.record(
-                tx, now=now, actor=actor, action="webhook_endpoint.created", object_id=endpoint.id, detail=url
+                tx,
+                now=now,
+                actor=actor,
+                action="webhook_endpoint.created",
+                object_id=endpoint.id,
+                detail=_place(url),
             )
 
         await self._database.write(work)
@@ -162,7 +167,7 @@ class Webhooks:
                 actor=actor,
                 action=f"webhook_endpoint.{_change(before, after)}",
                 object_id=endpoint_id,
-                detail=after.url,
+                detail=_place(after.url),
             )
             return after
 
@@ -329,6 +334,11 @@ def _change(before: Endpoint, after: Endpoint) -> str:
     return "enabled" if after.is_enabled else "disabled"
 
 
+def _place(url: str) -> str:
+    """Where a URL leads, without its path, which may hold a secret of the receiver's."""
+    return parse_target(url).origin
+
+
 def _delete(tx: Tx, endpoint: Endpoint, *, now: int, actor: str | None) -> None:
     endpoints.delete(tx, endpoint.id)
     audit.record(
@@ -337,7 +347,7 @@ def _delete(tx: Tx, endpoint: Endpoint, *, now: int, actor: str | None) -> None:
         actor=actor,
         action="webhook_endpoint.deleted",
         object_id=endpoint.id,
-        detail=endpoint.url,
+        detail=_place(endpoint.url),
     )
 
 
