@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from doorward.identity import pages
+from doorward.identity.accounts.addresses import Addresses
 from doorward.identity.accounts.administration import Administration
 from doorward.identity.accounts.directory import Directory
 from doorward.identity.accounts.passwords import PasswordHasher
@@ -67,6 +68,8 @@ from doorward.identity.sign_up import store as sign_up_rows
 from doorward.identity.sign_up.service import SignUps
 from doorward.identity.signing_keys.service import SigningKeys, load_keyed_hash
 from doorward.identity.templates.service import Templates
+from doorward.identity.tickets import store as ticket_rows
+from doorward.identity.tickets.service import Tickets
 from doorward.identity.verification import store as verification_rows
 from doorward.identity.verification.service import Codes
 from doorward.identity.visits import Visits
@@ -190,6 +193,16 @@ class Identity:
             mails=self.mails,
             events=events,
         )
+        self.addresses = Addresses(
+            settings,
+            database,
+            clock,
+            codes=codes,
+            restrictions=self.restrictions,
+            mails=self.mails,
+            events=events,
+        )
+        self.tickets = Tickets(database, clock, keyed_hash=keyed_hash)
         self.sign_in = SignIns(
             settings,
             database,
@@ -200,6 +213,7 @@ class Identity:
             restrictions=self.restrictions,
             codes=codes,
             hasher=hasher,
+            tickets=self.tickets,
             mails=self.mails,
             events=events,
         )
@@ -305,6 +319,7 @@ class Identity:
 
         def work(tx: Tx) -> None:
             verification_rows.forget_before(tx, now - DAY)
+            ticket_rows.delete_expired(tx, now - 30 * DAY)
             restriction_rows.forget_arrivals_before(tx, now - DAY)
             self.sessions.end_run_out(tx, now)
             session_rows.delete_finished_before(tx, now - 30 * DAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from doorward.identity.backend_api import (
+    addresses,
     api_keys,
     domains,
     instance,
@@ -15,6 +16,7 @@ from doorward.identity.backend_api import (
     oauth_applications,
     redirect_urls,
     sessions,
+    tickets,
     users,
     waitlist_entries,
     webhooks,
@@ -37,4 +39,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *redirect_urls.OPERATIONS,
     *domains.OPERATIONS,
     *sessions.OPERATIONS,
+    *addresses.OPERATIONS,
+    *tickets.OPERATIONS,
 )

@@ -28,6 +28,7 @@ async def create(call: Call) -> Response:
         identifier=call.param("identifier"),
         strategy=call.param("strategy"),
         password=call.param("password"),
+        ticket=call.param("ticket"),
     )
     return await _answer(call, await call.identity.sign_in.start(call.visit, fields))
 

@@ -131,6 +131,7 @@ class Views:
                 banned=account.user.is_banned,
             ),
             last_active_token=None if jwt is None else wire.Token(jwt),
+            actor=_actor(session),
         )
 
     def bare_session(self, session: SessionRecord, now: int) -> wire.Session:
@@ -147,6 +148,7 @@ class Views:
             user=None,
             public_user_data=None,
             last_active_token=None,
+            actor=_actor(session),
             latest_activity=activity(session),
         )
 
@@ -231,6 +233,8 @@ class Views:
         ]
 
     def _first_factor_verification(self, sign_in: SignIn, now: int) -> wire.Verification | None:
+        if sign_in.record.first_factor == "ticket":
+            return proof_by("ticket")
         if sign_in.record.first_factor == "password":
             return wire.Verification("verification_password", "verified", "password", None, None)
         return None if sign_in.verification is None else self._otp(sign_in.verification, now)
@@ -251,6 +255,10 @@ _PROOFS = {"admin": "verification_admin", "ticket": "verification_ticket"}
 def proof_by(strategy: str) -> wire.Verification:
     """A proved address: SDKs tell the kinds of proof apart by `object`, and refuse one they do not know."""
     return wire.Verification(_PROOFS.get(strategy, "verification_otp"), "verified", strategy, None, None)
+
+
+def _actor(session: SessionRecord) -> msgspec.Raw | None:
+    return None if session.actor is None else msgspec.Raw(session.actor.encode())
 
 
 def activity(session: SessionRecord) -> wire.SessionActivity:

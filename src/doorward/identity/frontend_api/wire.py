@@ -173,10 +173,10 @@ class Session(msgspec.Struct):
     user: User | None
     public_user_data: PublicUserData | None
     last_active_token: Token | None
+    actor: msgspec.Raw | None
     latest_activity: SessionActivity | None = None
     object: str = "session"
     last_active_organization_id: None = None
-    actor: None = None
     tasks: list[str] = []
 
 

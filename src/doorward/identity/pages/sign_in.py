@@ -16,6 +16,10 @@ class SignInForm(msgspec.Struct):
     email: str = ""
     password: str = ""
     redirect_url: str = ""
+    ticket: str = ""
+
+    def __repr__(self) -> str:
+        return "SignInForm(…)"
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -23,13 +27,17 @@ async def show(site: Site, request: Request) -> Response:
     visit = await site.visit(request)
     if await site.identity.sessions.current(visit) is not None:
         return site.after_sign_in(request, redirect_url)
-    return _form(site, request, SignInForm(redirect_url=redirect_url))
+    # Redeemed by the form alone: whatever looks a link up before the person does must not use it up.
+    ticket = request.query_params.get("__clerk_ticket", "")
+    return _form(site, request, SignInForm(redirect_url=redirect_url, ticket=ticket))
 
 
 async def submit(site: Site, request: Request) -> Response:
     form = await forms.form_of(request, SignInForm)
     visit = await site.visit(request)
     fields = SignInFields(identifier=form.email.strip(), strategy="password", password=form.password)
+    if form.ticket:
+        fields = SignInFields(strategy="ticket", ticket=form.ticket)
     try:
         changed = await site.identity.sign_in.start(visit, fields)
     except Refused as refused:

@@ -1,0 +1,91 @@
+"""E-mail addresses and phone numbers, as a back end adds, proves and removes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.identity_backend_api.conftest import Backend
+
+pytestmark = pytest.mark.anyio
+
+ADA, SECOND = "ada@example.com", "second@example.com"
+
+
+async def user(backend: Backend) -> dict[str, Any]:
+    return dict(await backend.ask("POST", "/users", json={"email_address": [ADA]}))
+
+
+async def test_an_address_is_added_made_primary_and_told_apart(backend: Backend) -> None:
+    owner = await user(backend)
+    body = {"user_id": owner["id"], "email_address": "Second@example.com"}
+    email = await backend.ask("POST", "/email_addresses", json=body)
+    assert (email["email_address"], email["verification"]) == (SECOND, None)
+    path = f"/email_addresses/{email['id']}"
+    await backend.refused("PATCH", path, 422, "form_verification_needed", json={"primary": True})
+    changed = await backend.ask("PATCH", path, json={"verified": True, "primary": True})
+    assert changed["verification"]["object"] == "verification_admin"
+    assert await backend.ask("GET", path) == changed
+    shown = await backend.ask("GET", f"/users/{owner['id']}")
+    assert shown["primary_email_address_id"] == email["id"]
+    for again in (SECOND, ADA):
+        error = await backend.refused(
+            "POST", "/email_addresses", 422, "form_identifier_exists", json={**body, "email_address": again}
+        )
+        assert error["meta"]["param_name"] == "email_address"
+    body = {"user_id": "user_none", "email_address": "x@example.com"}
+    await backend.refused("POST", "/email_addresses", 404, "resource_not_found", json=body)
+
+
+@pytest.mark.conformance("clerk-backend", 190)
+async def test_the_last_address_stays(backend: Backend) -> None:
+    owner = await user(backend)
+    first = owner["primary_email_address_id"]
+    await backend.refused("DELETE", f"/email_addresses/{first}", 400, "identification_deletion_failed")
+    body = {"user_id": owner["id"], "email_address": SECOND, "verified": True}
+    second = await backend.ask("POST", "/email_addresses", json=body)
+    gone = await backend.ask("DELETE", f"/email_addresses/{first}")
+    assert gone == {"object": "email_address", "id": first, "deleted": True}
+    assert (await backend.ask("GET", f"/users/{owner['id']}"))["primary_email_address_id"] == second["id"]
+    await backend.refused("GET", f"/email_addresses/{first}", 404, "resource_not_found")
+
+
+@pytest.mark.conformance("clerk-backend", 191)
+async def test_a_code_proves_an_address_and_a_wrong_one_counts(backend: Backend) -> None:
+    body = {"user_id": (await user(backend))["id"], "email_address": SECOND}
+    path = f"/email_addresses/{(await backend.ask('POST', '/email_addresses', json=body))['id']}"
+    prepared = await backend.ask("POST", f"{path}/prepare_verification")
+    assert (prepared["status"], prepared["strategy"], prepared["attempts"]) == ("unverified", "email_code", 0)
+    code = await backend.world.code_for(SECOND)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    guess = {"verification_id": prepared["id"], "code": wrong}
+    tried = await backend.ask("POST", f"{path}/attempt_verification", json=guess)
+    assert (tried["status"], tried["attempts"]) == ("unverified", 1)
+    foreign = {"verification_id": "ver_other", "code": code}
+    await backend.refused("POST", f"{path}/attempt_verification", 404, "resource_not_found", json=foreign)
+    done = await backend.ask("POST", f"{path}/attempt_verification", json={**guess, "code": code})
+    assert done["status"] == "verified"
+    for step in ("prepare", "attempt"):
+        await backend.refused(
+            "POST", f"{path}/{step}_verification", 400, "verification_already_verified", json=guess
+        )
+
+
+async def test_a_phone_number_is_the_back_ends_word(backend: Backend) -> None:
+    owner = await user(backend)
+    body = {"user_id": owner["id"], "phone_number": "+1 (555) 010-0001", "verified": True, "primary": True}
+    phone = await backend.ask("POST", "/phone_numbers", json=body)
+    assert (phone["phone_number"], phone["verification"]["strategy"]) == ("+15550100001", "admin")
+    path = f"/phone_numbers/{phone['id']}"
+    assert await backend.ask("GET", path) == phone
+    await backend.refused("POST", "/phone_numbers", 422, "form_identifier_exists", json=body)
+    assert [each["id"] for each in await backend.ask("GET", "/users", params={"query": "5550100"})] == [
+        owner["id"]
+    ]
+    changed = await backend.ask("PATCH", path, json={"reserved_for_second_factor": True})
+    assert changed["reserved_for_second_factor"]
+    await backend.refused("POST", f"{path}/prepare_verification", 403, "feature_not_implemented")
+    assert (await backend.ask("DELETE", path))["deleted"]
+    assert (await backend.ask("GET", f"/users/{owner['id']}"))["primary_phone_number_id"] is None
+    assert await backend.ask("GET", "/users", params={"query": "5550100"}) == []
