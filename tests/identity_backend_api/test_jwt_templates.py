@@ -24,7 +24,7 @@ SECRET = "a shared secret of more than sixty-four bytes, as HS512 wants it to be
 
 
 async def made(backend: Backend, claims: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    body = {"name": "tpl", "claims": claims, **fields}
+    body = {"name": "tpl", "claims": claims} | fields
     return await backend.ask("POST", "/jwt_templates", json=body)
 
 

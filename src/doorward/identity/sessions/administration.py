@@ -131,7 +131,12 @@ class SessionAdministration:
             seconds = SESSION_TOKEN_LIFETIME if lifetime is None else lifetime
             return self._sessions.session_token(session, None, lifetime=seconds)
         return await self._templates.token(
-            template, account, issuer=self._settings.origin, origin=None, lifetime=lifetime
+            template,
+            account,
+            issuer=self._settings.origin,
+            origin=None,
+            lifetime=lifetime,
+            actor=session.actor,
         )
 
     async def verify(self, session_id: str, token: str) -> SessionRecord:

@@ -375,7 +375,11 @@ class Sessions:
         refuse_barred(signed_in.user, self._clock())
         await self._keep_awake(signed_in.session)
         return await self._templates.token(
-            name, signed_in.account, issuer=self._settings.origin, origin=visit.origin
+            name,
+            signed_in.account,
+            issuer=self._settings.origin,
+            origin=visit.origin,
+            actor=signed_in.session.actor,
         )
 
     async def _keep_awake(self, session: SessionRecord) -> None:

@@ -149,6 +149,7 @@ class Templates:
         issuer: str,
         origin: str | None,
         lifetime: int | None = None,
+        actor: str | None = None,
         membership: Membership | None = None,
         organizations: Mapping[str, str] | None = None,
     ) -> str:
@@ -160,6 +161,7 @@ class Templates:
         values = values_of(
             account,
             image_url=self._image_url(account.user),
+            actor=actor,
             membership=membership,
             organizations=organizations,
         )

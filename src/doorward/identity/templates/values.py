@@ -24,10 +24,11 @@ def values_of(
     account: Account,
     *,
     image_url: str,
+    actor: str | None = None,
     membership: Membership | None = None,
     organizations: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """By shortcode; `organizations` maps ids to roles. Times are whole seconds."""
+    """By shortcode. `actor` is the JSON of who acts as the user; `organizations` maps ids to roles. Times are whole seconds."""
     user, email = account.user, account.primary_email
     names = [name for name in (user.first_name, user.last_name) if name]
     phone = next((each for each in account.phone_numbers if each.id == user.primary_phone_number_id), None)
@@ -55,6 +56,6 @@ def values_of(
         "org.role": membership and membership.role,
         "org.public_metadata": membership and membership.public_metadata,
         "org_membership.public_metadata": membership and membership.membership_public_metadata,
-        "session.actor": None,
+        "session.actor": None if actor is None else msgspec.json.decode(actor.encode()),
         "session.reverification_id": None,
     }
