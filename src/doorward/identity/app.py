@@ -53,6 +53,10 @@ from doorward.identity.oauth.authorize import Authorize
 from doorward.identity.oauth.devices import Devices
 from doorward.identity.oauth.inspection import Inspection
 from doorward.identity.oauth.tokens import TokenEndpoint
+from doorward.identity.organizations.invitations import OrganizationInvitations
+from doorward.identity.organizations.memberships import Memberships
+from doorward.identity.organizations.roles import Roles
+from doorward.identity.organizations.service import Organizations
 from doorward.identity.redirect_urls import RedirectUrls
 from doorward.identity.restrictions import store as restriction_rows
 from doorward.identity.restrictions.lists import ListedIdentifiers
@@ -137,6 +141,17 @@ class Identity:
             mails=self.mails,
         )
         self.redirect_urls = RedirectUrls(database, clock)
+        self.memberships = Memberships(database, clock)
+        self.organizations = Organizations(database, clock, memberships=self.memberships)
+        self.organization_roles = Roles(database, clock)
+        self.organization_invitations = OrganizationInvitations(
+            settings,
+            database,
+            clock,
+            invitation_service=self.invitations,
+            memberships=self.memberships,
+            mails=self.mails,
+        )
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.sessions = Sessions(
             settings,
@@ -146,6 +161,7 @@ class Identity:
             signing_keys=self.signing_keys,
             templates=self.templates,
             restrictions=self.restrictions,
+            memberships=self.memberships,
             hasher=hasher,
             events=events,
         )
@@ -187,6 +203,7 @@ class Identity:
             sessions=self.sessions,
             restrictions=self.restrictions,
             invitation_service=self.invitations,
+            organization_invitations=self.organization_invitations,
             waitlist=self.waitlist,
             codes=codes,
             hasher=hasher,
@@ -256,6 +273,7 @@ class Identity:
     async def prepare(self) -> None:
         """Keys, templates and clients that must exist before the first request."""
         await self.instance.prepare()
+        await self.organization_roles.prepare()
         await self.signing_keys.prepare()
         await self.templates.prepare()
         await self.oauth.prepare()

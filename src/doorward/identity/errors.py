@@ -137,6 +137,21 @@ NATIVE_API_DISABLED = Problem(
 API_VERSION_INVALID = Problem(
     400, "api_version_invalid", "API version invalid", "The API version must be a date."
 )
+ALREADY_A_MEMBER = Problem(
+    400,
+    "already_a_member_in_organization",
+    "already a member",
+    "This user is already a member of the organization.",
+)
+ORGANIZATION_CREATOR_NOT_FOUND = Problem(
+    400, "organization_creator_not_found", "creator not found", "The user named as creator does not exist."
+)
+ORGANIZATION_MINIMUM_PERMISSIONS_NEEDED = Problem(
+    400,
+    "organization_minimum_permissions_needed",
+    "minimum permissions needed",
+    "Somebody must remain who can manage the organization's members and delete it.",
+)
 DUPLICATE_RECORD = Problem(400, "duplicate_record", "duplicate record", "This already exists.")
 INVITATION_ALREADY_REVOKED = Problem(
     400, "invitation_already_revoked", "already revoked", "This invitation has already been revoked."
@@ -259,6 +274,39 @@ SIGN_UP_RESTRICTED_WAITLIST = Problem(
     "Sign-ups restricted with waitlist",
     "Sign-ups are currently unavailable. Join the waitlist, and you will be notified when access becomes available.",
 )
+ORGANIZATION_NOT_ENABLED = Problem(
+    403,
+    "organization_not_enabled_in_instance",
+    "Organizations are not enabled",
+    "This instance has no organizations. Enable them with PATCH /instance/organization_settings.",
+)
+ORGANIZATION_SLUGS_DISABLED = Problem(
+    403,
+    "organization_slugs_disabled",
+    "Slugs are disabled",
+    "Organizations of this instance choose no slugs.",
+)
+ORGANIZATION_MEMBERSHIP_QUOTA_EXCEEDED = Problem(
+    403,
+    "organization_membership_quota_exceeded",
+    "Membership quota exceeded",
+    "The organization has as many members as it may have.",
+)
+ORGANIZATION_SYSTEM_PERMISSION_NOT_MODIFIABLE = Problem(
+    403,
+    "organization_system_permission_not_modifiable",
+    "System permission",
+    "System permissions cannot be changed or deleted.",
+)
+NOT_A_MEMBER = Problem(
+    403, "not_a_member_in_organization", "Not a member", "This user is not a member of the organization."
+)
+MISSING_ORGANIZATION_PERMISSION = Problem(
+    403,
+    "missing_organization_permission",
+    "Missing permission",
+    "This user may not manage the organization's members.",
+)
 NOT_ALLOWED_ACCESS = Problem(
     403, "not_allowed_access", "Access not allowed.", "You are not allowed to access this application."
 )
@@ -298,6 +346,21 @@ CSRF_TOKEN_INVALID = Problem(
 )
 
 # 404
+ORGANIZATION_INVITATION_NOT_PENDING = Problem(
+    404, "organization_invitation_not_pending", "not pending", "This invitation is not pending any more."
+)
+ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED = Problem(
+    404,
+    "organization_not_found_or_unauthorized",
+    "not found",
+    "There is no such organization, or the user is not a member of it.",
+)
+ORGANIZATION_ROLE_PERMISSION_NOT_FOUND = Problem(
+    404,
+    "organization_role_permission_association_not_found",
+    "not assigned",
+    "The role does not have this permission.",
+)
 RESOURCE_NOT_FOUND = Problem(404, "resource_not_found", "not found", "The resource was not found.")
 MACHINE_NOT_FOUND = Problem(
     404, "machine_not_found", "Machine not found", "No machine of this instance has this id."
@@ -306,6 +369,12 @@ MACHINE_NOT_FOUND = Problem(
 # 405, 409, 413, 415
 METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "Method not allowed")
 CONFLICT = Problem(409, "conflict", "Conflict")
+ORGANIZATION_ROLE_PERMISSION_EXISTS = Problem(
+    409,
+    "organization_role_permission_association_exists",
+    "already assigned",
+    "The role has this permission already.",
+)
 WAITLIST_ENTRY_ALREADY_INVITED = Problem(
     409, "waitlist_entry_already_invited", "already invited", "This waitlist entry has already been invited."
 )
@@ -393,6 +462,21 @@ FORM_PARAM_TYPE_INVALID = Problem(422, "form_param_type_invalid", "has an invali
 FORM_PARAM_FORMAT_INVALID = Problem(422, "form_param_format_invalid", "is invalid")
 FORM_PARAM_VALUE_INVALID = Problem(422, "form_param_value_invalid", "is invalid")
 FORM_PARAM_ARRAY_SIZE_EXCEEDED = Problem(422, "form_param_array_size_exceeded", "has too many entries")
+ORGANIZATION_ROLE_ASSIGNED_MEMBERS = Problem(
+    422, "organization_role_assigned_members", "role in use", "Members still have this role."
+)
+ORGANIZATION_ROLE_DEFAULT_CREATOR_ROLE = Problem(
+    422,
+    "organization_role_default_creator_role",
+    "default role",
+    "The instance gives this role by default; choose another default first.",
+)
+ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS = Problem(
+    422,
+    "organization_missing_creator_role_permissions",
+    "missing permissions",
+    "The creator's role must read and manage members and delete the organization.",
+)
 FORM_INVALID_ORIGIN = Problem(422, "form_invalid_origin", "is not an origin")
 FORM_ALREADY_EXISTS = Problem(422, "form_already_exists", "already exists")
 FORM_RESOURCE_NOT_FOUND = Problem(422, "form_resource_not_found", "does not exist")

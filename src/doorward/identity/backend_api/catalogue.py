@@ -14,6 +14,9 @@ from doorward.identity.backend_api import (
     m2m_tokens,
     machines,
     oauth_applications,
+    organization_members,
+    organization_roles,
+    organizations,
     redirect_urls,
     sessions,
     tickets,
@@ -41,4 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *sessions.OPERATIONS,
     *addresses.OPERATIONS,
     *tickets.OPERATIONS,
+    *organizations.OPERATIONS,
+    *organization_members.OPERATIONS,
+    *organization_roles.OPERATIONS,
 )

@@ -49,7 +49,10 @@ async def _finish(call: Call, status: str) -> Response:
 
 
 async def token(call: Call) -> Response:
-    return json(wire.Token(await call.identity.sessions.token(call.visit, call.path("session_id"))))
+    jwt = await call.identity.sessions.token(
+        call.visit, call.path("session_id"), call.param("organization_id")
+    )
+    return json(wire.Token(jwt))
 
 
 async def template_token(call: Call) -> Response:

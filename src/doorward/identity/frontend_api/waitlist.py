@@ -65,6 +65,8 @@ async def _accept(identity: Identity, request: Request) -> Response:
     signed_in = await identity.sessions.current(visit)
     if signed_in is not None:
         status = "complete"
+        if found.kind == "organization":
+            await identity.organization_invitations.accept(ticket, signed_in.user_id)
     else:
         status = "sign_in" if await _has_account(identity, found) else "sign_up"
     return _onward(identity, found, ticket, status)

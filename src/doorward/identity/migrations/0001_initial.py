@@ -204,6 +204,63 @@ TABLES = (
         updated_at BIGINT NOT NULL
     )
     """,
+    """
+    CREATE TABLE identity_organizations (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        slug TEXT NOT NULL UNIQUE,
+        public_metadata TEXT NOT NULL,
+        private_metadata TEXT NOT NULL,
+        created_by TEXT,
+        max_allowed_memberships INTEGER NOT NULL,
+        admin_delete_enabled BOOLEAN NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_organization_roles (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        description TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_organization_permissions (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        description TEXT NOT NULL,
+        type TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE identity_organization_role_permissions (
+        role_id TEXT NOT NULL REFERENCES identity_organization_roles(id) ON DELETE CASCADE,
+        permission_id TEXT NOT NULL REFERENCES identity_organization_permissions(id) ON DELETE CASCADE,
+        PRIMARY KEY (role_id, permission_id)
+    )
+    """,
+    """
+    CREATE TABLE identity_organization_memberships (
+        id TEXT PRIMARY KEY,
+        organization_id TEXT NOT NULL REFERENCES identity_organizations(id) ON DELETE CASCADE,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        role_id TEXT NOT NULL REFERENCES identity_organization_roles(id),
+        public_metadata TEXT NOT NULL,
+        private_metadata TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (organization_id, user_id)
+    )
+    """,
+    "CREATE INDEX identity_organization_memberships_user ON identity_organization_memberships(user_id)",
+    "CREATE INDEX identity_organization_memberships_role ON identity_organization_memberships(role_id)",
     # One row: what an operator changes while the instance runs, as JSON.
     """
     CREATE TABLE identity_instance (

@@ -18,6 +18,7 @@ from doorward.identity.clients.service import Changed, ClientChange, Clients
 from doorward.identity.errors import (
     AUTHENTICATION_INVALID,
     FORM_PASSWORD_INCORRECT,
+    ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED,
     SESSION_REVERIFICATION_REQUIRED,
     STRATEGY_FOR_USER_INVALID,
     USER_BANNED,
@@ -26,8 +27,10 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id
+from doorward.identity.organizations.memberships import Membership, Memberships
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import rules, store
+from doorward.identity.sessions.organization_claims import FoldedOrganization, fold_organization
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
@@ -78,6 +81,7 @@ class Sessions:
         signing_keys: SigningKeys,
         templates: Templates,
         restrictions: Restrictions,
+        memberships: Memberships,
         hasher: PasswordHasher,
         events: Events,
     ) -> None:
@@ -88,6 +92,7 @@ class Sessions:
         self._signing_keys = signing_keys
         self._templates = templates
         self._restrictions = restrictions
+        self._memberships = memberships
         self._hasher = hasher
         self._events = events
 
@@ -349,9 +354,14 @@ class Sessions:
     # -- tokens
 
     def session_token(
-        self, session: SessionRecord, origin: str | None, *, lifetime: int = rules.SESSION_TOKEN_LIFETIME
+        self,
+        session: SessionRecord,
+        origin: str | None,
+        *,
+        lifetime: int = rules.SESSION_TOKEN_LIFETIME,
+        membership: Membership | None = None,
     ) -> str:
-        """A fresh session JWT of so many seconds. `origin` becomes `azp`."""
+        """A fresh session JWT of so many seconds. `origin` becomes `azp`, `membership` the active organization."""
         claims = rules.claims_of(
             session,
             issuer=self._settings.origin,
@@ -359,15 +369,22 @@ class Sessions:
             jti=secrets.token_hex(10),
             now=self._clock(),
             lifetime=lifetime,
+            organization=None if membership is None else _folded(membership),
         )
         return self._signing_keys.sign(claims, typ="JWT", header={"cat": rules.CATEGORY_SESSION})
 
-    async def token(self, visit: Visit, session_id: str) -> str:
-        """Raises Refused when the session is not this browser's or over; keeps the session awake."""
+    async def token(self, visit: Visit, session_id: str, organization_id: str | None = None) -> str:
+        """Raises Refused when the session is not this browser's or over, or its user not a member (404); keeps the
+        session awake. Membership is looked up for each token: who was removed has no other after this one's minute."""
         signed_in = await self.get(visit, session_id)
         refuse_barred(signed_in.user, self._clock())
+        membership = None
+        if organization_id is not None:
+            membership = await self._memberships.active(organization_id, signed_in.user_id)
+            if membership is None:
+                raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("organization_id"))
         await self._keep_awake(signed_in.session)
-        return self.session_token(signed_in.session, visit.origin)
+        return self.session_token(signed_in.session, visit.origin, membership=membership)
 
     async def template_token(self, visit: Visit, session_id: str, name: str) -> str:
         """A JWT of a template. Raises Refused: 404 for an unknown one, 422 where this user's data make it too large."""
@@ -390,3 +407,8 @@ class Sessions:
             await self._database.write(
                 lambda tx: store.touch(tx, session.id, last_active_at=now, expire_at=deadline)
             )
+
+
+def _folded(membership: Membership) -> FoldedOrganization:
+    organization, role = membership.organization, membership.role
+    return fold_organization(organization.id, organization.slug, role.record.key, role.keys)

@@ -32,6 +32,7 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.invitations.service import Invitations
 from doorward.identity.invitations.store import Invitation
+from doorward.identity.organizations.invitations import OrganizationInvitations
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import store as session_store
 from doorward.identity.sessions.service import Sessions
@@ -95,6 +96,7 @@ class _Birth:
     user_id: str
     email_address_id: str
     session: SessionRecord
+    membership_id: str
     client_token: str = field(repr=False)
 
 
@@ -109,6 +111,7 @@ class SignUps:
         sessions: Sessions,
         restrictions: Restrictions,
         invitation_service: Invitations,
+        organization_invitations: OrganizationInvitations,
         waitlist: Waitlist,
         codes: Codes,
         hasher: PasswordHasher,
@@ -122,6 +125,7 @@ class SignUps:
         self._sessions = sessions
         self._restrictions = restrictions
         self._invitations = invitation_service
+        self._organization_invitations = organization_invitations
         self._waitlist = waitlist
         self._codes = codes
         self._hasher = hasher
@@ -327,6 +331,10 @@ class SignUps:
         )
         cause = Cause(visit.ip, visit.user_agent)
         self._events.user(tx, "user.created", birth.user_id, now=now, cause=cause)
+        if invitation is not None and invitation.kind == "organization":
+            self._organization_invitations.join(
+                tx, invitation, birth.user_id, membership_id=birth.membership_id, now=now
+            )
         self._waitlist.complete(tx, attempt.email_address or "", birth.user_id, now)
         self._sessions.start(
             tx,
@@ -422,7 +430,7 @@ class SignUps:
     def _birth(self, visit: Visit, client_id: str) -> _Birth:
         user_id = new_id("user")
         session = self._sessions.new_session(visit, client_id=client_id, user_id=user_id, now=self._clock())
-        return _Birth(user_id, new_id("idn"), session, new_secret())
+        return _Birth(user_id, new_id("idn"), session, new_id("orgmem"), new_secret())
 
     async def _changed(self, sign_up: SignUp, birth: _Birth, fresh_token: str | None) -> Changed[SignUp]:
         is_born = sign_up.record.created_user_id == birth.user_id

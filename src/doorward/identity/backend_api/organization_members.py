@@ -1,0 +1,348 @@
+"""`/organizations/{id}/memberships…` and `/organizations/{id}/invitations…`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from doorward.identity.backend_api.operations import Body, Call, Listed, NoBody, NoQuery, Page, operation
+from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.organizations import image_of
+from doorward.identity.backend_api.wire import organizations as wire
+from doorward.identity.invitations import rules as invitation_rules
+from doorward.identity.invitations import store as invitations
+from doorward.identity.invitations.rules import InvitationStatus
+from doorward.identity.invitations.store import InvitationFilter
+from doorward.identity.organizations import store
+from doorward.identity.organizations.invitations import OrganizationInvitationWish
+from doorward.identity.organizations.store import MembershipFilter
+
+Metadata = dict[str, Any]
+
+
+class MembershipQuery(Page, frozen=True, kw_only=True):
+    order_by: str = "-created_at"
+    user_id: tuple[str, ...] = ()
+    email_address: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    query: str | None = None
+    email_address_query: str | None = None
+
+
+class CreateMembership(Body, frozen=True, kw_only=True):
+    user_id: str
+    role: str
+    public_metadata: Metadata | None = None
+    private_metadata: Metadata | None = None
+
+
+class UpdateMembership(Body, frozen=True, kw_only=True):
+    role: str
+
+
+class MembershipMetadata(Body, frozen=True, kw_only=True):
+    public_metadata: Metadata | None = None
+    private_metadata: Metadata | None = None
+
+
+class OrganizationInvitationQuery(Page, frozen=True, kw_only=True):
+    status: tuple[InvitationStatus, ...] = ()
+    email_address: str | None = None
+    query: str | None = None
+    order_by: str = "-created_at"
+
+
+class CreateOrganizationInvitation(Body, frozen=True, kw_only=True):
+    email_address: str
+    role: str
+    inviter_user_id: str | None = None
+    public_metadata: Metadata | None = None
+    private_metadata: Metadata | None = None
+    redirect_url: str | None = None
+    expires_in_days: Annotated[int, msgspec.Meta(ge=1, le=365)] | None = None
+    notify: bool | None = True
+
+
+class RevokeOrganizationInvitation(Body, frozen=True, kw_only=True):
+    requesting_user_id: str | None = None
+
+
+CreateInvitations = Annotated[list[CreateOrganizationInvitation], msgspec.Meta(min_length=1, max_length=10)]
+
+
+async def list_organization_memberships(
+    call: Call[MembershipQuery, NoBody],
+) -> Listed[wire.OrganizationMembership]:
+    """Who belongs to an organization."""
+    return await _memberships(call, organization_id=call.path["organization_id"])
+
+
+async def instance_get_organization_memberships(
+    call: Call[MembershipQuery, NoBody],
+) -> Listed[wire.OrganizationMembership]:
+    """Every membership of the instance."""
+    return await _memberships(call)
+
+
+async def users_get_organization_memberships(
+    call: Call[MembershipQuery, NoBody],
+) -> Listed[wire.OrganizationMembership]:
+    """What a user belongs to."""
+    return await _memberships(call, user_ids=(call.path["user_id"],))
+
+
+async def _memberships(
+    call: Call[MembershipQuery, NoBody],
+    *,
+    organization_id: str | None = None,
+    user_ids: tuple[str, ...] | None = None,
+) -> Listed[wire.OrganizationMembership]:
+    wanted = call.query
+    order, descending = order_of(wanted.order_by, tuple(store.MEMBERSHIP_ORDERS))
+    found, total = await call.identity.memberships.page(
+        MembershipFilter(
+            organization_id=organization_id,
+            user_ids=user_ids or wanted.user_id,
+            roles=wanted.role,
+            email_addresses=wanted.email_address,
+            query=wanted.query or wanted.email_address_query,
+        ),
+        order=order,
+        descending=descending,
+        limit=wanted.limit,
+        offset=wanted.offset,
+    )
+    return Listed([wire.membership(one, image_of(call)) for one in found], total)
+
+
+async def create_organization_membership(
+    call: Call[NoQuery, CreateMembership],
+) -> wire.OrganizationMembership:
+    """Make a user a member."""
+    body = call.body
+    added = await call.identity.memberships.add(
+        call.path["organization_id"],
+        body.user_id,
+        body.role,
+        public_metadata=body.public_metadata or {},
+        private_metadata=body.private_metadata or {},
+        actor=call.caller.id,
+    )
+    return wire.membership(added, image_of(call))
+
+
+async def update_organization_membership(
+    call: Call[NoQuery, UpdateMembership],
+) -> wire.OrganizationMembership:
+    """Give a member another role."""
+    changed = await call.identity.memberships.change_role(
+        call.path["organization_id"], call.path["user_id"], call.body.role, actor=call.caller.id
+    )
+    return wire.membership(changed, image_of(call))
+
+
+async def update_organization_membership_metadata(
+    call: Call[NoQuery, MembershipMetadata],
+) -> wire.OrganizationMembership:
+    """Merge a membership's metadata."""
+    changed = await call.identity.memberships.merge_metadata(
+        call.path["organization_id"],
+        call.path["user_id"],
+        public_metadata=call.body.public_metadata,
+        private_metadata=call.body.private_metadata,
+        actor=call.caller.id,
+    )
+    return wire.membership(changed, image_of(call))
+
+
+async def delete_organization_membership(call: Call[NoQuery, NoBody]) -> wire.OrganizationMembership:
+    """Remove a member; what was is answered."""
+    gone = await call.identity.memberships.remove(
+        call.path["organization_id"], call.path["user_id"], actor=call.caller.id
+    )
+    return wire.membership(gone, image_of(call))
+
+
+async def list_organization_invitations(
+    call: Call[OrganizationInvitationQuery, NoBody],
+) -> Listed[wire.OrganizationInvitation]:
+    """An organization's invitations, newest first."""
+    return await _invitations(call, call.path["organization_id"])
+
+
+async def list_instance_organization_invitations(
+    call: Call[OrganizationInvitationQuery, NoBody],
+) -> Listed[wire.OrganizationInvitation]:
+    """The invitations of every organization."""
+    return await _invitations(call, None)
+
+
+async def _invitations(
+    call: Call[OrganizationInvitationQuery, NoBody], organization_id: str | None
+) -> Listed[wire.OrganizationInvitation]:
+    wanted, now = call.query, call.now
+    order, descending = order_of(wanted.order_by, tuple(invitations.ORDERS))
+    found, total = await call.identity.organization_invitations.page(
+        InvitationFilter(
+            kind="organization",
+            organization_id=organization_id,
+            statuses=wanted.status,
+            email_address=wanted.email_address,
+            query=wanted.query,
+        ),
+        order=order,
+        descending=descending,
+        limit=wanted.limit,
+        offset=wanted.offset,
+    )
+    return Listed([wire.invitation(one, now) for one in found], total)
+
+
+async def create_organization_invitation(
+    call: Call[NoQuery, CreateOrganizationInvitation],
+) -> wire.OrganizationInvitation:
+    """Invite an address into an organization; the answer alone holds the link."""
+    return (await _invited(call, [call.body]))[0]
+
+
+async def create_organization_invitation_bulk(
+    call: Call[NoQuery, list[CreateOrganizationInvitation]],
+) -> Listed[wire.OrganizationInvitation]:
+    """Invite up to ten addresses, all or none."""
+    made = await _invited(call, call.body)
+    return Listed(made, len(made))
+
+
+async def _invited(
+    call: Call[Any, Any], bodies: list[CreateOrganizationInvitation]
+) -> list[wire.OrganizationInvitation]:
+    wishes = [
+        OrganizationInvitationWish(
+            email_address=body.email_address,
+            role=body.role,
+            inviter_user_id=body.inviter_user_id,
+            public_metadata=body.public_metadata,
+            private_metadata=body.private_metadata,
+            redirect_url=body.redirect_url,
+            notify=body.notify is not False,
+            expires_in_days=body.expires_in_days or invitation_rules.DEFAULT_LIFETIME_DAYS,
+        )
+        for body in bodies
+    ]
+    made = await call.identity.organization_invitations.create(
+        call.path["organization_id"], wishes, actor=call.caller.id
+    )
+    return [wire.invitation(one.invitation, call.now, one.url) for one in made]
+
+
+async def get_organization_invitation(call: Call[NoQuery, NoBody]) -> wire.OrganizationInvitation:
+    """One invitation of an organization."""
+    found = await call.identity.organization_invitations.get(
+        call.path["organization_id"], call.path["invitation_id"]
+    )
+    return wire.invitation(found, call.now)
+
+
+async def revoke_organization_invitation(
+    call: Call[NoQuery, RevokeOrganizationInvitation],
+) -> wire.OrganizationInvitation:
+    """Void an invitation that still waits."""
+    revoked = await call.identity.organization_invitations.revoke(
+        call.path["organization_id"],
+        call.path["invitation_id"],
+        requesting_user_id=call.body.requesting_user_id,
+        actor=call.caller.id,
+    )
+    return wire.invitation(revoked, call.now)
+
+
+_MEMBERS = "/organizations/{organization_id}/memberships"
+_INVITATIONS = "/organizations/{organization_id}/invitations"
+_LISTED_MEMBERS = Listed[wire.OrganizationMembership]
+_LISTED_INVITATIONS = Listed[wire.OrganizationInvitation]
+OPERATIONS = (
+    operation("GET", _MEMBERS, list_organization_memberships, query=MembershipQuery, answer=_LISTED_MEMBERS),
+    operation(
+        "POST",
+        _MEMBERS,
+        create_organization_membership,
+        body=CreateMembership,
+        answer=wire.OrganizationMembership,
+    ),
+    operation(
+        "PATCH",
+        f"{_MEMBERS}/{{user_id}}",
+        update_organization_membership,
+        body=UpdateMembership,
+        answer=wire.OrganizationMembership,
+    ),
+    operation(
+        "DELETE",
+        f"{_MEMBERS}/{{user_id}}",
+        delete_organization_membership,
+        answer=wire.OrganizationMembership,
+    ),
+    operation(
+        "PATCH",
+        f"{_MEMBERS}/{{user_id}}/metadata",
+        update_organization_membership_metadata,
+        body=MembershipMetadata,
+        answer=wire.OrganizationMembership,
+    ),
+    operation(
+        "GET",
+        "/organization_memberships",
+        instance_get_organization_memberships,
+        query=MembershipQuery,
+        answer=_LISTED_MEMBERS,
+    ),
+    operation(
+        "GET",
+        "/users/{user_id}/organization_memberships",
+        users_get_organization_memberships,
+        query=MembershipQuery,
+        answer=_LISTED_MEMBERS,
+    ),
+    operation(
+        "GET",
+        _INVITATIONS,
+        list_organization_invitations,
+        query=OrganizationInvitationQuery,
+        answer=_LISTED_INVITATIONS,
+    ),
+    operation(
+        "GET",
+        "/organization_invitations",
+        list_instance_organization_invitations,
+        query=OrganizationInvitationQuery,
+        answer=_LISTED_INVITATIONS,
+    ),
+    operation(
+        "POST",
+        _INVITATIONS,
+        create_organization_invitation,
+        body=CreateOrganizationInvitation,
+        answer=wire.OrganizationInvitation,
+    ),
+    operation(
+        "POST",
+        f"{_INVITATIONS}/bulk",
+        create_organization_invitation_bulk,
+        body=CreateInvitations,
+        answer=_LISTED_INVITATIONS,
+    ),
+    operation(
+        "GET",
+        f"{_INVITATIONS}/{{invitation_id}}",
+        get_organization_invitation,
+        answer=wire.OrganizationInvitation,
+    ),
+    operation(
+        "POST",
+        f"{_INVITATIONS}/{{invitation_id}}/revoke",
+        revoke_organization_invitation,
+        body=RevokeOrganizationInvitation,
+        answer=wire.OrganizationInvitation,
+    ),
+)

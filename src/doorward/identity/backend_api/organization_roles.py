@@ -1,0 +1,201 @@
+"""`/organization_roles…` and `/organization_permissions…`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from doorward.identity.backend_api.operations import (
+    Body,
+    Call,
+    Deleted,
+    Listed,
+    NoBody,
+    NoQuery,
+    Page,
+    operation,
+)
+from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.wire import organizations as wire
+from doorward.identity.organizations import role_store
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class RoleQuery(Page, frozen=True, kw_only=True):
+    query: str | None = None
+    order_by: str = "-created_at"
+
+
+class CreateRole(Body, frozen=True, kw_only=True):
+    name: Name
+    key: str
+    description: str | None = None
+    permissions: list[str] | None = None
+    include_in_initial_role_set: bool | None = None
+
+
+class UpdateRole(Body, frozen=True, kw_only=True):
+    name: Name | None = None
+    key: str | None = None
+    description: str | None = None
+    permissions: list[str] | None = None
+
+
+class CreatePermission(Body, frozen=True, kw_only=True):
+    name: Name
+    key: str
+    description: str = ""
+
+
+class UpdatePermission(Body, frozen=True, kw_only=True):
+    name: Name | None = None
+    key: str | None = None
+    description: str | None = None
+
+
+async def list_organization_roles(call: Call[RoleQuery, NoBody]) -> Listed[wire.Role]:
+    """Roles of organizations."""
+    order, descending = order_of(call.query.order_by, role_store.ORDERS)
+    found, total = await call.identity.organization_roles.page(
+        call.query.query,
+        order=order,
+        descending=descending,
+        limit=call.query.limit,
+        offset=call.query.offset,
+    )
+    return Listed([wire.role(one) for one in found], total)
+
+
+async def create_organization_role(call: Call[NoQuery, CreateRole]) -> wire.Role:
+    """Make a role."""
+    body = call.body
+    made = await call.identity.organization_roles.create(
+        body.name, body.key, body.description, body.permissions or [], actor=call.caller.id
+    )
+    return wire.role(made)
+
+
+async def get_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+    """One role."""
+    return wire.role(await call.identity.organization_roles.get(call.path["organization_role_id"]))
+
+
+async def update_organization_role(call: Call[NoQuery, UpdateRole]) -> wire.Role:
+    """Change a role; a list of permissions replaces the one before."""
+    body = call.body
+    changed = await call.identity.organization_roles.update(
+        call.path["organization_role_id"],
+        name=body.name,
+        key=body.key,
+        description=body.description,
+        permissions=body.permissions,
+        actor=call.caller.id,
+    )
+    return wire.role(changed)
+
+
+async def delete_organization_role(call: Call[NoQuery, NoBody]) -> Deleted:
+    """Delete a role nobody has."""
+    role_id = call.path["organization_role_id"]
+    await call.identity.organization_roles.delete(role_id, actor=call.caller.id)
+    return Deleted("role", role_id)
+
+
+async def assign_permission_to_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+    """Give a role a permission."""
+    changed = await call.identity.organization_roles.assign(
+        call.path["organization_role_id"], call.path["permission_id"], actor=call.caller.id
+    )
+    return wire.role(changed)
+
+
+async def remove_permission_from_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+    """Take a permission from a role."""
+    changed = await call.identity.organization_roles.unassign(
+        call.path["organization_role_id"], call.path["permission_id"], actor=call.caller.id
+    )
+    return wire.role(changed)
+
+
+async def list_organization_permissions(call: Call[RoleQuery, NoBody]) -> Listed[wire.Permission]:
+    """Permissions, the system's and one's own."""
+    order, descending = order_of(call.query.order_by, role_store.ORDERS)
+    found, total = await call.identity.organization_roles.page_of_permissions(
+        call.query.query,
+        order=order,
+        descending=descending,
+        limit=call.query.limit,
+        offset=call.query.offset,
+    )
+    return Listed([wire.permission(one) for one in found], total)
+
+
+async def create_organization_permission(call: Call[NoQuery, CreatePermission]) -> wire.Permission:
+    """Make a permission: `org:<feature>:<action>`."""
+    body = call.body
+    made = await call.identity.organization_roles.create_permission(
+        body.name, body.key, body.description, actor=call.caller.id
+    )
+    return wire.permission(made)
+
+
+async def get_organization_permission(call: Call[NoQuery, NoBody]) -> wire.Permission:
+    """One permission."""
+    return wire.permission(await call.identity.organization_roles.permission(call.path["permission_id"]))
+
+
+async def update_organization_permission(call: Call[NoQuery, UpdatePermission]) -> wire.Permission:
+    """Change a permission of one's own."""
+    body = call.body
+    changed = await call.identity.organization_roles.update_permission(
+        call.path["permission_id"],
+        name=body.name,
+        key=body.key,
+        description=body.description,
+        actor=call.caller.id,
+    )
+    return wire.permission(changed)
+
+
+async def delete_organization_permission(call: Call[NoQuery, NoBody]) -> Deleted:
+    """Delete a permission of one's own; roles lose it."""
+    permission_id = call.path["permission_id"]
+    await call.identity.organization_roles.delete_permission(permission_id, actor=call.caller.id)
+    return Deleted("permission", permission_id)
+
+
+_ROLE = "/organization_roles/{organization_role_id}"
+_ASSIGNED = f"{_ROLE}/permissions/{{permission_id}}"
+_PERMISSION = "/organization_permissions/{permission_id}"
+OPERATIONS = (
+    operation(
+        "GET", "/organization_roles", list_organization_roles, query=RoleQuery, answer=Listed[wire.Role]
+    ),
+    operation("POST", "/organization_roles", create_organization_role, body=CreateRole, answer=wire.Role),
+    operation("GET", _ROLE, get_organization_role, answer=wire.Role),
+    operation("PATCH", _ROLE, update_organization_role, body=UpdateRole, answer=wire.Role),
+    operation("DELETE", _ROLE, delete_organization_role, answer=Deleted),
+    operation("POST", _ASSIGNED, assign_permission_to_organization_role, answer=wire.Role),
+    operation("DELETE", _ASSIGNED, remove_permission_from_organization_role, answer=wire.Role),
+    operation(
+        "GET",
+        "/organization_permissions",
+        list_organization_permissions,
+        query=RoleQuery,
+        answer=Listed[wire.Permission],
+    ),
+    operation(
+        "POST",
+        "/organization_permissions",
+        create_organization_permission,
+        body=CreatePermission,
+        answer=wire.Permission,
+    ),
+    operation("GET", _PERMISSION, get_organization_permission, answer=wire.Permission),
+    operation(
+        "PATCH", _PERMISSION, update_organization_permission, body=UpdatePermission, answer=wire.Permission
+    ),
+    operation("DELETE", _PERMISSION, delete_organization_permission, answer=Deleted),
+)

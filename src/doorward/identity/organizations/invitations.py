@@ -1,0 +1,216 @@
+"""Inviting people into an organization; the tickets are `invitations`'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from doorward.identity import mail
+from doorward.identity.accounts import metadata
+from doorward.identity.accounts import rules as account_rules
+from doorward.identity.accounts import store as accounts
+from doorward.identity.audit import store as audit
+from doorward.identity.errors import (
+    ALREADY_A_MEMBER,
+    DUPLICATE_RECORD,
+    FORM_PARAM_FORMAT_INVALID,
+    MISSING_ORGANIZATION_PERMISSION,
+    NOT_A_MEMBER,
+    ORGANIZATION_INVITATION_NOT_PENDING,
+    TICKET_INVALID,
+    Refused,
+    not_found,
+)
+from doorward.identity.identifiers import new_id
+from doorward.identity.invitations import rules as ticket_rules
+from doorward.identity.invitations import store as tickets
+from doorward.identity.invitations.service import Invitations, MadeInvitation
+from doorward.identity.invitations.store import Invitation, InvitationFilter
+from doorward.identity.organizations import role_store, store
+from doorward.identity.organizations.lookup import require, require_enabled, require_role
+from doorward.identity.organizations.memberships import Memberships
+from doorward.identity.settings import DAY, IdentitySettings
+from doorward.store import Clock, Database, Tx
+
+_INVITE = "org:sys_memberships:manage"
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationInvitationWish:
+    email_address: str
+    role: str
+    inviter_user_id: str | None = None
+    public_metadata: Mapping[str, Any] | None = None
+    private_metadata: Mapping[str, Any] | None = None
+    redirect_url: str | None = None
+    notify: bool = True
+    expires_in_days: int = ticket_rules.DEFAULT_LIFETIME_DAYS
+
+
+class OrganizationInvitations:
+    def __init__(
+        self,
+        settings: IdentitySettings,
+        database: Database,
+        clock: Clock,
+        *,
+        invitation_service: Invitations,
+        memberships: Memberships,
+        mails: mail.MailQueue,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._tickets = invitation_service
+        self._memberships = memberships
+        self._mails = mails
+
+    async def create(
+        self, organization_id: str, wishes: Sequence[OrganizationInvitationWish], *, actor: str
+    ) -> list[MadeInvitation]:
+        """All of them or none. Raises Refused (400, 403, 404, 422)."""
+        organization = await self._database.read(lambda tx: require(tx, organization_id))
+        made = [self._prepared(organization.id, wish) for wish in wishes]
+
+        def work(tx: Tx) -> None:
+            require(tx, organization.id)
+            for one in made:
+                self._insert(tx, organization.id, one, actor)
+
+        await self._database.write(work)
+        for wish, one in zip(wishes, made, strict=True):
+            if wish.notify:
+                address, application = one.invitation.email_address or "", self._settings.application_name
+                self._mails.post(
+                    mail.organization_invitation(address, one.url, organization.name, application)
+                )
+        return made
+
+    def _prepared(self, organization_id: str, wish: OrganizationInvitationWish) -> MadeInvitation:
+        address = account_rules.normalise_email(wish.email_address)
+        if address is None:
+            raise Refused(account_rules.email_problem("email_address"))
+        if wish.redirect_url is not None and not ticket_rules.is_redirect_url(wish.redirect_url):
+            raise Refused(FORM_PARAM_FORMAT_INVALID.at("redirect_url"))
+        now = self._clock()
+        return self._tickets.new(
+            Invitation(
+                id=new_id("orginv"),
+                kind="organization",
+                email_address=address,
+                public_metadata=metadata.as_text("public_metadata", wish.public_metadata or {}),
+                private_metadata=metadata.as_text("private_metadata", wish.private_metadata or {}),
+                redirect_url=wish.redirect_url,
+                organization_id=organization_id,
+                role=wish.role,
+                inviter_id=wish.inviter_user_id,
+                created_at=now,
+                updated_at=now,
+                expire_at=now + wish.expires_in_days * DAY,
+            )
+        )
+
+    def _insert(self, tx: Tx, organization_id: str, made: MadeInvitation, actor: str) -> None:
+        invitation, address = made.invitation, made.invitation.email_address or ""
+        require_role(tx, invitation.role or "")
+        if invitation.inviter_id is not None:
+            self._require_inviter(tx, organization_id, invitation.inviter_id)
+        account = accounts.find_by_verified_email(tx, address)
+        if account is not None and store.find_membership(tx, organization_id, account.user.id) is not None:
+            raise Refused(ALREADY_A_MEMBER)
+        if tickets.pending_of_address(
+            tx, address, invitation.created_at, kind="organization", organization_id=organization_id
+        ):
+            raise Refused(DUPLICATE_RECORD.at("email_address", email_addresses=[address]))
+        self._tickets.keep(tx, made, actor=actor)
+
+    def _require_inviter(self, tx: Tx, organization_id: str, user_id: str) -> None:
+        """Whoever is named as inviting must be a member who may. Raises Refused (403)."""
+        membership = store.find_membership(tx, organization_id, user_id)
+        role = None if membership is None else role_store.find_role(tx, membership.role_id)
+        if role is None:
+            raise Refused(NOT_A_MEMBER)
+        if _INVITE not in role.keys:
+            raise Refused(MISSING_ORGANIZATION_PERMISSION)
+
+    async def page(
+        self, wanted: InvitationFilter, *, order: str, descending: bool, limit: int, offset: int
+    ) -> tuple[list[Invitation], int]:
+        """Raises Refused (403, 404)."""
+        now = self._clock()
+
+        def find(tx: Tx) -> tuple[list[Invitation], int]:
+            require_enabled(tx)
+            chosen = wanted
+            if wanted.organization_id is not None:
+                chosen = replace(wanted, organization_id=require(tx, wanted.organization_id).id)
+            return tickets.page(
+                tx, chosen, now=now, order=order, descending=descending, limit=limit, offset=offset
+            )
+
+        return await self._database.read(find)
+
+    async def get(self, organization_id: str, invitation_id: str) -> Invitation:
+        """Raises Refused (403, 404)."""
+        return await self._database.read(lambda tx: self._found(tx, organization_id, invitation_id))
+
+    async def revoke(
+        self, organization_id: str, invitation_id: str, *, requesting_user_id: str | None, actor: str
+    ) -> Invitation:
+        """Raises Refused: 404 unknown or no longer pending, 403 for a person who may not."""
+        now = self._clock()
+
+        def work(tx: Tx) -> Invitation:
+            invitation = self._found(tx, organization_id, invitation_id)
+            if requesting_user_id is not None:
+                self._require_inviter(tx, invitation.organization_id or "", requesting_user_id)
+            is_pending = ticket_rules.status_of(invitation, now) == "pending"
+            if not is_pending or not tickets.revoke(tx, invitation_id, now):
+                raise Refused(ORGANIZATION_INVITATION_NOT_PENDING)
+            audit.record(tx, now=now, actor=actor, action="invitation.revoked", object_id=invitation_id)
+            return replace(invitation, revoked_at=now, updated_at=now)
+
+        return await self._database.write(work)
+
+    async def accept(self, ticket: str, user_id: str) -> Invitation:
+        """Join with an account that exists. Raises Refused (400, 403): the ticket must be this user's."""
+        now, membership_id = self._clock(), new_id("orgmem")
+
+        def work(tx: Tx) -> Invitation:
+            invitation = self._tickets.find(tx, ticket)
+            if invitation is None or invitation.kind != "organization":
+                raise Refused(TICKET_INVALID)
+            owner = accounts.find_by_verified_email(tx, invitation.email_address or "")
+            if owner is None or owner.user.id != user_id:
+                # Mailed to one address: whoever is signed in with another account must not join with it.
+                raise Refused(TICKET_INVALID)
+            redeemed = self._tickets.redeem(tx, invitation.id, user_id, now)
+            self.join(tx, redeemed, user_id, membership_id=membership_id, now=now)
+            return redeemed
+
+        return await self._database.write(work)
+
+    def join(self, tx: Tx, invitation: Invitation, user_id: str, *, membership_id: str, now: int) -> None:
+        """The membership an invitation just redeemed brings; its metadata come along. Raises Refused."""
+        organization = require(tx, invitation.organization_id or "")
+        self._memberships.insert(
+            tx,
+            organization,
+            user_id,
+            require_role(tx, invitation.role or ""),
+            membership_id=membership_id,
+            actor=user_id,
+            now=now,
+            public_metadata=invitation.public_metadata,
+            private_metadata=invitation.private_metadata,
+        )
+
+    def _found(self, tx: Tx, organization_id: str, invitation_id: str) -> Invitation:
+        organization = require(tx, organization_id)
+        invitation = tickets.find(tx, invitation_id)
+        if invitation is None or invitation.organization_id != organization.id:
+            raise Refused(not_found(f"No invitation was found with id {invitation_id}"))
+        return invitation

@@ -1,0 +1,53 @@
+"""Finding what a change is about, inside its transaction, and refusing where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from doorward.identity.accounts import metadata
+from doorward.identity.errors import FORM_RESOURCE_NOT_FOUND, ORGANIZATION_NOT_ENABLED, Refused, not_found
+from doorward.identity.instance import InstanceSettings
+from doorward.identity.instance import store as instance_rows
+from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations.role_store import Role
+from doorward.identity.organizations.store import OrganizationRecord
+from doorward.store import Tx
+
+
+def require_enabled(tx: Tx) -> InstanceSettings:
+    """Raises Refused (403) where the instance has no organizations."""
+    settings = instance_rows.settings(tx)
+    if not settings.organizations.enabled:
+        raise Refused(ORGANIZATION_NOT_ENABLED)
+    return settings
+
+
+def require(tx: Tx, id_or_slug: str) -> OrganizationRecord:
+    """Raises Refused (403, 404)."""
+    require_enabled(tx)
+    organization = store.find(tx, id_or_slug)
+    if organization is None:
+        raise Refused(not_found(f"No organization was found with id or slug {id_or_slug}"))
+    return organization
+
+
+def changed_metadata(param: str, stored: str, change: Mapping[str, Any] | None, *, merges: bool) -> str:
+    """The JSON text to store."""
+    if change is None:
+        return stored
+    if not merges:
+        return metadata.as_text(param, change)
+    return metadata.as_text(param, metadata.merged(msgspec.json.decode(stored.encode()), change))
+
+
+def require_role(tx: Tx, key: str) -> Role:
+    """By its key, prefix and all. Raises Refused (422)."""
+    role = role_store.find_role(tx, key) if rules.is_role_key(key) else None
+    if role is None:
+        raise Refused(
+            FORM_RESOURCE_NOT_FOUND.at("role", long_message=f"There is no role {key!r}; try org:admin.")
+        )
+    return role

@@ -1,0 +1,62 @@
+"""What names, slugs and keys of organizations look like, and what keeps one manageable. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SYSTEM_PERMISSIONS = {
+    "org:sys_profile:manage": "Manage organization",
+    "org:sys_profile:delete": "Delete organization",
+    "org:sys_memberships:read": "Read members",
+    "org:sys_memberships:manage": "Manage members",
+    "org:sys_domains:read": "Read domains",
+    "org:sys_domains:manage": "Manage domains",
+}
+DEFAULT_ROLES = {
+    "org:admin": ("Admin", tuple(SYSTEM_PERMISSIONS)),
+    "org:member": ("Member", ("org:sys_memberships:read",)),
+}
+# Without these nobody could mend an organization any more.
+MINIMUM_PERMISSIONS = frozenset(
+    ["org:sys_memberships:manage", "org:sys_memberships:read", "org:sys_profile:delete"]
+)
+NAME_MAX_LENGTH = 256
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,254}[a-z0-9])?")
+_ROLE_KEY = re.compile(r"org:[a-z][a-z0-9_]{0,59}")
+_PERMISSION_KEY = re.compile(r"org:(?!sys_)[a-z][a-z0-9_]{0,59}:[a-z][a-z0-9_]{0,59}")
+_MARKUP = re.compile(r"[<>]|https?://|www\.", re.IGNORECASE)
+
+
+def is_name(text: str) -> bool:
+    """No markup and no address: the name stands in mails to people who know nobody here."""
+    return (
+        len(text.strip()) > 0
+        and len(text) <= NAME_MAX_LENGTH
+        and text.isprintable()
+        and not _MARKUP.search(text)
+    )
+
+
+def is_slug(text: str) -> bool:
+    return _SLUG.fullmatch(text) is not None
+
+
+def slug_of(name: str, ending: str) -> str:
+    """A slug made of the name; `ending` makes it nobody else's."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-")
+    return f"{words}-{ending}" if words else ending
+
+
+def is_role_key(key: str) -> bool:
+    return _ROLE_KEY.fullmatch(key) is not None
+
+
+def is_permission_key(key: str) -> bool:
+    """Of a custom permission; system permissions are ours alone."""
+    return _PERMISSION_KEY.fullmatch(key) is not None
+
+
+def is_elevated(permissions: Iterable[str]) -> bool:
+    return set(permissions) >= MINIMUM_PERMISSIONS

@@ -1,0 +1,188 @@
+"""Making, finding, changing and deleting organizations."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from doorward.identity.accounts import metadata
+from doorward.identity.accounts import store as accounts
+from doorward.identity.audit import store as audit
+from doorward.identity.errors import (
+    FORM_ALREADY_EXISTS,
+    FORM_PARAM_VALUE_INVALID,
+    ORGANIZATION_CREATOR_NOT_FOUND,
+    ORGANIZATION_SLUGS_DISABLED,
+    Refused,
+)
+from doorward.identity.identifiers import new_id
+from doorward.identity.instance import store as instance_rows
+from doorward.identity.invitations import store as invitations
+from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations.lookup import changed_metadata, require, require_enabled
+from doorward.identity.organizations.memberships import Memberships
+from doorward.identity.organizations.store import OrganizationFilter, OrganizationRecord
+from doorward.store import Clock, Database, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrganization:
+    name: str
+    created_by: str | None = None
+    slug: str | None = None
+    public_metadata: Mapping[str, Any] | None = None
+    private_metadata: Mapping[str, Any] | None = None
+    max_allowed_memberships: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationChange:
+    """None leaves a member as it is. Metadata replace the stored ones, or with `merges` are merged into them."""
+
+    name: str | None = None
+    slug: str | None = None
+    max_allowed_memberships: int | None = None
+    admin_delete_enabled: bool | None = None
+    public_metadata: Mapping[str, Any] | None = None
+    private_metadata: Mapping[str, Any] | None = None
+    merges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """With what is counted about it."""
+
+    record: OrganizationRecord
+    members_count: int
+    pending_invitations_count: int
+    has_elevated_member: bool
+
+
+class Organizations:
+    def __init__(self, database: Database, clock: Clock, *, memberships: Memberships) -> None:
+        self._database = database
+        self._clock = clock
+        self._memberships = memberships
+
+    async def create(self, wish: NewOrganization, *, actor: str) -> Organization:
+        """Its creator becomes a member in the creator's role. Raises Refused (400, 403, 422)."""
+        if not rules.is_name(wish.name):
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
+        if wish.slug is not None and not rules.is_slug(wish.slug):
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug"))
+        now, organization_id, membership_id = self._clock(), new_id("org"), new_id("orgmem")
+        slug = wish.slug or rules.slug_of(wish.name, secrets.token_hex(5))
+        public = metadata.as_text("public_metadata", wish.public_metadata or {})
+        private = metadata.as_text("private_metadata", wish.private_metadata or {})
+
+        def work(tx: Tx) -> Organization:
+            settings = require_enabled(tx).organizations
+            if wish.slug is not None and settings.slug_disabled:
+                raise Refused(ORGANIZATION_SLUGS_DISABLED)
+            limit = wish.max_allowed_memberships
+            organization = OrganizationRecord(
+                organization_id,
+                wish.name.strip(),
+                slug,
+                public,
+                private,
+                wish.created_by,
+                settings.max_allowed_memberships if limit is None else limit,
+                settings.admin_delete_enabled,
+                now,
+                now,
+            )
+            if not store.insert(tx, organization):
+                raise Refused(FORM_ALREADY_EXISTS.at("slug", long_message="This slug is taken."))
+            audit.record(tx, now=now, actor=actor, action="organization.created", object_id=organization_id)
+            if wish.created_by is not None:
+                role = role_store.find_role(tx, settings.creator_role)
+                if role is None or accounts.find_user(tx, wish.created_by) is None:
+                    raise Refused(ORGANIZATION_CREATOR_NOT_FOUND.at("created_by"))
+                self._memberships.insert(
+                    tx, organization, wish.created_by, role, membership_id=membership_id, actor=actor, now=now
+                )
+            return self._counted(tx, organization, now)
+
+        return await self._database.write(work)
+
+    async def get(self, id_or_slug: str) -> Organization:
+        """Raises Refused (403, 404)."""
+        now = self._clock()
+        return await self._database.read(lambda tx: self._counted(tx, require(tx, id_or_slug), now))
+
+    async def page(
+        self, wanted: OrganizationFilter, *, order: str, descending: bool, limit: int, offset: int
+    ) -> tuple[list[Organization], int]:
+        now = self._clock()
+
+        def find(tx: Tx) -> tuple[list[Organization], int]:
+            require_enabled(tx)
+            records, total = store.page(
+                tx, wanted, order=order, descending=descending, limit=limit, offset=offset
+            )
+            return [self._counted(tx, record, now) for record in records], total
+
+        return await self._database.read(find)
+
+    async def update(self, organization_id: str, change: OrganizationChange, *, actor: str) -> Organization:
+        """Raises Refused (403, 404, 422)."""
+        if change.name is not None and not rules.is_name(change.name):
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
+        if change.slug is not None and not rules.is_slug(change.slug):
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug"))
+        now = self._clock()
+
+        def work(tx: Tx) -> Organization:
+            before = require(tx, organization_id)
+            if change.slug is not None and change.slug != before.slug:
+                if instance_rows.settings(tx).organizations.slug_disabled:
+                    raise Refused(ORGANIZATION_SLUGS_DISABLED)
+                if store.find(tx, change.slug) is not None:
+                    raise Refused(FORM_ALREADY_EXISTS.at("slug", long_message="This slug is taken."))
+            limit = change.max_allowed_memberships
+            after = replace(
+                before,
+                name=(change.name or before.name).strip(),
+                slug=change.slug or before.slug,
+                max_allowed_memberships=before.max_allowed_memberships if limit is None else limit,
+                admin_delete_enabled=before.admin_delete_enabled
+                if change.admin_delete_enabled is None
+                else change.admin_delete_enabled,
+                public_metadata=changed_metadata(
+                    "public_metadata", before.public_metadata, change.public_metadata, merges=change.merges
+                ),
+                private_metadata=changed_metadata(
+                    "private_metadata", before.private_metadata, change.private_metadata, merges=change.merges
+                ),
+                updated_at=now,
+            )
+            store.put(tx, after)
+            audit.record(tx, now=now, actor=actor, action="organization.updated", object_id=before.id)
+            return self._counted(tx, after, now)
+
+        return await self._database.write(work)
+
+    async def delete(self, organization_id: str, *, actor: str) -> OrganizationRecord:
+        """With its memberships and invitations. Raises Refused (403, 404)."""
+        now = self._clock()
+
+        def work(tx: Tx) -> OrganizationRecord:
+            organization = require(tx, organization_id)
+            store.delete(tx, organization.id)
+            audit.record(tx, now=now, actor=actor, action="organization.deleted", object_id=organization.id)
+            return organization
+
+        return await self._database.write(work)
+
+    def _counted(self, tx: Tx, record: OrganizationRecord, now: int) -> Organization:
+        return Organization(
+            record,
+            store.count_members(tx, record.id),
+            invitations.count_pending(tx, record.id, now),
+            store.count_elevated(tx, record.id) > 0,
+        )

@@ -1,0 +1,259 @@
+"""Rows of `identity_organizations` and `identity_organization_memberships`."""
+
+# ruff: noqa: S608  (only our own column lists and conditions are put into statements; every value is a parameter)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from doorward.identity.invitations.store import contains
+from doorward.identity.organizations.rules import MINIMUM_PERMISSIONS
+from doorward.store import Tx
+
+
+class OrganizationRecord(msgspec.Struct, frozen=True):
+    """`max_allowed_memberships` 0 is without limit. Metadata are JSON text."""
+
+    id: str
+    name: str
+    slug: str
+    public_metadata: str
+    private_metadata: str
+    created_by: str | None
+    max_allowed_memberships: int
+    admin_delete_enabled: bool
+    created_at: int
+    updated_at: int
+
+
+class MembershipRecord(msgspec.Struct, frozen=True):
+    id: str
+    organization_id: str
+    user_id: str
+    role_id: str
+    public_metadata: str
+    private_metadata: str
+    created_at: int
+    updated_at: int
+
+
+class OrganizationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    query: str | None = None
+    user_ids: tuple[str, ...] = ()
+    organization_ids: tuple[str, ...] = ()
+
+
+class MembershipFilter(msgspec.Struct, frozen=True, kw_only=True):
+    organization_id: str | None = None
+    user_ids: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    email_addresses: tuple[str, ...] = ()
+    query: str | None = None
+
+
+_ORGANIZATION = ", ".join(OrganizationRecord.__struct_fields__)
+_MEMBERSHIP = ", ".join(f"m.{name}" for name in MembershipRecord.__struct_fields__)
+_MEMBERS = "(SELECT count(*) FROM identity_organization_memberships m WHERE m.organization_id = o.id)"
+ORDERS = {"created_at": "o.created_at", "name": "o.name", "members_count": _MEMBERS}
+MEMBERSHIP_ORDERS = {"created_at": "m.created_at", "updated_at": "m.updated_at", "role": "r.key"}
+
+
+def _organization(row: Sequence[object]) -> OrganizationRecord:
+    values = list(row)
+    values[7] = bool(row[7])
+    return OrganizationRecord(*values)  # type: ignore[arg-type]  # the columns are the fields, in order
+
+
+def insert(tx: Tx, organization: OrganizationRecord) -> bool:
+    """False when the slug is taken."""
+    return (
+        tx.execute(
+            f"""
+            INSERT INTO identity_organizations ({_ORGANIZATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING
+            """,
+            msgspec.structs.astuple(organization),
+        )
+        == 1
+    )
+
+
+def put(tx: Tx, organization: OrganizationRecord) -> None:
+    """Overwrite what changes. Raises ConstraintViolated (unique) when the slug is taken."""
+    tx.execute(
+        """
+        UPDATE identity_organizations SET name = ?, slug = ?, public_metadata = ?, private_metadata = ?,
+            max_allowed_memberships = ?, admin_delete_enabled = ?, created_at = ?, updated_at = ? WHERE id = ?
+        """,
+        (
+            organization.name,
+            organization.slug,
+            organization.public_metadata,
+            organization.private_metadata,
+            organization.max_allowed_memberships,
+            organization.admin_delete_enabled,
+            organization.created_at,
+            organization.updated_at,
+            organization.id,
+        ),
+    )
+
+
+def find(tx: Tx, id_or_slug: str) -> OrganizationRecord | None:
+    row = tx.fetch_one(
+        f"SELECT {_ORGANIZATION} FROM identity_organizations WHERE id = ? OR slug = ?",
+        (id_or_slug, id_or_slug),
+    )
+    return None if row is None else _organization(row)
+
+
+def delete(tx: Tx, organization_id: str) -> None:
+    """With its memberships and invitations."""
+    tx.execute("DELETE FROM identity_invitations WHERE organization_id = ?", (organization_id,))
+    tx.execute("DELETE FROM identity_organizations WHERE id = ?", (organization_id,))
+
+
+def page(
+    tx: Tx, wanted: OrganizationFilter, *, order: str, descending: bool, limit: int, offset: int
+) -> tuple[list[OrganizationRecord], int]:
+    """`order` is a key of ORDERS. The page, and how many there are in all."""
+    conditions, values = ["1 = 1"], []  # type: list[str], list[object]
+    if wanted.query:
+        pattern = contains(wanted.query.lower())
+        conditions.append("(lower(o.name) LIKE ? ESCAPE '!' OR o.slug LIKE ? ESCAPE '!' OR o.id = ?)")
+        values += [pattern, pattern, wanted.query]
+    if wanted.organization_ids:
+        conditions.append(f"o.id IN ({_marks(wanted.organization_ids)})")
+        values += wanted.organization_ids
+    if wanted.user_ids:
+        conditions.append(
+            f"""EXISTS (SELECT 1 FROM identity_organization_memberships m
+                WHERE m.organization_id = o.id AND m.user_id IN ({_marks(wanted.user_ids)}))"""
+        )
+        values += wanted.user_ids
+    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
+    count = tx.fetch_one(f"SELECT count(*) FROM identity_organizations o WHERE {where}", values)
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_ORGANIZATION} FROM identity_organizations o WHERE {where}
+        ORDER BY {ORDERS[order]} {direction}, o.id {direction} LIMIT ? OFFSET ?
+        """,
+        (*values, limit, offset),
+    )
+    return [_organization(row) for row in rows], 0 if count is None else count[0]
+
+
+def count_members(tx: Tx, organization_id: str) -> int:
+    row = tx.fetch_one(
+        "SELECT count(*) FROM identity_organization_memberships WHERE organization_id = ?", (organization_id,)
+    )
+    return 0 if row is None else int(row[0])
+
+
+def count_elevated(tx: Tx, organization_id: str) -> int:
+    """Members whose role has every permission that keeps an organization manageable."""
+    needed = sorted(MINIMUM_PERMISSIONS)
+    row = tx.fetch_one(
+        f"""
+        SELECT count(*) FROM identity_organization_memberships m
+        WHERE m.organization_id = ? AND {len(needed)} = (
+            SELECT count(*) FROM identity_organization_role_permissions r
+            JOIN identity_organization_permissions p ON p.id = r.permission_id
+            WHERE r.role_id = m.role_id AND p.key IN ({_marks(needed)}))
+        """,
+        (organization_id, *needed),
+    )
+    return 0 if row is None else int(row[0])
+
+
+def insert_membership(tx: Tx, membership: MembershipRecord) -> bool:
+    """False when the user is a member already."""
+    columns = ", ".join(MembershipRecord.__struct_fields__)
+    return (
+        tx.execute(
+            f"""
+            INSERT INTO identity_organization_memberships ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING
+            """,
+            msgspec.structs.astuple(membership),
+        )
+        == 1
+    )
+
+
+def find_membership(tx: Tx, organization_id: str, user_id: str) -> MembershipRecord | None:
+    row = tx.fetch_one(
+        f"SELECT {_MEMBERSHIP} FROM identity_organization_memberships m WHERE organization_id = ? AND user_id = ?",
+        (organization_id, user_id),
+    )
+    return None if row is None else MembershipRecord(*row)
+
+
+def put_membership(tx: Tx, membership: MembershipRecord) -> None:
+    tx.execute(
+        """
+        UPDATE identity_organization_memberships SET role_id = ?, public_metadata = ?, private_metadata = ?,
+            updated_at = ? WHERE id = ?
+        """,
+        (
+            membership.role_id,
+            membership.public_metadata,
+            membership.private_metadata,
+            membership.updated_at,
+            membership.id,
+        ),
+    )
+
+
+def delete_membership(tx: Tx, membership_id: str) -> None:
+    tx.execute("DELETE FROM identity_organization_memberships WHERE id = ?", (membership_id,))
+
+
+def count_in_role(tx: Tx, role_id: str) -> int:
+    row = tx.fetch_one("SELECT count(*) FROM identity_organization_memberships WHERE role_id = ?", (role_id,))
+    return 0 if row is None else int(row[0])
+
+
+def organizations_in_role(tx: Tx, role_id: str) -> list[str]:
+    rows = tx.fetch_all(
+        "SELECT DISTINCT organization_id FROM identity_organization_memberships WHERE role_id = ?", (role_id,)
+    )
+    return [row[0] for row in rows]
+
+
+def page_of_memberships(
+    tx: Tx, wanted: MembershipFilter, *, order: str, descending: bool, limit: int, offset: int
+) -> tuple[list[MembershipRecord], int]:
+    """`order` is a key of MEMBERSHIP_ORDERS. The page, and how many there are in all."""
+    conditions, values = ["1 = 1"], []  # type: list[str], list[object]
+    if wanted.organization_id is not None:
+        conditions.append("m.organization_id = ?")
+        values.append(wanted.organization_id)
+    for column, chosen in (("m.user_id", wanted.user_ids), ("r.key", wanted.roles)):
+        if chosen:
+            conditions.append(f"{column} IN ({_marks(chosen)})")
+            values += chosen
+    emails = "EXISTS (SELECT 1 FROM identity_email_addresses e WHERE e.user_id = m.user_id AND {})"
+    if wanted.email_addresses:
+        conditions.append(emails.format(f"e.address IN ({_marks(wanted.email_addresses)})"))
+        values += wanted.email_addresses
+    if wanted.query:
+        conditions.append("(m.user_id = ? OR " + emails.format("e.address LIKE ? ESCAPE '!'") + ")")
+        values += [wanted.query, contains(wanted.query.lower())]
+    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
+    joined = "identity_organization_memberships m JOIN identity_organization_roles r ON r.id = m.role_id"
+    count = tx.fetch_one(f"SELECT count(*) FROM {joined} WHERE {where}", values)
+    rows = tx.fetch_all(
+        f"""
+        SELECT {_MEMBERSHIP} FROM {joined} WHERE {where}
+        ORDER BY {MEMBERSHIP_ORDERS[order]} {direction}, m.id {direction} LIMIT ? OFFSET ?
+        """,
+        (*values, limit, offset),
+    )
+    return [MembershipRecord(*row) for row in rows], 0 if count is None else count[0]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,280 @@
+"""Organizations: members, roles, invitations, and what tokens say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from doorward.identity.errors import Refused
+from tests.identity.conftest import ORIGIN, PASSWORD, Browser, claims_of, error_codes
+from tests.identity_backend_api.conftest import Backend
+
+pytestmark = pytest.mark.anyio
+
+
+async def enabled(backend: Backend, **changes: object) -> None:
+    await backend.ask("PATCH", "/instance/organization_settings", json={"enabled": True, **changes})
+
+
+async def organization_of(backend: Backend, creator: Browser | None = None, **fields: Any) -> dict[str, Any]:
+    await enabled(backend)
+    if creator is not None:
+        fields["created_by"] = await creator.user_id()
+    made = await backend.ask("POST", "/organizations", json={"name": "Acme", **fields})
+    return dict(made)
+
+
+@pytest.mark.conformance("clerk-backend", 95)
+async def test_the_settings_of_organizations_have_every_required_member(backend: Backend) -> None:
+    await backend.refused("GET", "/organizations", 403, "organization_not_enabled_in_instance")
+    await enabled(backend, max_allowed_memberships=7)
+    settings = await backend.ask("GET", "/instance/organization_settings")
+    assert {"enabled", "max_allowed_memberships", "max_allowed_roles", "max_allowed_domains"} <= set(settings)
+    assert {"creator_role", "admin_delete_enabled", "domains_enabled", "domains_default_role"} <= set(
+        settings
+    )
+    assert (settings["enabled"], settings["max_allowed_memberships"]) == (True, 7)
+    assert (settings["creator_role"], settings["domains_enrollment_modes"]) == ("org:admin", [])
+    member = await backend.ask("GET", "/organization_roles/org:member")
+    await backend.refused(
+        "PATCH",
+        "/instance/organization_settings",
+        422,
+        "organization_missing_creator_role_permissions",
+        json={"creator_role_id": member["id"]},
+    )
+
+
+@pytest.mark.conformance("clerk-backend", 177, 178, 179)
+async def test_a_creator_becomes_administrator_and_the_slug_finds_the_organization(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    made = await organization_of(backend, ada, slug="acme")
+    assert "members_count" not in made
+    found = await backend.ask("GET", "/organizations/acme?include_members_count=true")
+    assert (found["id"], found["members_count"]) == (made["id"], 1)
+    listed = await backend.ask("GET", "/organizations?include_members_count=true&order_by=members_count")
+    assert [one["members_count"] for one in listed["data"]] == [1]
+    memberships = await backend.ask("GET", f"/users/{await ada.user_id()}/organization_memberships")
+    (membership,) = memberships["data"]
+    assert (membership["role"], membership["organization"]["id"]) == ("org:admin", made["id"])
+    assert "org:sys_memberships:manage" in membership["permissions"]
+    nobody = {"name": "B", "created_by": "user_x"}
+    await backend.refused("POST", "/organizations", 400, "organization_creator_not_found", json=nobody)
+    assert (await backend.ask("GET", "/organizations"))["total_count"] == 1
+
+
+@pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "see https://evil.example", "x" * 257])
+async def test_a_name_that_would_mislead_in_a_mail_is_refused(backend: Backend, name: str) -> None:
+    await enabled(backend)
+    await backend.refused("POST", "/organizations", 422, "form_param_value_invalid", json={"name": name})
+
+
+@pytest.mark.conformance("clerk-backend", 180)
+async def test_a_role_without_its_prefix_is_refused(backend: Backend) -> None:
+    made, ada = await organization_of(backend), await backend.world.signed_up()
+    path = f"/organizations/{made['id']}/memberships"
+    wish = {"user_id": await ada.user_id(), "role": "admin"}
+    await backend.refused("POST", path, 422, "form_resource_not_found", json=wish)
+    await backend.ask("POST", path, json={**wish, "role": "org:admin"})
+    again = {**wish, "role": "org:member"}
+    await backend.refused("POST", path, 400, "already_a_member_in_organization", json=again)
+
+
+@pytest.mark.conformance("clerk-backend", 181)
+async def test_the_last_administrator_neither_leaves_nor_steps_down(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    made = await organization_of(backend, ada)
+    path = f"/organizations/{made['id']}/memberships/{await ada.user_id()}"
+    code = "organization_minimum_permissions_needed"
+    await backend.refused("DELETE", path, 400, code)
+    await backend.refused("PATCH", path, 400, code, json={"role": "org:member"})
+    (membership,) = (await backend.ask("GET", f"/organizations/{made['id']}/memberships"))["data"]
+    assert membership["role"] == "org:admin"
+
+
+async def test_two_administrators_leaving_at_once_leave_one(backend: Backend) -> None:
+    ada, bob = await backend.world.signed_up(), await backend.world.signed_up("bob@example.com")
+    made = await organization_of(backend, ada)
+    users = [await ada.user_id(), await bob.user_id()]
+    path = f"/organizations/{made['id']}/memberships"
+    await backend.ask("POST", path, json={"user_id": users[1], "role": "org:admin"})
+    service = backend.world.identity.memberships
+    outcomes = await asyncio.gather(
+        *(service.remove(made["id"], user, actor="sk_x") for user in users), return_exceptions=True
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert [error.errors[0].code for error in refused] == ["organization_minimum_permissions_needed"]
+    assert (await backend.ask("GET", path))["total_count"] == 1
+
+
+async def test_a_slug_claimed_many_times_at_once_is_given_once(backend: Backend) -> None:
+    await enabled(backend)
+    answers = await asyncio.gather(
+        *(backend.http.post("/api/v1/organizations", json={"name": "Acme", "slug": "acme"}) for _ in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 422, 422, 422]
+
+
+@pytest.mark.conformance("clerk-backend", 182)
+async def test_metadata_merge_at_every_depth(backend: Backend) -> None:
+    made = await organization_of(backend, public_metadata={"a": {"x": 1, "y": 2}, "b": 1})
+    path = f"/organizations/{made['id']}/metadata"
+    merged = await backend.ask("PATCH", path, json={"public_metadata": {"a": {"x": None, "z": 3}}})
+    assert merged["public_metadata"] == {"a": {"y": 2, "z": 3}, "b": 1}
+    replaced = await backend.ask("PUT", path, json={"private_metadata": {"k": 1}})
+    assert (replaced["public_metadata"], replaced["private_metadata"]) == (
+        merged["public_metadata"],
+        {"k": 1},
+    )
+    change = {"public_metadata": {"c": 1}}
+    one = f"/organizations/{made['id']}"
+    await backend.refused("PATCH", one, 422, "form_param_unknown", json=change)
+    older = {"clerk-api-version": "2025-11-10"}
+    assert (await backend.ask("PATCH", one, json=change, headers=older))["public_metadata"] == {"c": 1}
+
+
+@pytest.mark.conformance("clerk-backend", 183)
+async def test_ten_invitations_at_once_and_no_more(backend: Backend) -> None:
+    made = await organization_of(backend)
+    path = f"/organizations/{made['id']}/invitations"
+    bodies = [{"email_address": f"n{number}@example.com", "role": "org:member"} for number in range(11)]
+    await backend.ask("POST", f"{path}/bulk", 422, json=bodies)
+    assert (await backend.ask("POST", f"{path}/bulk", json=bodies[:10]))["total_count"] == 10
+    assert (await backend.ask("GET", f"{path}?status=pending&limit=1"))["total_count"] == 10
+
+
+async def test_an_invitation_brings_its_own_address_in_and_nobody_else(backend: Backend) -> None:
+    world, made = backend.world, await organization_of(backend)
+    path = f"/organizations/{made['id']}/invitations"
+    wish = {"email_address": "bob@example.com", "role": "org:member", "public_metadata": {"desk": 4}}
+    first = await backend.ask("POST", path, json=wish)
+    await backend.refused("POST", path, 400, "duplicate_record", json=wish)
+    eve, bob = await world.signed_up("eve@example.com"), await world.signed_up("bob@example.com")
+    link = first["url"].removeprefix(ORIGIN)
+    assert (await eve.http.get(link)).status_code == 400
+    answers = await asyncio.gather(*(bob.http.get(link) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [303, 400, 400]
+    (membership,) = (await backend.ask("GET", f"/organizations/{made['id']}/memberships"))["data"]
+    assert membership["public_user_data"]["user_id"] == await bob.user_id()
+    assert membership["public_metadata"] == {"desk": 4}
+    revoke = f"{path}/{first['id']}/revoke"
+    await backend.refused("POST", revoke, 404, "organization_invitation_not_pending")
+    other = await backend.ask("POST", "/organizations", json={"name": "Other"})
+    await backend.refused(
+        "GET", f"/organizations/{other['id']}/invitations/{first['id']}", 404, "resource_not_found"
+    )
+
+
+async def test_a_newcomer_signs_up_into_the_organization(backend: Backend) -> None:
+    made = await organization_of(backend)
+    wish = {"email_address": "new@example.com", "role": "org:admin"}
+    invited = await backend.ask("POST", f"/organizations/{made['id']}/invitations", json=wish)
+    await backend.world.browser().post(
+        "/v1/client/sign_ups", strategy="ticket", ticket=invited["url"].rpartition("=")[2], password=PASSWORD
+    )
+    (membership,) = (await backend.ask("GET", "/organization_memberships"))["data"]
+    assert membership["role"] == "org:admin"
+
+
+async def test_a_full_organization_takes_one_of_two_who_come_at_once(backend: Backend) -> None:
+    world, made = backend.world, await organization_of(backend, max_allowed_memberships=1)
+    browsers = [await world.signed_up("a@example.com"), await world.signed_up("b@example.com")]
+    users = [await browser.user_id() for browser in browsers]
+    answers = await asyncio.gather(
+        *(
+            backend.http.post(
+                f"/api/v1/organizations/{made['id']}/memberships",
+                json={"user_id": user, "role": "org:member"},
+            )
+            for user in users
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 403]
+
+
+@pytest.mark.conformance("clerk-backend", 168)
+async def test_a_token_tells_the_active_organization_until_its_member_is_removed(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    made = await organization_of(backend, ada, slug="acme")
+    for key in ("org:invoices:create", "org:invoices:read", "org:reports:read"):
+        permission = await backend.ask("POST", "/organization_permissions", json={"name": key, "key": key})
+        await backend.ask("POST", f"/organization_roles/org:admin/permissions/{permission['id']}")
+    session = await ada.session()
+    tokens = f"/v1/client/sessions/{session['id']}/tokens"
+    claims = claims_of((await ada.post(tokens, organization_id=made["id"]))["jwt"])
+    assert claims["o"] == {
+        "id": made["id"],
+        "slg": "acme",
+        "rol": "admin",
+        "per": "create,read",
+        "fpm": "3,2",
+    }
+    assert claims["fea"] == "o:invoices,o:reports"
+    assert "o" not in claims_of((await ada.post(tokens))["jwt"])
+    bob = await backend.world.signed_up("bob@example.com")
+    path = f"/organizations/{made['id']}/memberships"
+    await backend.ask("POST", path, json={"user_id": await bob.user_id(), "role": "org:admin"})
+    await backend.ask("DELETE", f"{path}/{session['user']['id']}")
+    body = await ada.post(tokens, 404, organization_id=made["id"])
+    assert error_codes(body) == ["organization_not_found_or_unauthorized"]
+
+
+async def test_system_permissions_and_roles_in_use_stay(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    await organization_of(backend, ada)
+    listed = await backend.ask("GET", "/organization_permissions?query=sys_profile&order_by=key")
+    system = f"/organization_permissions/{listed['data'][0]['id']}"
+    code = "organization_system_permission_not_modifiable"
+    await backend.refused("DELETE", system, 403, code)
+    await backend.refused("PATCH", system, 403, code, json={"name": "x"})
+    admin = await backend.ask("GET", "/organization_roles/org:admin")
+    await backend.refused(
+        "DELETE", f"/organization_roles/{admin['id']}", 422, "organization_role_default_creator_role"
+    )
+    await backend.refused(
+        "PATCH",
+        f"/organization_roles/{admin['id']}",
+        422,
+        "organization_missing_creator_role_permissions",
+        json={"permissions": []},
+    )
+    editor = await backend.ask("POST", "/organization_roles", json={"name": "Editor", "key": "org:editor"})
+    assert (await backend.ask("DELETE", f"/organization_roles/{editor['id']}"))["deleted"] is True
+
+
+async def test_a_deleted_organization_takes_its_members_and_tickets_along(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    made = await organization_of(backend, ada)
+    wish = {"email_address": "new@example.com", "role": "org:admin"}
+    invited = await backend.ask("POST", f"/organizations/{made['id']}/invitations", json=wish)
+    gone = await backend.ask("DELETE", f"/organizations/{made['id']}")
+    assert gone == {"object": "organization", "id": made["id"], "slug": made["slug"], "deleted": True}
+    assert (await backend.ask("GET", "/organization_memberships"))["total_count"] == 0
+    assert (await backend.world.browser(origin=None).http.get(invited["url"])).status_code == 400
+    await backend.refused("GET", f"/organizations/{made['id']}", 404, "resource_not_found")
+
+
+PRIORITY_TWO = """
+GET /public/interstitial;GET /templates/email;PUT /templates/email/x;POST /templates/sms/x/revert
+PATCH /beta_features/instance_settings;PUT /beta_features/domain;POST /proxy_checks;GET /sign_ups/x;PATCH /sign_ups/x
+GET /saml_connections;POST /saml_connections;DELETE /saml_connections/x;GET /enterprise_connections
+POST /enterprise_connections;PATCH /enterprise_connections/x;POST /enterprise_connections/x/test_runs
+POST /agents/tasks;POST /agents/tasks/x/revoke;GET /billing/plans;GET /billing/prices;POST /billing/prices
+GET /billing/subscription_items;DELETE /billing/subscription_items/x;GET /billing/statements/x/payment_attempts
+GET /role_sets;POST /role_sets;PATCH /role_sets/x;POST /role_sets/x/replace;POST /role_sets/x/roles/replace
+GET /scim_directories;POST /scim_directories/x/rotate_api_key;PUT /scim_directories/x/group_role_mappings
+GET /directories;DELETE /directories/x/group_role_mappings/y;POST /admin_portal_link_tokens
+POST /accountless_applications;POST /email;POST /beta_features/change_domain;GET /organization_domains
+PUT /organizations/x/logo;POST /organizations/x/domains
+"""
+
+
+async def test_what_is_not_offered_is_said_to_be_so_and_never_a_fault(backend: Backend) -> None:
+    for line in PRIORITY_TWO.replace("\n", ";").split(";"):
+        if line:
+            method, path = line.split()
+            response = await backend.http.request(method, f"/api/v1{path}", json={})
+            told = (response.status_code, response.json()["errors"][0]["code"])
+            assert told in ((404, "resource_not_found"), (403, "feature_not_implemented")), line
