@@ -123,8 +123,8 @@ backend next
 
 
 @contextlib.contextmanager
-def process(command: list[str], port: int | None) -> Iterator[None]:
-    """Runs until the block ends; the block starts when something listens on `port`."""
+def process(command: list[str], port: int | None) -> Iterator[int]:
+    """Runs until the block ends; the block starts, with the process's id, when something listens on `port`."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -134,7 +134,7 @@ def process(command: list[str], port: int | None) -> Iterator[None]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
                 break
             time.sleep(0.02)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()

@@ -253,6 +253,7 @@ class Identity:
     def _application(self) -> ASGIApp:
         endpoints = Endpoints(self)
         routes = [
+            BackendApi(self, Callers(self.secret_keys, self.machines), OPERATIONS).routes(),
             *client.routes(endpoints),
             *sessions.routes(endpoints),
             *sign_ups.routes(endpoints),
@@ -261,7 +262,6 @@ class Identity:
             *consent.routes(endpoints),
             *waitlist.routes(endpoints, self, pages.error_page),
             endpoints.unknown(),
-            *BackendApi(self, Callers(self.secret_keys, self.machines), OPERATIONS).routes(),
             *OAuthRoutes(self, pages.error_page).routes(),
             *well_known.routes(self),
             *pages.routes(self),

@@ -6,7 +6,6 @@ plain hash in microseconds. The key is sealed with the key-encryption key (ASVS 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from doorward.jose import b64url_encode
@@ -19,21 +18,26 @@ class KeyedHash:
         if len(secret) != 32:
             raise ValueError("the keyed hash needs a secret of 32 bytes")
         self._secret = secret
+        self._derived: dict[str, bytes] = {}  # by purpose, of which there are few
 
     def __repr__(self) -> str:
         return "KeyedHash(…)"
 
     def derive(self, purpose: str) -> bytes:
         """A key of 32 bytes that is good for `purpose` alone."""
-        return hmac.digest(self._secret, b"doorward.identity/" + purpose.encode(), hashlib.sha256)
+        key = self._derived.get(purpose)
+        if key is None:
+            text = b"doorward.identity/" + purpose.encode()
+            key = self._derived[purpose] = hmac.digest(self._secret, text, "sha256")
+        return key
 
     def of(self, purpose: str, value: str) -> str:
         """The stored form of `value`: 64 hexadecimal digits."""
-        return hmac.new(self.derive(purpose), value.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self.derive(purpose), value.encode(), "sha256").hex()
 
     def secret_for(self, purpose: str, value: str) -> str:
         """A bearer secret of 256 bits, URL-safe, that need not be stored: it can be made from `value` again."""
-        return b64url_encode(hmac.digest(self.derive(purpose), value.encode(), hashlib.sha256))
+        return b64url_encode(hmac.digest(self.derive(purpose), value.encode(), "sha256"))
 
     def matches(self, purpose: str, value: str, stored: str) -> bool:
         return hmac.compare_digest(self.of(purpose, value), stored)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.openapi import openapi_document
@@ -54,7 +55,7 @@ class BackendApi:
         self._callers = callers
         self.operations = tuple(operations)
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> RouteTable:
         """Paths with more literal parts come first: `/users/count` is not a user named count."""
         by_path: dict[str, dict[str, Operation]] = {}
         for operation in self.operations:
@@ -63,11 +64,13 @@ class BackendApi:
                 paths.append(f"{MOUNT}{operation.path}")
             for path in paths:
                 by_path.setdefault(path, {})[operation.method] = operation
-        return [
-            Route(f"{MOUNT}/openapi.json", self._openapi, methods=["GET"]),
-            *(self._route(path, by_path[path]) for path in sorted(by_path, key=_literal_first)),
-            Route(f"{MOUNT}/{{path:path}}", self._unknown, methods=_METHODS),
-        ]
+        return RouteTable(
+            [
+                Route(f"{MOUNT}/openapi.json", self._openapi, methods=["GET"]),
+                *(self._route(path, by_path[path]) for path in sorted(by_path, key=_literal_first)),
+                Route(f"{MOUNT}/{{path:path}}", self._unknown, methods=_METHODS),
+            ]
+        )
 
     def _route(self, path: str, operations: dict[str, Operation]) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -129,6 +132,30 @@ async def _body_of(request: Request, expected: type) -> Any:
     if expected is Upload:
         return await read_upload(request)
     return read_body(await _bytes_of(request), request.headers.get("content-type", ""), expected)
+
+
+class RouteTable(BaseRoute):
+    """The routes below `/api` as one. Paths without parameters, such as those that tokens are made and verified at, are
+    looked up and not searched for: trying every pattern in turn took longer than the work itself."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self._literal = {route.path: route for route in routes if "{" not in route.path}
+        self._patterns = [route for route in routes if "{" in route.path]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or not scope["path"].startswith(f"{MOUNT}/"):
+            return Match.NONE, {}
+        literal = self._literal.get(scope["path"])
+        for route in (literal,) if literal is not None else self._patterns:
+            match, child_scope = route.matches(scope)
+            if match is not Match.NONE:
+                return match, {**child_scope, "backend_route": route}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route: Route = scope["backend_route"]
+        scope["route"] = route  # whoever counts requests by route finds the one that answered
+        await route.handle(scope, receive, send)
 
 
 async def _bytes_of(request: Request) -> bytes:

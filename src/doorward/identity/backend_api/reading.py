@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -33,7 +34,7 @@ _WHOLE = re.compile(r"(-?\d+)\.0+")
 
 def read_query(pairs: Sequence[tuple[str, str]], expected: type[T]) -> T:
     """Repeated names are a list where one is expected, else the first counts. Raises Refused (422)."""
-    hints = get_type_hints(expected)
+    hints = _hints_of(expected)
     given: dict[str, Any] = {}
     for name, text in pairs:
         hint = hints.get(name)
@@ -53,6 +54,11 @@ def read_query(pairs: Sequence[tuple[str, str]], expected: type[T]) -> T:
             # Text that is no number: every value of a query is text, so its type cannot be what is wrong.
             problem = FORM_PARAM_VALUE_INVALID.at(problem.param, long_message=problem.text)
         raise Refused(problem) from error
+
+
+@lru_cache
+def _hints_of(expected: type) -> dict[str, Any]:
+    return get_type_hints(expected)
 
 
 def read_body(body: bytes, content_type: str, expected: Any) -> Any:

@@ -86,13 +86,18 @@ def insert_key(tx: Tx, machine_id: str, key_hash: str, sealed_key: bytes, now: i
     )
 
 
-def machine_of_key(tx: Tx, key_hash: str, now: int) -> str | None:
-    """The machine whose current key this is, or whose replaced one that still works."""
+class KeyOwner(msgspec.Struct, frozen=True):
+    """The machine whose key it is; a key without end is its current one."""
+
+    machine_id: str
+    expire_at: int | None
+
+
+def owner_of_key(tx: Tx, key_hash: str) -> KeyOwner | None:
     row = tx.fetch_one(
-        "SELECT machine_id FROM identity_machine_keys WHERE key_hash = ? AND (expire_at IS NULL OR expire_at > ?)",
-        (key_hash, now),
+        "SELECT machine_id, expire_at FROM identity_machine_keys WHERE key_hash = ?", (key_hash,)
     )
-    return None if row is None else str(row[0])
+    return None if row is None else KeyOwner(*row)
 
 
 def current_key(tx: Tx, machine_id: str) -> tuple[str, bytes] | None:

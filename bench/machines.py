@@ -1,0 +1,254 @@
+"""Machines' tokens: making an opaque one and verifying it, against npm `oidc-provider`.
+
+Ours is `doorward serve` on SQLite, each token on the disk before it is answered. The peer's are its token endpoint
+(client credentials) and its introspection endpoint with its own store, which is a map in memory: the comparison is in its
+favour. Both are asked over kept-alive connections by this process; what counts is requests per second of the server's
+own CPU time, all its threads, taken turn by turn from the better half of several rounds. Without node or its package the
+peer is left out and the rows say so.
+
+The second part is a report and no gate: how much longer looking up a secret key takes for one that exists than for one
+that never did, and Welch's t of the two. Both ask the database once, by a keyed hash, so the difference tells nothing of
+how much of a guess was right; what is left is reading the row that was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import json
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.peers import process
+from bench.rows import free_port, row
+from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
+from doorward.identity.app import Identity
+from doorward.identity.m2m_tokens import TokenWish
+from doorward.server.backup.places import KEY_FILE
+from doorward.store import Sealer, open_database, system_clock
+
+ROUNDS = 5
+REQUESTS = 1500
+CONNECTIONS = 16
+LOOK_UPS = 4000
+PEER = Path(__file__).parent / "oidc_provider"
+PEER_NAME = "oidc-provider (npm)"
+
+
+class Endpoint:
+    """One request that is asked again and again of a server at `port`."""
+
+    def __init__(
+        self, pid: int, port: int, host: str, path: str, headers: str, body: str, status: int
+    ) -> None:
+        self._pid, self._port = pid, port
+        self._status = f"HTTP/1.1 {status}".encode()
+        self._request = (
+            f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+
+    def per_cpu_second(self) -> float:
+        """Requests per second of the server's CPU in one round."""
+        before = _cpu_seconds(self._pid)
+        asyncio.run(self._round())
+        return REQUESTS / (_cpu_seconds(self._pid) - before)
+
+    async def _round(self) -> None:
+        await asyncio.gather(*(self._ask(REQUESTS // CONNECTIONS) for _ in range(CONNECTIONS)))
+
+    async def _ask(self, times: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            for _ in range(times):
+                writer.write(self._request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                if not head.startswith(self._status):
+                    raise RuntimeError(f"unexpected answer: {head[:200]!r}")
+                lines = head.decode("latin-1").lower().split("\r\n")
+                length = next(int(line[15:]) for line in lines if line.startswith("content-length:"))
+                await reader.readexactly(length)
+        finally:
+            writer.close()
+
+
+def measure() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        ours = stack.enter_context(_doorward(folder))
+        peer = stack.enter_context(_oidc_provider())
+        rows = [
+            _compare("M2M token made, opaque, durable", ours[0], peer and peer[0], at_least=1.0),
+            _compare("M2M token verified", ours[1], peer and peer[1], at_least=1.2),
+        ]
+    return [*rows, *asyncio.run(_timing())]
+
+
+def _compare(name: str, ours: Endpoint, peer: Endpoint | None, *, at_least: float) -> dict[str, Any]:
+    mine, theirs = [], []
+    for _ in range(ROUNDS):
+        mine.append(ours.per_cpu_second())
+        if peer is not None:
+            theirs.append(peer.per_cpu_second())
+    value = _better_half(mine)
+    if peer is None:
+        return row(name, value, "/CPU s", against=f"{PEER_NAME}: not installed")
+    return row(
+        name, value, "/CPU s", against=PEER_NAME, ratio=value / _better_half(theirs), at_least=at_least
+    )
+
+
+def _better_half(rates: list[float]) -> float:
+    return statistics.median(sorted(rates)[len(rates) // 2 :])
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def _doorward(folder: Path) -> Iterator[tuple[Endpoint, Endpoint]]:
+    """A server with a caller and a callee; making a token as the one, verifying it as the other."""
+    control, edge = free_port(), free_port()
+    host, data, config = f"accounts.localhost:{control}", folder / "data", folder / "doorward.toml"
+    config.write_text(
+        f"""data = "{data}"
+[identity]
+origin = "http://{host}"
+[relay]
+origin = "http://relay.localhost:{control}"
+zone = "env.localhost:{edge}"
+[edge]
+url = "http://edge.localhost:{edge}"
+[listen]
+control = "127.0.0.1:{control}"
+edge = "127.0.0.1:{edge}"
+"""
+    )
+    command = [sys.executable, "-m", "doorward", "serve", "--config", str(config)]
+    with process(command, control) as pid:
+        caller, callee, token = asyncio.run(_machines(data, f"http://{host}"))
+        verification = f'{{"token":"{token}"}}'
+        yield (
+            Endpoint(pid, control, host, "/api/m2m_tokens", _bearer(caller), "{}", 201),
+            Endpoint(pid, control, host, "/api/m2m_tokens/verify", _bearer(callee), verification, 200),
+        )
+
+
+async def _machines(data: Path, origin: str) -> tuple[str, str, str]:
+    """Made in the running server's database: the caller's key, the callee's, and a token of the caller."""
+    identity = await _identity(f"sqlite:///{data}/doorward.sqlite", Sealer.from_file(data / KEY_FILE), origin)
+    callee = await identity.machines.create(
+        "callee", scoped_machines=(), default_token_ttl=3600, actor="bench"
+    )
+    caller = await identity.machines.create(
+        "caller", scoped_machines=[callee.detail.machine.id], default_token_ttl=3600, actor="bench"
+    )
+    made = await identity.m2m_tokens.create(caller.detail.machine.id, TokenWish())
+    await identity.database.close()
+    return caller.secret_key, callee.secret_key, made.value
+
+
+async def _identity(url: str, sealer: Sealer, origin: str) -> Identity:
+    database = await open_database(url, schemas=[SCHEMA])
+    settings = IdentitySettings(
+        origin=origin,
+        development=True,
+        sign_up="open",
+        relay_origin="http://relay.localhost",
+        gate_zone="env.localhost",
+    )
+    return await create_identity(
+        settings, database, sealer=sealer, mailer=DevelopmentInbox(system_clock), clock=system_clock
+    )
+
+
+def _bearer(secret: str) -> str:
+    return f"Authorization: Bearer {secret}\r\nContent-Type: application/json"
+
+
+@contextlib.contextmanager
+def _oidc_provider() -> Iterator[tuple[Endpoint, Endpoint] | None]:
+    if not _is_peer_installed():
+        print(f"  {PEER_NAME} is left out: node or its package cannot be had here", flush=True)
+        yield None
+        return
+    port = free_port()
+    with process(["node", str(PEER / "server.mjs"), str(port)], port) as pid:
+        basic = base64.b64encode(b"caller:a-secret-of-the-benchmark").decode()
+        headers = f"Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded"
+        host = f"127.0.0.1:{port}"
+        mint = "grant_type=client_credentials&scope=m2m"
+        token = _token_of(port, headers, mint)
+        yield (
+            Endpoint(pid, port, host, "/token", headers, mint, 200),
+            Endpoint(pid, port, host, "/token/introspection", headers, f"token={token}", 200),
+        )
+
+
+def _is_peer_installed() -> bool:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return False
+    if (PEER / "node_modules" / "oidc-provider").is_dir():
+        return True
+    return (
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=PEER, check=False).returncode == 0
+    )
+
+
+def _token_of(port: int, headers: str, body: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", "/token", body, dict(line.split(": ", 1) for line in headers.split("\r\n")))
+    return str(json.loads(connection.getresponse().read())["access_token"])
+
+
+async def _timing() -> list[dict[str, Any]]:
+    """Keys that exist and keys that do not, looked up in turn."""
+    with tempfile.TemporaryDirectory() as name:
+        identity = await _identity(
+            f"sqlite:///{name}/timing.sqlite", Sealer(b"k" * 32), "http://accounts.localhost"
+        )
+        made = [
+            await identity.machines.create(
+                f"machine {number}", scoped_machines=(), default_token_ttl=60, actor="bench"
+            )
+            for number in range(50)
+        ]
+        known = [machine.secret_key for machine in made]
+        unknown = [key[:-8] + key[:2:-1][:8] for key in known]  # shares all but the end with a real one
+        spent: dict[bool, list[float]] = {True: [], False: []}
+        for number in range(LOOK_UPS):
+            for is_known, keys in ((True, known), (False, unknown)):
+                key = keys[number % len(keys)]
+                began = time.perf_counter()
+                await identity.machines.recognise(key)
+                spent[is_known].append(time.perf_counter() - began)
+        await identity.database.close()
+    known_times, unknown_times = _trimmed(spent[True]), _trimmed(spent[False])
+    difference = (statistics.fmean(known_times) - statistics.fmean(unknown_times)) * 1e6
+    return [
+        row("secret key look-up, real less unknown", difference, "us"),
+        row("secret key look-up, Welch's t", abs(_welch(known_times, unknown_times)), "|t|"),
+    ]
+
+
+def _trimmed(samples: list[float]) -> list[float]:
+    """Without the slowest tenth, which is the machine's other work."""
+    return sorted(samples)[: len(samples) * 9 // 10]
+
+
+def _welch(a: list[float], b: list[float]) -> float:
+    spread = math.sqrt(statistics.variance(a) / len(a) + statistics.variance(b) / len(b))
+    return (statistics.fmean(a) - statistics.fmean(b)) / spread
