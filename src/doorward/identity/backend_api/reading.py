@@ -34,7 +34,7 @@ _WHOLE = re.compile(r"(-?\d+)\.0+")
 
 def read_query(pairs: Sequence[tuple[str, str]], expected: type[T]) -> T:
     """Repeated names are a list where one is expected, else the first counts. Raises Refused (422)."""
-    hints = _hints_of(expected)
+    hints = _hints_of(expected)  # type: ignore[arg-type]  # a class is hashable
     given: dict[str, Any] = {}
     for name, text in pairs:
         hint = hints.get(name)
