@@ -96,6 +96,55 @@ async def test_old_keys_serve_through_an_outage(answer) -> None:
     assert [key.kid for key in await cache.keys()] == ["k2"]
 
 
+async def test_an_outage_shows() -> None:
+    issuer = Issuer()
+    cache = issuer.cache(max_age=300, min_refetch=10)
+    await cache.keys()
+    assert not cache.is_stale
+    issuer.answer, issuer.now = OSError("down"), issuer.now + 301
+    await cache.keys()
+    assert cache.is_stale
+    assert isinstance(cache.failure, OSError)
+    issuer.answer, issuer.now = key_set(FIRST), issuer.now + 10
+    await cache.keys()
+    assert not cache.is_stale
+    assert cache.failure is None
+
+
+def test_threads_and_coroutines_share_the_keys() -> None:
+    issuer = Issuer()
+    fetched = []
+
+    def fetch_blocking(url: str) -> bytes:
+        fetched.append(url)
+        return key_set(FIRST)
+
+    cache = issuer.cache(fetch_blocking=fetch_blocking)
+    assert [key.kid for key in cache.keys_blocking()] == ["k1"]
+    assert [key.kid for key in asyncio.run(cache.keys())] == ["k1"]
+    assert (len(fetched), issuer.asked) == (1, 0)
+    issuer.now += 10
+    cache.keys_for_blocking("k9")
+    cache.keys_for_blocking("k9")
+    assert len(fetched) == 2
+
+
+def test_each_event_loop_may_ask_in_its_turn() -> None:
+    issuer = Issuer()
+    cache = issuer.cache(max_age=0, min_refetch=0)
+    for asked in (1, 2, 3):
+        asyncio.run(cache.keys())
+        assert issuer.asked == asked
+
+
+async def test_a_set_of_too_many_keys_is_none() -> None:
+    issuer = Issuer()
+    made = FIRST.public.to_jwk()
+    issuer.answer = json.dumps({"keys": [made | {"kid": f"k{n}"} for n in range(101)]}).encode()
+    with pytest.raises(KeySetUnavailable):
+        await issuer.cache().keys()
+
+
 @pytest.mark.parametrize("answer", [OSError("down"), b"{}", b'{"keys":[]}'])
 async def test_without_any_keys_the_caller_is_told_so(answer) -> None:
     issuer = Issuer()

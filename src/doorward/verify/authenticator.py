@@ -11,13 +11,13 @@ import msgspec
 
 from doorward.jose import KeySet, PublicKey
 from doorward.verify import reasons
-from doorward.verify.decision import decide, verify_session
+from doorward.verify.decision import bearer_text, check_session, decide, takes_sessions, verify_session
 from doorward.verify.effects import ApiAnswer, ApiCall, Flow, KeysFor
-from doorward.verify.errors import KeySetUnavailable, VerifyError
+from doorward.verify.errors import KeySetUnavailable, TokenRefused, VerifyError
 from doorward.verify.handshake import API_VERSION
 from doorward.verify.jwks import JwksCache
 from doorward.verify.jwt import ClaimRules, UnverifiedJwt, check_claims, read_jwt
-from doorward.verify.machine_tokens import is_bound_to_key
+from doorward.verify.machine_tokens import BearerToken, is_bound_to_key
 from doorward.verify.requests import AuthRequest, form
 from doorward.verify.settings import (
     Accepted,
@@ -27,7 +27,7 @@ from doorward.verify.settings import (
     make_settings,
     read_accepts,
 )
-from doorward.verify.state import RequestState
+from doorward.verify.state import RequestState, signed_in_session
 from doorward.verify.transport import HttpAnswer, HttpRequest, Send, SendAsync, send, send_async
 
 T = TypeVar("T")
@@ -115,33 +115,47 @@ class Authenticator:
     ) -> RequestState:
         """The verdict on `request`, in a thread. Raises HandshakeFailed (development), ConfigurationError."""
         accepts = self._accepted(accepts_token)
-        return self._finished(self.run(decide(request, self.settings, accepts, self._clock())))
+        state = self._known_bearer(request, accepts)
+        if state is None:
+            state = self.run(decide(request, self.settings, accepts, self._clock()))
+        return self._finished(state, request)
 
     async def authenticate_request_async(
         self, request: AuthRequest, *, accepts_token: AcceptsToken | None = None
     ) -> RequestState:
         """As `authenticate_request`, in a coroutine."""
         accepts = self._accepted(accepts_token)
-        return self._finished(await self.run_async(decide(request, self.settings, accepts, self._clock())))
+        state = self._known_bearer(request, accepts)
+        if state is None:
+            state = await self.run_async(decide(request, self.settings, accepts, self._clock()))
+        return self._finished(state, request)
 
     def verify_token(self, token: str) -> dict[str, Any]:
         """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
-        remembered = self._remembered(token)
-        if remembered is not None:
-            return remembered
-        jwt = read_jwt(token)
-        claims = self.run(verify_session(jwt, self.settings, self.settings.rules, self._clock()))
-        self._remember(jwt)
+        if self._verified is not None and (known := self._remembered(token)) is not None:
+            return known
+        jwt, now = read_jwt(token), self._clock()
+        keys = self._keys_at_hand(jwt)
+        if keys is None:
+            claims = self.run(verify_session(jwt, self.settings, self.settings.rules, now))
+        else:
+            claims = check_session(jwt, keys, self.settings.rules, now)
+        if self._verified is not None:
+            self._verified.add(token, claims, self._current_keys())
         return claims
 
     async def verify_token_async(self, token: str) -> dict[str, Any]:
         """As `verify_token`, in a coroutine."""
-        remembered = self._remembered(token)
-        if remembered is not None:
-            return remembered
-        jwt = read_jwt(token)
-        claims = await self.run_async(verify_session(jwt, self.settings, self.settings.rules, self._clock()))
-        self._remember(jwt)
+        if self._verified is not None and (known := self._remembered(token)) is not None:
+            return known
+        jwt, now = read_jwt(token), self._clock()
+        keys = self._keys_at_hand(jwt)
+        if keys is None:
+            claims = await self.run_async(verify_session(jwt, self.settings, self.settings.rules, now))
+        else:
+            claims = check_session(jwt, keys, self.settings.rules, now)
+        if self._verified is not None:
+            self._verified.add(token, claims, self._current_keys())
         return claims
 
     def run(self, flow: Flow[T]) -> T:
@@ -218,19 +232,36 @@ class Authenticator:
         check_sufficient(self.settings, accepts)
         return accepts
 
-    def _finished(self, state: RequestState) -> RequestState:
+    def _finished(self, state: RequestState, request: AuthRequest) -> RequestState:
+        if self._verified is not None and state.session_claims is not None and state.token is not None:
+            self._verified.add(state.token, state.session_claims, self._current_keys())
         return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
+
+    def _known_bearer(self, request: AuthRequest, accepts: Accepted) -> RequestState | None:
+        """Signed in by a bearer token verified lately; None leaves it to `decide`, also when it holds no more."""
+        if self._verified is None or not takes_sessions(accepts):
+            return None
+        text = bearer_text(request.header("authorization"))
+        if text is None:
+            return None
+        try:
+            claims = self._remembered(text)
+        except TokenRefused:
+            return None
+        return None if claims is None else signed_in_session(text, claims)
 
     def _remembered(self, token: str) -> dict[str, Any] | None:
         if self._verified is None:
             return None
-        return self._verified.claims(token, self._cached_keys(), self.settings.rules, self._clock())
+        return self._verified.claims(token, self._current_keys(), self.settings.rules, self._clock())
 
-    def _remember(self, jwt: UnverifiedJwt) -> None:
-        if self._verified is not None:
-            self._verified.add(jwt, self._cached_keys())
+    def _keys_at_hand(self, jwt: UnverifiedJwt) -> KeySet | PublicKey | None:
+        """What `KeysFor` would be answered with, if nobody has to be asked for it."""
+        if self.settings.jwt_key is not None or self._jwks is None:
+            return self.settings.jwt_key
+        return self._jwks.fresh_for(jwt.header.get("kid"))
 
-    def _cached_keys(self) -> object:
+    def _current_keys(self) -> object:
         return self.settings.jwt_key or (self._jwks.current if self._jwks else None)
 
 
@@ -245,6 +276,9 @@ class _VerifiedTokens:
         self._keys: object = None
         self._payloads: OrderedDict[str, bytes] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._payloads)
+
     def claims(self, token: str, keys: object, rules: ClaimRules, now: float) -> dict[str, Any] | None:
         """The claims, if the token is known and still holds. Raises TokenRefused when it holds no more."""
         payload = self._payloads.get(token) if keys is self._keys else None
@@ -255,13 +289,16 @@ class _VerifiedTokens:
         check_claims(claims, rules, now=now)
         return claims
 
-    def add(self, jwt: UnverifiedJwt, keys: object) -> None:
-        if is_bound_to_key(jwt.claims):
+    def add(self, token: str, claims: Mapping[str, Any], keys: object) -> None:
+        if token in self._payloads and keys is self._keys:
             return
+        bearer = BearerToken(token)
+        if is_bound_to_key(claims) or bearer.machine_type is not None or not bearer.is_of_session_category:
+            return  # a template's token may be verified alone, but makes nobody signed in
         if keys is not self._keys:
             self._payloads.clear()
             self._keys = keys
-        self._payloads[jwt.token] = msgspec.json.encode(jwt.claims)
+        self._payloads[token] = msgspec.json.encode(claims)
         while len(self._payloads) > self._size:
             self._payloads.popitem(last=False)
 

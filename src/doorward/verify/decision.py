@@ -23,6 +23,7 @@ from doorward.verify.jwt import (
     M2M_CATEGORY,
     SESSION_TYPES,
     ClaimRules,
+    Keys,
     UnverifiedJwt,
     check_claims,
     check_signature,
@@ -65,6 +66,12 @@ def decide(request: AuthRequest, settings: Settings, accepts: Accepted, now: flo
     return (yield from _Page(request, settings, settings.publishable_key, now).judge())
 
 
+def takes_sessions(accepts: Accepted) -> bool:
+    return accepts in ("session_token", "any") or (
+        isinstance(accepts, frozenset) and "session_token" in accepts
+    )
+
+
 def bearer_text(header: str | None) -> str | None:
     """The token of an `Authorization` header: after `Bearer`, or the whole of it when there is no scheme."""
     if not header:
@@ -79,10 +86,7 @@ def verify_session(
     jwt: UnverifiedJwt, settings: Settings, rules: ClaimRules, now: float
 ) -> Flow[dict[str, Any]]:
     """The claims of a session's JWT. Raises TokenRefused, KeySetUnavailable."""
-    if jwt.header.get("cat") == M2M_CATEGORY:
-        raise TokenRefused(
-            reasons.TOKEN_INVALID, "Invalid session token category.", action=reasons.ENSURE_OUR_JWT
-        )
+    _check_category(jwt)
     if not settings.can_resolve_keys:
         raise TokenRefused(
             reasons.JWK_FAILED_TO_RESOLVE,
@@ -90,12 +94,25 @@ def verify_session(
             action=reasons.SET_JWT_KEY,
         )
     keys = yield KeysFor(jwt.header.get("kid"))
+    return check_session(jwt, keys, rules, now)
+
+
+def check_session(jwt: UnverifiedJwt, keys: Keys, rules: ClaimRules, now: float) -> dict[str, Any]:
+    """The claims of a session's JWT by keys at hand. Raises TokenRefused."""
+    _check_category(jwt)
     check_signature(jwt, keys, types=SESSION_TYPES)
     # An ID token has the same type, the same key, and lives for a day: every OAuth client holds one.
     if "at_hash" in jwt.claims:
         raise TokenRefused(reasons.TOKEN_INVALID, "An ID token is no session token.")
     check_claims(jwt.claims, rules, now=now)
     return jwt.claims
+
+
+def _check_category(jwt: UnverifiedJwt) -> None:
+    if jwt.header.get("cat") == M2M_CATEGORY:
+        raise TokenRefused(
+            reasons.TOKEN_INVALID, "Invalid session token category.", action=reasons.ENSURE_OUR_JWT
+        )
 
 
 def _judge_bearer(

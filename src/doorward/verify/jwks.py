@@ -98,6 +98,13 @@ class JwksCache:
         """The keys at hand, without asking anybody."""
         return self._kept.keys
 
+    def fresh_for(self, kid: str | None) -> KeySet | None:
+        """The keys at hand if there is no reason to ask for newer ones before looking `kid` up."""
+        keys = self._kept.keys
+        if keys is None or self._kept.is_due(self._clock()) or _lacks(keys, kid):
+            return None
+        return keys
+
     @property
     def failure(self) -> Exception | None:
         """Why the last fetch failed; None after one that worked."""
@@ -194,4 +201,10 @@ class JwksCache:
 
 
 def _lacks(keys: KeySet, kid: str | None) -> bool:
-    return kid is not None and not any(key.kid == kid for key in keys)
+    if kid is None:
+        return False
+    try:
+        keys.find(kid, "")
+    except UnknownKey:
+        return True
+    return False

@@ -24,7 +24,6 @@ SESSION_CATEGORY = "cl_B7d4PD111AAA"
 TEMPLATE_CATEGORY = "cl_B7d4PD222AAA"
 M2M_CATEGORY = "cl_B7d4PD333AAA"
 IGNORED_CATEGORY = "cl_I7d4PD111III"
-_MAX_SECONDS = 2.0**53
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")
 SESSION_TYPES = ("JWT",)
 OAUTH_TYPES = ("at+jwt", "application/at+jwt")
@@ -132,30 +131,45 @@ def check_times(claims: Mapping[str, Any], clock_skew: float, *, now: float) -> 
     """`exp` (required), `nbf` and `iat` against `now`, each forgiven `clock_skew` seconds. Raises TokenRefused."""
     expires = _number(claims.get("exp", _ABSENT), "expiry date claim (exp)")
     if expires <= now - clock_skew:
-        raise TokenRefused(
-            reasons.TOKEN_EXPIRED,
-            f"JWT is expired. Expiry date: {_date(expires)}, Current date: {_date(now)}."
-            f" That was {now - expires:.0f} s ago; {clock_skew:g} s are forgiven.",
-            skew_seconds=now - expires,
-        )
+        raise _expired(expires, clock_skew, now)
     if "nbf" in claims:
         not_before = _number(claims["nbf"], "not before date claim (nbf)")
         if not_before > now + clock_skew:
-            raise TokenRefused(
-                reasons.TOKEN_NOT_ACTIVE_YET,
-                "JWT cannot be used prior to not before date claim (nbf). Not before date: "
-                f"{_date(not_before)}; Current date: {_date(now)}; That is in {not_before - now:.0f} s.",
-                skew_seconds=not_before - now,
-            )
+            raise _not_yet(not_before, now)
     if "iat" in claims:
         issued = _number(claims["iat"], "issued at date claim (iat)")
         if issued > now + clock_skew:
-            raise TokenRefused(
-                reasons.TOKEN_IAT_IN_THE_FUTURE,
-                "JWT issued at date claim (iat) is in the future. Issued at date: "
-                f"{_date(issued)}; Current date: {_date(now)}; This clock is {issued - now:.0f} s behind the issuer's.",
-                skew_seconds=issued - now,
-            )
+            raise _from_the_future(issued, now)
+
+
+def _expired(expires: int, clock_skew: float, now: float) -> TokenRefused:
+    ago = _gap(now, expires)
+    return TokenRefused(
+        reasons.TOKEN_EXPIRED,
+        f"JWT is expired. Expiry date: {_date(expires)}, Current date: {_date(now)}."
+        f" That was {ago:.0f} s ago; {clock_skew:g} s are forgiven.",
+        skew_seconds=ago,
+    )
+
+
+def _not_yet(not_before: int, now: float) -> TokenRefused:
+    ahead = _gap(not_before, now)
+    return TokenRefused(
+        reasons.TOKEN_NOT_ACTIVE_YET,
+        "JWT cannot be used prior to not before date claim (nbf). Not before date: "
+        f"{_date(not_before)}; Current date: {_date(now)}; That is in {ahead:.0f} s.",
+        skew_seconds=ahead,
+    )
+
+
+def _from_the_future(issued: int, now: float) -> TokenRefused:
+    ahead = _gap(issued, now)
+    return TokenRefused(
+        reasons.TOKEN_IAT_IN_THE_FUTURE,
+        f"JWT issued at date claim (iat) is in the future. Issued at date: {_date(issued)}; "
+        f"Current date: {_date(now)}; This clock is {ahead:.0f} s behind the issuer's.",
+        skew_seconds=ahead,
+    )
 
 
 def check_oauth_audience(present: Any, accepted: tuple[str, ...]) -> None:
@@ -204,10 +218,21 @@ def _check_authorized_party(present: Any, accepted: tuple[str, ...]) -> None:
         )
 
 
-def _number(value: Any, name: str) -> float:
-    if type(value) is int or (type(value) is float and isfinite(value)):
-        return float(trunc(max(-_MAX_SECONDS, min(_MAX_SECONDS, value))))
+def _number(value: Any, name: str) -> int:
+    """A NumericDate in whole seconds. Python compares integers of any size exactly, so none is too large."""
+    if type(value) is int:
+        return value
+    if type(value) is float and isfinite(value):
+        return trunc(value)
     raise _failed(f"Invalid JWT {name} {_json(value)}. Expected number.")
+
+
+def _gap(later: float, earlier: float) -> float:
+    """Seconds between two times, one of which may be absurd."""
+    try:
+        return float(later - earlier)
+    except OverflowError:
+        return float("inf")
 
 
 def _failed(message: str) -> TokenRefused:

@@ -191,7 +191,7 @@ class Machine:
 
     def _revoke(self, token_id: str, reason: str | None) -> Flow[M2MToken]:
         if not token_id or not token_id.isascii() or not token_id.replace("_", "").isalnum():
-            raise BadRequest("the id of a token is due, such as mt_…; not the token itself", status=None)
+            raise BadRequest("the id of a token is due, such as mt_…; not the token itself")
         answer = yield from self._call(
             "POST", f"/m2m_tokens/{token_id}/revoke", body={"revocation_reason": reason}
         )

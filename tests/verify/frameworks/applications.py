@@ -230,3 +230,66 @@ FRAMEWORKS: dict[str, tuple[Callable[[Authenticator], Any], Server]] = {
     "django-asgi": (django_asgi, asgi_server),
     "django-rest-framework": (django_rest_framework, wsgi_server),
 }
+
+
+def bare_starlette() -> Any:
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    async def answer(request: Any) -> Any:
+        return JSONResponse(NOBODY)
+
+    return Starlette(routes=[Route("/", answer)])
+
+
+def bare_fastapi() -> Any:
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def answer() -> dict[str, Any]:
+        return NOBODY
+
+    return app
+
+
+def bare_litestar() -> Any:
+    from litestar import Litestar, get
+
+    @get("/")
+    async def answer() -> dict[str, Any]:
+        return NOBODY
+
+    return Litestar([answer])
+
+
+def bare_aiohttp() -> Any:
+    from aiohttp import web
+
+    async def answer(request: Any) -> Any:
+        return web.json_response(NOBODY)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    return app
+
+
+def bare_flask() -> Any:
+    from flask import Flask
+
+    app = Flask("orders")
+    app.add_url_rule("/", "home", lambda: NOBODY)
+    return app
+
+
+NOBODY = {"kind": "session_token", "who": None, "signed_in": False}
+# The same without authentication, for `bench/verify.py` to compare with.
+BARE: dict[str, Callable[[], Any]] = {
+    "starlette": bare_starlette,
+    "fastapi": bare_fastapi,
+    "litestar": bare_litestar,
+    "aiohttp": bare_aiohttp,
+    "flask": bare_flask,
+}
