@@ -229,3 +229,16 @@ async def test_machines_may_not_look_at_keys(backend: Backend) -> None:
     body = {"secret": key["secret"]}
     await machine.refused("POST", "/api_keys/verify", 401, "clerk_key_invalid", json=body)
     await machine.refused("GET", f"/api_keys/{key['id']}/secret", 401, "clerk_key_invalid")
+
+
+async def test_an_organization_has_keys_until_it_is_deleted(backend: Backend) -> None:
+    user_id = await user_of(backend)
+    await backend.ask("PATCH", "/instance/organization_settings", json={"enabled": True})
+    made = {"name": "Harbour", "created_by": user_id}
+    organization = await backend.ask("POST", "/organizations", json=made)
+    key = await make_key(backend, organization["id"], created_by=user_id)
+    assert (await verify(backend, key))["subject"] == organization["id"]
+    body = {"name": "ci key", "subject": "org_" + "0" * 27}
+    await token_refused(backend, "POST", "/api_keys", 404, "resource_not_found", json=body)
+    await backend.ask("DELETE", f"/organizations/{organization['id']}")
+    await cannot_verify(backend, key["secret"])

@@ -15,6 +15,7 @@ from doorward.identity.identifiers import new_hex_id
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.m2m_tokens.rules import claims_problem, lifetime_ms
 from doorward.identity.machines import store as machines
+from doorward.identity.organizations import store as organizations
 from doorward.store import Clock, Database, Sealer, Tx
 
 _PURPOSE = "api key"
@@ -190,6 +191,9 @@ def _may_act(tx: Tx, subject: str) -> bool:
         return user is not None and not user.is_banned
     if subject.startswith("mch_"):
         return machines.find(tx, subject) is not None
+    if subject.startswith("org_"):
+        organization = organizations.find(tx, subject)
+        return organization is not None and organization.id == subject  # a slug names it, but is no subject
     return False
 
 
