@@ -180,10 +180,16 @@ def _matching(wanted: Filter, dialect: Dialect, ordering: Ordering) -> tuple[str
             want("identity_trigrams(identity_users.search_text) @> identity_trigrams(?)", text)
         _want_part(want, "identity_users.search_text", text)
     if ordering.by == "email_address":
-        source += (
-            " JOIN identity_email_addresses"
-            " ON identity_email_addresses.id = identity_users.primary_email_address_id"
+        meets = (
+            "identity_users.id = identity_email_addresses.user_id"
+            " AND identity_users.primary_email_address_id = identity_email_addresses.id"
         )
+        if source == "identity_users":
+            # Addresses first, in the order of their index: SQLite takes CROSS for "in this order".
+            join = "CROSS JOIN" if dialect == "sqlite" else "JOIN"
+            source = f"identity_email_addresses {join} identity_users ON {meets}"
+        else:
+            source += f" JOIN identity_email_addresses ON {meets}"
     if wanted.email_text:
         _want_part(want, _any_of("identity_email_addresses", "address"), wanted.email_text, closing=")")
     if wanted.phone_text:
