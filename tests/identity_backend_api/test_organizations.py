@@ -278,3 +278,29 @@ async def test_what_is_not_offered_is_said_to_be_so_and_never_a_fault(backend: B
             response = await backend.http.request(method, f"/api/v1{path}", json={})
             told = (response.status_code, response.json()["errors"][0]["code"])
             assert told in ((404, "resource_not_found"), (403, "feature_not_implemented")), line
+
+
+async def test_every_change_is_told_to_webhooks(backend: Backend) -> None:
+    world = backend.world
+    await world.identity.webhooks.create("https://hooks.example.org/in", actor=None)
+    ada, bob = await world.signed_up(), await world.signed_up("bob@example.com")
+    made = await organization_of(backend, ada)
+    one = f"/organizations/{made['id']}"
+    wish = {"email_address": "bob@example.com", "role": "org:member"}
+    invited = await backend.ask("POST", f"{one}/invitations", json=wish)
+    await bob.http.get(invited["url"])
+    await backend.ask("PATCH", f"{one}/memberships/{await bob.user_id()}", json={"role": "org:admin"})
+    await backend.ask("DELETE", f"{one}/memberships/{await bob.user_id()}")
+    again = await backend.ask("POST", f"{one}/invitations", json=wish)
+    await backend.ask("POST", f"{one}/invitations/{again['id']}/revoke")
+    await backend.ask("PATCH", one, json={"name": "Acme & Sons"})
+    await backend.ask("DELETE", one)
+    rows = await world.database.read(
+        lambda tx: tx.fetch_all("SELECT kind, data FROM identity_webhook_events WHERE kind LIKE 'org%'")
+    )
+    assert sorted(kind for kind, _ in rows) == sorted(
+        [f"organization.{what}" for what in ("created", "updated", "deleted")]
+        + [f"organizationMembership.{what}" for what in ("created", "created", "updated", "deleted")]
+        + [f"organizationInvitation.{what}" for what in ("created", "created", "accepted", "revoked")]
+    )
+    assert invited["url"].rpartition("=")[2] not in repr(rows)

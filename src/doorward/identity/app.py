@@ -141,8 +141,9 @@ class Identity:
             mails=self.mails,
         )
         self.redirect_urls = RedirectUrls(database, clock)
-        self.memberships = Memberships(database, clock)
-        self.organizations = Organizations(database, clock, memberships=self.memberships)
+        image_url = f"{settings.origin}/v1/images/avatar.svg"
+        self.memberships = Memberships(database, clock, image_url=image_url)
+        self.organizations = Organizations(database, clock, memberships=self.memberships, image_url=image_url)
         self.organization_roles = Roles(database, clock)
         self.organization_invitations = OrganizationInvitations(
             settings,

@@ -13,6 +13,7 @@ from doorward.identity.accounts import metadata
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
+from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     ORGANIZATION_MEMBERSHIP_QUOTA_EXCEEDED,
@@ -25,7 +26,15 @@ from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.lookup import changed_metadata, require, require_enabled, require_role
 from doorward.identity.organizations.role_store import Role
 from doorward.identity.organizations.store import MembershipFilter, MembershipRecord, OrganizationRecord
+from doorward.identity.webhooks import outbox
+from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Tx
+
+_EVENTS: dict[str, EventKind] = {
+    "created": "organizationMembership.created",
+    "updated": "organizationMembership.updated",
+    "deleted": "organizationMembership.deleted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,10 @@ class Membership:
 
 
 class Memberships:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    """`image_url` is what stands for pictures nobody uploaded."""
+
+    def __init__(self, database: Database, clock: Clock, *, image_url: str) -> None:
+        self._image_url = image_url
         self._database = database
         self._clock = clock
 
@@ -222,6 +234,10 @@ class Memberships:
             object_id=membership.id,
             detail=msgspec.json.encode([membership.organization_id, membership.user_id]).decode(),
         )
+        kind = _EVENTS[what]
+        if outbox.is_wanted(tx, kind):
+            shown = wire.membership(self.shown(tx, membership), self._image_url)
+            outbox.enqueue(tx, kind, shown, now=now)
 
 
 def require_manageable(tx: Tx, organization_id: str) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from doorward.identity.accounts import metadata
 from doorward.identity.accounts import store as accounts
 from doorward.identity.audit import store as audit
+from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     FORM_ALREADY_EXISTS,
     FORM_PARAM_VALUE_INVALID,
@@ -26,6 +27,7 @@ from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.lookup import changed_metadata, require, require_enabled
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationFilter, OrganizationRecord
+from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
@@ -63,7 +65,10 @@ class Organization:
 
 
 class Organizations:
-    def __init__(self, database: Database, clock: Clock, *, memberships: Memberships) -> None:
+    """`image_url` is what stands for logos nobody uploaded."""
+
+    def __init__(self, database: Database, clock: Clock, *, memberships: Memberships, image_url: str) -> None:
+        self._image_url = image_url
         self._database = database
         self._clock = clock
         self._memberships = memberships
@@ -99,6 +104,8 @@ class Organizations:
             if not store.insert(tx, organization):
                 raise Refused(FORM_ALREADY_EXISTS.at("slug", long_message="This slug is taken."))
             audit.record(tx, now=now, actor=actor, action="organization.created", object_id=organization_id)
+            shown = wire.organization(organization, self._image_url)
+            outbox.enqueue(tx, "organization.created", shown, now=now)
             if wish.created_by is not None:
                 role = role_store.find_role(tx, settings.creator_role)
                 if role is None or accounts.find_user(tx, wish.created_by) is None:
@@ -163,6 +170,7 @@ class Organizations:
             )
             store.put(tx, after)
             audit.record(tx, now=now, actor=actor, action="organization.updated", object_id=before.id)
+            outbox.enqueue(tx, "organization.updated", wire.organization(after, self._image_url), now=now)
             return self._counted(tx, after, now)
 
         return await self._database.write(work)
@@ -175,6 +183,8 @@ class Organizations:
             organization = require(tx, organization_id)
             store.delete(tx, organization.id)
             audit.record(tx, now=now, actor=actor, action="organization.deleted", object_id=organization.id)
+            gone = wire.DeletedOrganization(id=organization.id, slug=organization.slug)
+            outbox.enqueue(tx, "organization.deleted", gone, now=now)
             return organization
 
         return await self._database.write(work)

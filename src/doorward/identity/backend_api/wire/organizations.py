@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations.store import Invitation as InvitationRecord
-from doorward.identity.organizations import memberships, role_store, rules, service, store
+from doorward.identity.organizations import role_store, rules, store
+
+if TYPE_CHECKING:
+    from doorward.identity.organizations import memberships, service
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):
