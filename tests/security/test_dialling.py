@@ -11,7 +11,7 @@ import pytest
 
 import doorward
 from doorward.outbound import InsecureUrl, Outbound, OutboundError
-from doorward.verify.jwks import fetch_url
+from doorward.verify.transport import fetch_url
 
 SOURCE = Path(doorward.__file__).parent
 
@@ -20,10 +20,12 @@ SOURCE = Path(doorward.__file__).parent
 DIALLERS = {
     "httpx": {},
     "requests": {},
-    "aiohttp": {},
+    "aiohttp": {"verify/integrations/aiohttp.py": "nobody: its server's words"},
     "h2": {},
-    "urllib.request": {"verify/jwks.py": "the program that uses the SDK; refused below when it leads astray"},
-    "http.client": {"verify/jwks.py": "the same"},
+    "urllib.request": {},
+    "http.client": {
+        "verify/transport.py": "the program that uses the SDK; refused below when it leads astray"
+    },
     "httpcore": {"outbound/": "the one client, for HTTP/2 and proxies"},
     "aiosmtplib": {"identity/mail.py": "the operator"},
     "psycopg": {

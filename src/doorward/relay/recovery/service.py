@@ -55,8 +55,7 @@ class TunnelRecovery:
         """Whether the tunnel the environment runs is the recorded one; then it may also be ended when idle, because
         its environment is known to bring it back. Raises `RecoveryRefused`, `EndpointNotReachable`.
         """
-        link = await self._check(owner, wish)
-        await self._check_endpoint(link)
+        await self._check(owner, wish, with_endpoint=True)
         request, tunnel_id = _request(wish), wish.tunnel_id or ""
         try:
             answer = await self._provider.reconcile(request, tunnel_id=tunnel_id)
@@ -110,17 +109,26 @@ class TunnelRecovery:
                 raise _not_reachable(error) from error
             raise
 
-    async def _check(self, owner: CredentialOwner, wish: RecoveryWish) -> LinkRow:
+    async def _check(
+        self, owner: CredentialOwner, wish: RecoveryWish, *, with_endpoint: bool = False
+    ) -> None:
         issuer = self._settings.issuer
         check_recovery_proof(wish, owner=owner, issuer=issuer, now=self._clock() // 1000)
-        return await self._database.read(lambda tx: self._link(tx, owner))
 
-    async def _check_endpoint(self, link: LinkRow) -> None:
-        """Rows that disagree are ours to mend: the machine is not told to make another tunnel of them."""
-        allocation = await self._database.read(
-            lambda tx: endpoint_store.find(tx, user_id=link.user_id, environment_id=link.environment_id)
-        )
-        if allocation is None:
+        def look(tx: Tx) -> None:
+            link = self._link(tx, owner)
+            if with_endpoint:
+                self._check_endpoint(tx, link)
+
+        await self._database.read(look)
+
+    def _check_endpoint(self, tx: Tx, link: LinkRow) -> None:
+        """Rows that disagree are ours to mend: the machine is not told to make another tunnel of them.
+
+        An allocation that is closed has no say: a link without a tunnel has URLs of its own.
+        """
+        allocation = endpoint_store.find(tx, user_id=link.user_id, environment_id=link.environment_id)
+        if allocation is None or not allocation.is_ready:
             return
         urls = urls_of(allocation.hostname, self._settings)
         if (urls.http, urls.ws) != (link.http_base_url, link.ws_base_url):
