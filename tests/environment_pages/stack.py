@@ -16,6 +16,7 @@ from playwright.async_api import Page
 from doorward.environment.agent import Agent, running_agent
 from doorward.environment.environment import Environment
 from doorward.environment.settings import EnvironmentSettings, Service
+from doorward.identity import Identity
 from doorward.identity.mail import DevelopmentInbox
 from doorward.identity.settings import IdentitySettings, RateLimit
 from doorward.listening import bind_unix, serving
@@ -33,6 +34,7 @@ class Stack:
     accounts: str
     service: str
     agent: Agent
+    identity: Identity
     inbox: DevelopmentInbox
     local: Local
     administrator: str
@@ -42,7 +44,8 @@ class Stack:
     def environment(self) -> Environment:
         return self.agent.environment
 
-    def newest_code(self, address: str) -> str:
+    async def newest_code(self, address: str) -> str:
+        await self.identity.mails.drain()
         for received in self.inbox.messages:
             found = re.search(r"\b\d{6}\b", received.mail.text)
             if received.mail.to == address and found:
@@ -61,7 +64,7 @@ async def sign_up(page: Page, stack: Stack, address: str = ADDRESS) -> None:
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create account").click()
     await page.get_by_label("Code").wait_for()
-    await page.get_by_label("Code").fill(stack.newest_code(address))
+    await page.get_by_label("Code").fill(await stack.newest_code(address))
     await page.get_by_role("button", name="Continue").click()
     await page.get_by_role("heading", name="Machines").wait_for()
     if is_first:
@@ -173,6 +176,7 @@ async def running_stack(
             accounts=accounts,
             service=f"http://notes.env.localhost:{port}/",
             agent=agent,
+            identity=identity,
             inbox=inbox,
             local=local,
             administrator=invitation,

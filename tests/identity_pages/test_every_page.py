@@ -81,7 +81,7 @@ async def test_pages_for_people_who_are_not_signed_in(
     await page.get_by_role("button", name="Send a code").click()
     await page.get_by_label("Code").wait_for()
     await look(page, "reset-code")
-    await page.get_by_label("Code").fill(accounts.newest_code(known))
+    await page.get_by_label("Code").fill(await accounts.newest_code(known))
     await page.get_by_role("button", name="Continue").click()
     await page.get_by_label("New password", exact=True).wait_for()
     await look(page, "new-password")

@@ -39,7 +39,9 @@ class Visitor:
         assert sent.status_code == 303, sent.text
         attempt = re.search(r"attempt=(\w+)", sent.headers["location"])
         assert attempt
-        done = await self.post("/sign-up/verify", attempt=attempt[1], code=self.world.newest_code(address))
+        done = await self.post(
+            "/sign-up/verify", attempt=attempt[1], code=await self.world.newest_code(address)
+        )
         assert done.headers["location"] == "/machines"
 
 
@@ -155,7 +157,9 @@ async def test_an_attempt_is_worth_nothing_in_another_browser(accounts: World, v
     stranger = Visitor(accounts)
     assert (await stranger.get(sent.headers["location"])).headers["location"] == "/sign-up"
     attempt = sent.headers["location"].partition("attempt=")[2]
-    refused = await stranger.post("/sign-up/verify", attempt=attempt, code=accounts.newest_code(address))
+    refused = await stranger.post(
+        "/sign-up/verify", attempt=attempt, code=await accounts.newest_code(address)
+    )
     assert refused.headers["location"] == "/sign-up"
     assert (await stranger.get("/account")).status_code == 303
     await stranger.http.aclose()
@@ -229,7 +233,7 @@ async def test_where_sign_up_is_by_invitation_a_stranger_is_told_and_a_ticket_op
         sent = await visitor.post("/sign-up", email=address, password=PASSWORD, ticket=ticket)
         attempt = re.search(r"attempt=(\w+)", sent.headers["location"])
         assert attempt
-        code = opened.newest_code(address)
+        code = await opened.newest_code(address)
         await visitor.post("/sign-up/verify", attempt=attempt[1], code=code)
         assert "Administrator of this server" in (await visitor.get("/account")).text
         assert "This invitation was used or is too old." in (await Visitor(opened).get(url)).text

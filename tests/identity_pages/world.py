@@ -82,7 +82,8 @@ class World:
         context = await browser.new_context(**{"base_url": self.origin, **options})  # type: ignore[arg-type]
         return context, Complaints(context)
 
-    def newest_code(self, address: str) -> str:
+    async def newest_code(self, address: str) -> str:
+        await self.identity.mails.drain()
         for received in self.inbox.messages:
             found = re.search(r"\b\d{6}\b", received.mail.text)
             if received.mail.to == address and found:
@@ -147,7 +148,7 @@ async def sign_up(page: Page, world: World, address: str, *, start: str = "/sign
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create account").click()
     await page.get_by_role("heading", name="Check your e-mail").wait_for()
-    await page.get_by_label("Code").fill(world.newest_code(address))
+    await page.get_by_label("Code").fill(await world.newest_code(address))
     await page.get_by_role("button", name="Continue").click()
 
 

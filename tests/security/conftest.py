@@ -37,7 +37,7 @@ async def signed_in(accounts: World) -> AsyncIterator[httpx.AsyncClient]:
         sent = await browser.post("/sign-up", data={"email": address, "password": PASSWORD}, headers=own)
         attempt = re.search(r"attempt=(\w+)", sent.headers["location"])
         assert attempt
-        form = {"attempt": attempt[1], "code": accounts.newest_code(address)}
+        form = {"attempt": attempt[1], "code": await accounts.newest_code(address)}
         done = await browser.post("/sign-up/verify", data=form, headers=own)
         assert done.headers["location"] == "/machines"
         yield browser
