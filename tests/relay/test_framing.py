@@ -242,6 +242,7 @@ async def test_metadata_names_the_normalised_issuer(open_wire: OpenWorld) -> Non
         "token_endpoint_auth_methods_supported": ["none"],
         "dpop_signing_alg_values_supported": ["ES256"],
         "scopes_supported": scopes,
+        "doorward_managed_endpoints": "embedded",
     }
     resource = json.loads((await raw.send(world, "GET", "/.well-known/oauth-protected-resource")).body)
     assert resource == {

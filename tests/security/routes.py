@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from doorward.identity import Identity
+from doorward.identity.backend_api.dispatch import RouteTable
 from doorward.relay import Relay
 
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
@@ -45,6 +46,10 @@ def _starlette_ways(app: Starlette) -> Iterable[Way]:
         if isinstance(route, Route):
             for method in route.methods or ():
                 yield Way(method, _filled(route.path))
+        elif isinstance(route, RouteTable):
+            yield from (
+                Way(method, _filled(each.path)) for each in route.routes for method in each.methods or ()
+            )
         else:
             # Files. Anything else that is mounted would hide its routes from these tests.
             assert isinstance(route, Mount) and not getattr(route, "routes", None), route

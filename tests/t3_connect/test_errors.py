@@ -32,6 +32,17 @@ RELAY = [
         '{"_tag":"RelayEnvironmentLinkProofInvalidError","code":"environment_link_proof_invalid","reason":"challenge_invalid","traceId":"%"}',
     ),
     (
+        e.ActivityProofExpired(),
+        401,
+        '{"_tag":"RelayAgentActivityPublishProofExpiredError","code":"agent_activity_publish_proof_expired","traceId":"%"}',
+    ),
+    (
+        e.ActivityProofInvalid(),
+        401,
+        '{"_tag":"RelayAgentActivityPublishProofInvalidError","code":"agent_activity_publish_proof_invalid",'
+        '"reason":"invalid_signature_or_payload","traceId":"%"}',
+    ),
+    (
         e.ConnectNotAuthorized(),
         403,
         '{"_tag":"RelayEnvironmentConnectNotAuthorizedError","code":"environment_connect_not_authorized","traceId":"%"}',

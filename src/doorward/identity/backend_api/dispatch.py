@@ -139,6 +139,7 @@ class RouteTable(BaseRoute):
     looked up and not searched for: trying every pattern in turn took longer than the work itself."""
 
     def __init__(self, routes: list[Route]) -> None:
+        self.routes = routes
         self._literal = {route.path: route for route in routes if "{" not in route.path}
         self._patterns = [route for route in routes if "{" in route.path]
 
