@@ -6,6 +6,7 @@ async def test_a_link_is_kept(open_test_database, clock):
     clock.advance(60_000)
 """
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,9 @@ OpenTestDatabase = Callable[..., Awaitable[Database]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script's background job ignores it, and so would the programs that tests stop as Ctrl-C does.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         databases.begin_run()
 
