@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tests.tunnel.certificate import write_certificate
 
@@ -244,9 +244,8 @@ def _run_delay(port: int, leads_to: int) -> None:
             self.early: list[bytes] = []
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            self.transport = transport
-            transport.set_write_buffer_limits(high=1 << 30)
+            self.transport = cast("asyncio.Transport", transport)
+            self.transport.set_write_buffer_limits(high=1 << 30)
             if self.other is None:
                 self.other = Wire(self)
                 loop = asyncio.get_running_loop()
@@ -254,7 +253,7 @@ def _run_delay(port: int, leads_to: int) -> None:
                     loop.create_connection(lambda: self.other, "127.0.0.1", leads_to)
                 )
             for data in self.early:
-                transport.write(data)
+                self.transport.write(data)
 
         def data_received(self, data: bytes) -> None:
             asyncio.get_running_loop().call_later(ONE_WAY_SECONDS, self.arrive, data)
@@ -263,7 +262,7 @@ def _run_delay(port: int, leads_to: int) -> None:
             assert self.other is not None
             if self.other.transport is None:
                 self.other.early.append(data)
-            else:
+            elif not self.other.transport.is_closing():
                 self.other.transport.write(data)
 
         def connection_lost(self, exc: Exception | None) -> None:
