@@ -44,9 +44,12 @@ WITHOUT_COOKIES = {
 STARTED_FROM_ELSEWHERE = {"/oauth/authorize"}
 
 
-#: Rows a request of anybody leaves behind, whoever it speaks for: counts, and the codes of terminals. And the next
-#: signing key, which a node prepares by itself.
-PASSING = {"identity_rate_limits", "identity_failures", "identity_oauth_devices", "identity_signing_keys"}
+#: Rows a request of anybody leaves behind, whoever it speaks for: counts, and the codes of terminals.
+PASSING = {"identity_rate_limits", "identity_failures", "identity_oauth_devices"}
+
+
+#: What a node does by itself meanwhile: it prepares the key that will sign next.
+OWN_WORK = {"identity_signing_keys": " WHERE state <> 'next'"}
 
 
 async def rows(database: Database) -> dict[str, list[str]]:
@@ -55,7 +58,7 @@ async def rows(database: Database) -> dict[str, list[str]]:
     def read(tx: Tx) -> dict[str, list[str]]:
         tables = [row[0] for row in tx.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table'", ())]
         return {
-            table: sorted(map(repr, tx.fetch_all(f"SELECT * FROM {table}", ())))
+            table: sorted(map(repr, tx.fetch_all(f"SELECT * FROM {table}{OWN_WORK.get(table, '')}", ())))
             for table in tables
             if table not in PASSING
         }

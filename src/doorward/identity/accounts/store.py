@@ -234,10 +234,6 @@ def touch_last_sign_in(tx: Tx, user_id: str, now: int) -> None:
     )
 
 
-def touch_last_active(tx: Tx, user_id: str, now: int) -> None:
-    tx.execute("UPDATE identity_users SET last_active_at = ? WHERE id = ?", (now, user_id))
-
-
 def delete_user(tx: Tx, user_id: str) -> None:
     tx.execute(
         "DELETE FROM identity_images WHERE id = (SELECT image_id FROM identity_users WHERE id = ?)",
