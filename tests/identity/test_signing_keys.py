@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from doorward.identity import create_identity
@@ -15,6 +17,7 @@ async def published(world: World) -> list[str]:
     return [key["kid"] for key in (await world.browser().get("/.well-known/jwks.json"))["keys"]]
 
 
+@pytest.mark.conformance("data-access", 22)
 @pytest.mark.conformance("clerk-frontend", 48)
 async def test_the_key_set_holds_rsa_2048_keys_in_clerks_shape_and_may_be_cached(world: World):
     response = await world.browser().http.get("/.well-known/jwks.json")
@@ -27,6 +30,14 @@ async def test_the_key_set_holds_rsa_2048_keys_in_clerks_shape_and_may_be_cached
         assert len(key["n"]) == 342
 
 
+@pytest.mark.conformance("data-access", 23)
+async def test_a_reader_that_keeps_no_copy_may_ask_hundreds_of_times(world: World):
+    http = world.browser().http
+    answers = await asyncio.gather(*(http.get("/.well-known/jwks.json") for _ in range(500)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.conformance("data-access", 24)
 @pytest.mark.conformance("clerk-frontend", 49)
 async def test_a_key_is_published_before_it_signs_and_after_it_stopped(world: World):
     browser = await world.signed_up()

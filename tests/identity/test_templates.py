@@ -38,6 +38,7 @@ def evaluated(claim: object) -> Any:
     return Evaluation(VALUES).claims(compile_claims({"x": claim}))["x"]
 
 
+@pytest.mark.conformance("data-access", 18, 19)
 @pytest.mark.parametrize(
     ("claim", "expected"),
     [
@@ -162,6 +163,7 @@ def test_every_reserved_claim_is_refused(claim: str) -> None:
     assert (problem.code, problem.param) == ("jwt_template_reserved_claim", "claims")
 
 
+@pytest.mark.conformance("data-access", 8)
 @pytest.mark.parametrize(
     "claims",
     [
@@ -180,6 +182,7 @@ def test_what_triplit_takes_for_its_own_is_reserved_everywhere(claims: dict[str,
 HASURA: dict[str, Any] = {"x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user"]}
 
 
+@pytest.mark.conformance("data-access", 8, 17, 20, 21, 27)
 @pytest.mark.parametrize(
     ("claims", "codes"),
     [

@@ -56,6 +56,7 @@ def test_the_guide_has_these_recipes() -> None:
     assert set(TEMPLATES) == {"hasura", "supabase", "convex"}
 
 
+@pytest.mark.conformance("data-access", 16)
 async def test_hasura(backend: Backend) -> None:
     browser = await backend.world.signed_up()
     assert await preview_of(backend, browser, "hasura") == []
@@ -84,13 +85,19 @@ async def test_hasura(backend: Backend) -> None:
             await auth.resolve(headers)
 
 
+@pytest.mark.conformance("data-access", 3, 6, 7)
 async def test_triplit_takes_the_sessions_own_token(backend: Backend) -> None:
     browser = await backend.world.signed_up()
     session = await browser.session()
     token = (await browser.post(f"/v1/client/sessions/{session['id']}/tokens"))["jwt"]
     line = backend.world.identity.signing_keys.public_keys[0].to_pem().replace("\n", "")
     read = read_token(token, external_jwt_secret=line, now=backend.world.clock.now / 1000)
-    assert None not in read.claims.values()
+    now = backend.world.clock.now // 1000
+    assert "null" not in json.dumps(read.claims)
+    assert "o" not in read.claims
+    assert read.claims["nbf"] <= read.claims["iat"] - 5
+    assert read.claims["iat"] <= now
+    assert matched_roles(read.claims) == {"authenticated": {"sub": await browser.user_id()}}
     assert matched_roles(read.claims, {"user": {"sub": "$userId"}}) == {
         "user": {"userId": await browser.user_id()}
     }

@@ -67,6 +67,11 @@ class Node:
     def insert(self, row: dict[str, str]) -> None:
         self.tell(json.dumps({"do": "insert", "row": row}))
 
+    def refresh(self, token: str) -> None:
+        """Answer its next wish for another token."""
+        self.wait_for("wants", "token")
+        self.tell(json.dumps({"do": "token", "token": token}))
+
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -86,8 +91,8 @@ def running(*arguments: str) -> Iterator[Node]:
 
 
 @contextmanager
-def client(url: str, token: str) -> Iterator[Node]:
-    with running("--experimental-websocket", "client.mjs", url) as node:
+def client(url: str, token: str, *options: str) -> Iterator[Node]:
+    with running("--experimental-websocket", "client.mjs", url, *options) as node:
         node.tell(token)
         yield node
 
@@ -106,10 +111,11 @@ async def token_of(browser: Browser, template: str = "") -> str:
 
 
 def fetched(url: str, token: str) -> httpx.Response:
-    query = {"query": {"collectionName": "notes"}}
-    return httpx.post(
-        f"{url}/fetch", json=query, headers={"authorization": f"Bearer {token}"}, timeout=SECONDS
-    )
+    return posted(f"{url}/fetch", {"query": {"collectionName": "notes"}}, token)
+
+
+def posted(url: str, body: dict[str, Any], token: str) -> httpx.Response:
+    return httpx.post(url, json=body, headers={"authorization": f"Bearer {token}"}, timeout=SECONDS)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -124,6 +130,7 @@ def engine() -> str:
     return "sqlite"
 
 
+@pytest.mark.conformance("data-access", 1, 4, 14)
 async def test_each_person_syncs_their_own_rows_and_strangers_none(world: World, tmp_path: Path) -> None:
     world.clock.now = int(time.time() * 1000)  # Triplit looks at the real clock
     ada, bob = await world.signed_up("ada@example.com"), await world.signed_up("bob@example.com")
@@ -155,6 +162,7 @@ async def test_each_person_syncs_their_own_rows_and_strangers_none(world: World,
         assert bob_id != ada_id
 
 
+@pytest.mark.conformance("data-access", 2, 5)
 async def test_our_key_as_jwk_and_a_templates_token_are_taken_too(world: World, tmp_path: Path) -> None:
     world.clock.now = int(time.time() * 1000)
     ada = await world.signed_up("ada@example.com")
@@ -165,3 +173,41 @@ async def test_our_key_as_jwk_and_a_templates_token_are_taken_too(world: World, 
         world.clock.now -= 120_000
         expired = fetched(url, await token_of(ada, "triplit"))
         assert (expired.status_code, '"exp" claim' in expired.text.replace("\\", "")) == (401, True)
+
+
+@pytest.mark.conformance("data-access", 9, 10, 11)
+async def test_a_session_outlives_its_tokens_while_they_are_refreshed_for_the_same_user(
+    world: World, tmp_path: Path
+) -> None:
+    def real_time(left: int = 60) -> None:
+        """Tokens made now have so many seconds left of their sixty."""
+        world.clock.now = int(time.time() + left - 60) * 1000
+
+    real_time()
+    ada, bob = await world.signed_up("ada@example.com"), await world.signed_up("bob@example.com")
+    public = await KeyRing(world.database, tmp_path / "no-key-file", world.clock).public_key()
+    real_time(left=8)
+    first_expiry = time.time() + 8
+    with server(public.pem_line, tmp_path) as url:
+        token = await token_of(ada)
+        with client(url, token, "1000") as session:
+            client_id = session.wait_for("clientId")
+            real_time()
+            session.refresh(await token_of(ada))
+            while time.time() < first_expiry + 1:
+                session.refresh(await token_of(ada))
+            assert fetched(url, token).status_code == 401
+            by_http = {"id": "1", "userId": await ada.user_id(), "text": "from elsewhere"}
+            told = posted(
+                f"{url}/insert", {"collectionName": "notes", "entity": by_http}, await token_of(ada)
+            )
+            assert told.status_code == 200
+            session.wait_for("rows", [by_http])
+            own = by_http | {"id": "2", "text": "its own"}
+            session.insert(own)
+            session.wait_for("rows", [by_http, own])
+            assert fetched(url, await token_of(ada)).json() == [by_http, own]
+            for other, refusal in ((ada, None), (bob, "ROLES_MISMATCH")):
+                answer = posted(f"{url}/update-token", {"clientId": client_id}, await token_of(other))
+                assert answer.status_code == 200
+                assert refusal is None or session.wait_for("refused") == refusal

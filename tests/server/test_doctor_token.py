@@ -114,6 +114,7 @@ async def test_hasura_is_told_by_its_own_configuration() -> None:
 PEM_LINE = KEY.public.to_pem().replace("\n", "")
 
 
+@pytest.mark.conformance("data-access", 15)
 @pytest.mark.parametrize(
     ("text", "level", "says"),
     [
@@ -140,6 +141,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
         running.stop()
 
 
+@pytest.mark.conformance("data-access", 1)
 def test_a_person_exports_the_key_and_asks_about_tokens(node: ServedNode, tmp_path: Path) -> None:
     def doorward(*arguments: str) -> tuple[int, str]:
         done = command(*arguments, "--config", str(node.config), home=tmp_path)

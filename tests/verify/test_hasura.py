@@ -23,7 +23,7 @@ from doorward.verify.hasura import (
 from doorward.verify.hasura.pointers import MISSING, look_up, parse_pointer
 from doorward.verify.hasura.webhook import WebhookAnswer, WebhookRequest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.conformance("data-access", 26)]
 
 NOW = 1_800_000_000
 SECRET = "a shared secret of more than thirty-two bytes"
@@ -112,6 +112,7 @@ async def test_h1_a_good_token() -> None:
     assert session == HasuraSession("user", {"x-hasura-user-id": "user_1", "x-hasura-role": "user"})
 
 
+@pytest.mark.conformance("data-access", 49)
 async def test_h2_a_role_that_is_not_allowed() -> None:
     assert (await refused("role_not_allowed", token(), x_hasura_role="admin")).status == 401
 
@@ -120,6 +121,7 @@ async def test_h3_a_role_among_the_allowed() -> None:
     assert (await resolved(token(), x_hasura_role="editor")).role == "editor"
 
 
+@pytest.mark.conformance("data-access", 50)
 async def test_h4_the_default_role() -> None:
     assert (await resolved(token())).role == "user"
 
@@ -145,12 +147,14 @@ async def test_h8_a_slash_in_the_pointer() -> None:
     assert (await resolved(jwt, namespace("/https:~1~1hasura.io~1jwt~1claims"))).role == "user"
 
 
+@pytest.mark.conformance("data-access", 59)
 def test_h9_tildes_in_pointers() -> None:
     assert look_up({"a~b": 1}, parse_pointer("/a~0b")) == 1
     assert look_up({"~1": 1, "/": 2}, parse_pointer("/~01")) == 1
     assert look_up({"m~n/o": 1}, parse_pointer("/m~0n~1o")) == 1
 
 
+@pytest.mark.conformance("data-access", 59)
 async def test_h10_nested_pointers_and_indexes() -> None:
     jwt = token(**{SPACE: None, "foo": {"hasuraClaims": ROLES}})
     assert (await resolved(jwt, namespace("/foo/hasuraClaims"))).role == "user"
@@ -216,12 +220,14 @@ async def test_h17_roles_as_text() -> None:
     await refused("claims_invalid", token(**{SPACE: ROLES | {"x-hasura-allowed-roles": "user"}}))
 
 
+@pytest.mark.conformance("data-access", 33)
 async def test_h18_expiry_and_skew() -> None:
     await resolved(token(exp=NOW - 30))
     await refused("token_invalid", token(exp=NOW - 90))
     await refused("token_invalid", token(exp=NOW - 1), {"allowedSkew": 0})
 
 
+@pytest.mark.conformance("data-access", 32)
 @pytest.mark.parametrize("exp", [None, "x", True])
 async def test_h19_no_expiry(exp: Any) -> None:
     assert (await refused("token_invalid", token(exp=exp))).status == 400
@@ -231,12 +237,14 @@ async def test_h20_other_times_do_not_count() -> None:
     await resolved(token(nbf=NOW + 900, iat=NOW + 900))
 
 
+@pytest.mark.conformance("data-access", 35)
 async def test_h21_an_audience_nobody_configured() -> None:
     await refused("token_invalid", token(aud="x"))
     headers = {"Authorization": f"Bearer {token(aud='x')}"}
     assert (await auth(aud_needs_audience=False).resolve(headers)).role == "user"
 
 
+@pytest.mark.conformance("data-access", 36)
 async def test_h22_audiences() -> None:
     mode = {"audience": ["a", "b"]}
     for aud in ("b", ["x", "a"], None):
@@ -245,6 +253,7 @@ async def test_h22_audiences() -> None:
         await refused("token_invalid", token(aud=aud), mode)
 
 
+@pytest.mark.conformance("data-access", 37)
 async def test_h23_issuers() -> None:
     mode = {"issuer": "https://a.example"}
     await resolved(token(iss="https://a.example"), mode)
@@ -268,6 +277,7 @@ async def test_h25_two_keys() -> None:
     await refused("token_invalid", token(NEW, kid="old"))
 
 
+@pytest.mark.conformance("data-access", 40)
 @pytest.mark.parametrize(
     "body",
     [b"<html>", b"", b"[]", b'{"keys": 5}', b'{"keys": [{"kid": "old", "kty": "oct", "k": "AA"}]}'],
@@ -279,6 +289,7 @@ async def test_h26_a_key_set_that_cannot_be_had(body: bytes) -> None:
     assert (caught.value.code, caught.value.status) == ("keys_unavailable", 500)
 
 
+@pytest.mark.conformance("data-access", 38, 39)
 async def test_keys_outlive_an_outage_and_an_unknown_kid_asks_once() -> None:
     now, fetch = [float(NOW)], KeySets(OLD_JWK)
     config = read_auth_config(document())
@@ -298,6 +309,7 @@ async def test_keys_outlive_an_outage_and_an_unknown_kid_asks_once() -> None:
     assert fetch.asked == 3
 
 
+@pytest.mark.conformance("data-access", 29, 30, 31)
 async def test_h27_algorithms() -> None:
     none = pyjwt.encode({SPACE: ROLES, "exp": NOW + 60}, None, "none", {"kid": "old"})
     await refused("token_invalid", none)
@@ -313,6 +325,7 @@ async def test_h27_algorithms() -> None:
     await refused("token_invalid", token(alg="RS512"), FIXED)
 
 
+@pytest.mark.conformance("data-access", 41)
 async def test_h28_a_header_of_its_own() -> None:
     service = auth({"tokenLocation": {"type": "Header", "name": "Auth-Token"}})
     assert (await service.resolve({"auth-token": token()})).role == "user"
@@ -325,6 +338,7 @@ async def test_h28_a_header_of_its_own() -> None:
         assert (caught.value.code, caught.value.status) == (code, 400)
 
 
+@pytest.mark.conformance("data-access", 42)
 async def test_h29_cookies() -> None:
     service = auth({"tokenLocation": {"type": "Cookie", "name": "session"}})
     for cookies in (f"session={token()}", f"other=1; session={token()}"):
@@ -375,11 +389,13 @@ async def test_h33_upper_case_names_of_roles_are_not_relied_upon() -> None:
     await refused("claims_invalid", token(**{SPACE: upper}))
 
 
+@pytest.mark.conformance("data-access", 51)
 async def test_h34_other_headers_are_ignored() -> None:
     session = await resolved(token(), x_hasura_user_id="user_2", x_hasura_org="o")
     assert session.variables == {"x-hasura-user-id": "user_1", "x-hasura-role": "user"}
 
 
+@pytest.mark.conformance("data-access", 44)
 async def test_h35_emulation_is_for_v1_and_by_claim_only() -> None:
     mode = {"jwt": jwt_mode()}
     config = read_auth_config(document("v1", mode, allowRoleEmulationBy="admin"))
@@ -396,6 +412,7 @@ async def test_h35_emulation_is_for_v1_and_by_claim_only() -> None:
         assert caught.value.code == "role_not_allowed"
 
 
+@pytest.mark.conformance("data-access", 43)
 async def test_h36_alternative_modes() -> None:
     guest = {"noAuth": {"role": "guest", "sessionVariables": {"X-Hasura-Level": 3}}}
     config = read_auth_config(document("v4", alternativeModes=[{"identifier": "guest", "config": guest}]))
@@ -428,6 +445,7 @@ async def test_h38_large_tokens() -> None:
     assert (await resolved(jwt, x_hasura_role="role-0007")).role == "role-0007"
 
 
+@pytest.mark.conformance("data-access", 45)
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -452,6 +470,7 @@ def test_a_wrong_document_says_where(wrong: Any, told: str) -> None:
         read_auth_config(wrong)
 
 
+@pytest.mark.conformance("data-access", 46)
 def test_a_document_is_read_as_it_stands_on_disk() -> None:
     text = """
 kind: AuthConfig
@@ -471,6 +490,7 @@ definition:
             read_auth_config(text, environ=environ)
 
 
+@pytest.mark.conformance("data-access", 47)
 @pytest.mark.parametrize(
     "text", [PUBLIC_PEM, f" {PUBLIC_PEM}", f'"{PUBLIC_PEM}"', JWKS_URL, '{"keys": []}', "short"]
 )

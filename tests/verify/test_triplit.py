@@ -49,6 +49,7 @@ def read(jwt: str | None, key: str = ONE_LINE, **options: Any) -> TriplitToken:
     return read_token(jwt, **({"jwt_secret": SECRET, "external_jwt_secret": key, "now": NOW} | options))
 
 
+@pytest.mark.conformance("data-access", 13)
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
@@ -205,6 +206,7 @@ def test_the_matching_of_roles(pattern: dict[str, Any], claims: Any, expected: A
         assert match_role(pattern, claims) == expected
 
 
+@pytest.mark.conformance("data-access", 57)
 def test_every_matching_role_applies() -> None:
     claims = {"sub": "u1", "x-triplit-token-type": "anon"}
     assert matched_roles(claims) == {"anonymous": {}, "authenticated": {"sub": "u1"}}

@@ -1,6 +1,7 @@
 // One Triplit client, driven by lines of JSON: {"do": "insert", "row": {…}}. Says what happens as lines of JSON:
 // {"rows": […]} whenever the server's answer changes, {"refused": type} when it does not want this session.
-// `node --experimental-websocket client.mjs URL` with the token as the first line of standard input.
+// `node --experimental-websocket client.mjs URL [MS]` with the token as the first line of standard input. With MS it asks
+// for another token so often, {"wants": "token"}, and gets it by {"do": "token", "token": "…"}.
 import { createInterface } from "node:readline";
 import { TriplitClient } from "@triplit/client";
 
@@ -12,7 +13,14 @@ const token = (await lines.next()).value;
 const client = new TriplitClient({ serverUrl: process.argv[2], autoConnect: false });
 client.onSessionError((type) => say({ refused: type }));
 client.onFailureToSyncWrites(() => say({ writesRefused: true }));
-await client.startSession(token, true);
+client.onSyncMessageReceived(({ type, payload }) => type === "READY" && say({ clientId: payload.clientId }));
+let give;
+const refreshHandler = () => new Promise((resolve) => {
+  give = resolve;
+  say({ wants: "token" });
+});
+const interval = Number(process.argv[3]);
+await client.startSession(token, true, interval ? { interval, refreshHandler } : undefined);
 client.subscribe(
   client.query("notes").Order("id", "ASC"),
   (rows, info) => say({ rows, hasRemoteFulfilled: info?.hasRemoteFulfilled ?? null }),
@@ -21,6 +29,7 @@ client.subscribe(
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const wish = JSON.parse(line);
   if (wish.do === "insert") await client.insert("notes", wish.row);
+  if (wish.do === "token") give(wish.token);
   say({ done: wish.do });
 }
 process.exit(0);
