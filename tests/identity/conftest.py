@@ -76,6 +76,11 @@ class World:
         self.browsers.append(client)
         return Browser(self, client)
 
+    async def close(self) -> None:
+        for client in self.browsers:
+            await client.aclose()
+        await self.identity.stop()
+
     async def code_for(self, address: str) -> str:
         """The newest code mailed to an address."""
         await self.identity.mails.drain()
@@ -195,25 +200,27 @@ def quick_hasher() -> PasswordHasher:
     return PasswordHasher(workers=2, time_cost=1, memory_kib=64)
 
 
+async def new_world(database: Database, clock: ClockForTests, **changes: Any) -> World:
+    """An instance on this database, with `SETTINGS` but for `changes`; `close` ends it."""
+    sealer, inbox = Sealer(b"k" * 32), DevelopmentInbox(clock)
+    settings = msgspec.structs.replace(SETTINGS, **changes)
+    identity = await create_identity(
+        settings, database, sealer=sealer, mailer=inbox, clock=clock, hasher=quick_hasher()
+    )
+    return World(identity, database, clock, sealer, inbox)
+
+
 @pytest.fixture
 async def make_world(open_test_database: OpenTestDatabase, clock: ClockForTests) -> AsyncIterator[MakeWorld]:
     made: list[World] = []
 
     async def make(**changes: Any) -> World:
-        database = await open_test_database(SCHEMA)
-        sealer, inbox = Sealer(b"k" * 32), DevelopmentInbox(clock)
-        settings = msgspec.structs.replace(SETTINGS, **changes)
-        identity = await create_identity(
-            settings, database, sealer=sealer, mailer=inbox, clock=clock, hasher=quick_hasher()
-        )
-        made.append(World(identity, database, clock, sealer, inbox))
+        made.append(await new_world(await open_test_database(SCHEMA), clock, **changes))
         return made[-1]
 
     yield make
     for world in made:
-        for client in world.browsers:
-            await client.aclose()
-        await world.identity.stop()
+        await world.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.identity.conftest import ORIGIN, World, make_world, world
 
-__all__ = ["Backend", "backend", "make_world", "world"]
+__all__ = ["Backend", "backend", "backend_of", "make_world", "world"]
 
 
 @dataclass
@@ -39,10 +40,17 @@ class Backend:
         return dict(errors[0])
 
 
-@pytest.fixture
-async def backend(world: World) -> AsyncIterator[Backend]:
+@asynccontextmanager
+async def backend_of(world: World) -> AsyncIterator[Backend]:
+    """A holder of a secret key made for it."""
     made = await world.identity.secret_keys.make("tests", actor=None)
     transport = httpx.ASGITransport(app=world.identity.app, client=("198.51.100.4", 50000))
     headers = {"authorization": f"Bearer {made.secret}", "clerk-api-version": "2026-05-12"}
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as client:
         yield Backend(world, client)
+
+
+@pytest.fixture
+async def backend(world: World) -> AsyncIterator[Backend]:
+    async with backend_of(world) as made:
+        yield made

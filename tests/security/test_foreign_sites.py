@@ -12,11 +12,11 @@ import re
 import httpx
 import pytest
 
-from doorward.store import Database, Tx
 from tests.environment.conftest import LOCAL, PUBLIC, Machine, MakeMachine
 from tests.identity_pages.world import World
 from tests.relay.world import World as RelayWorld
 from tests.security.routes import CHANGING, environment_ways, identity_ways, relay_ways
+from tests.security.rows import rows
 
 pytestmark = pytest.mark.anyio
 
@@ -42,28 +42,6 @@ WITHOUT_COOKIES = {
 #: OpenID Connect Core §3.1.2.1 lets a form of another site start a sign-in. It changes nothing here, and what comes of
 #: it goes to the application's registered address.
 STARTED_FROM_ELSEWHERE = {"/oauth/authorize"}
-
-
-#: Rows a request of anybody leaves behind, whoever it speaks for: counts, and the codes of terminals.
-PASSING = {"identity_rate_limits", "identity_failures", "identity_oauth_devices"}
-
-
-#: What a node does by itself meanwhile: it prepares the key that will sign next.
-OWN_WORK = {"identity_signing_keys": " WHERE state <> 'next'"}
-
-
-async def rows(database: Database) -> dict[str, list[str]]:
-    """Everything a forged request could change."""
-
-    def read(tx: Tx) -> dict[str, list[str]]:
-        tables = [row[0] for row in tx.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table'", ())]
-        return {
-            table: sorted(map(repr, tx.fetch_all(f"SELECT * FROM {table}{OWN_WORK.get(table, '')}", ())))
-            for table in tables
-            if table not in PASSING
-        }
-
-    return await database.read(read)
 
 
 async def test_no_route_of_the_accounts_server_does_anything_for_another_site(
