@@ -8,10 +8,12 @@ import pytest
 
 from tests.conftest import OpenTestDatabase
 from tests.environment.conftest import make_machine
-from tests.identity_pages.world import PASSWORD, SCHEMAS, World, new_address, world
+from tests.identity_backend_api.conftest import backend, make_world, world
+from tests.identity_pages.world import PASSWORD, SCHEMAS, World, new_address
+from tests.identity_pages.world import world as accounts_world
 from tests.relay.conftest import open_wire, wire
 
-__all__ = ["make_machine", "open_wire", "wire"]
+__all__ = ["backend", "make_machine", "make_world", "open_wire", "wire", "world"]
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def engine() -> str:
 
 @pytest.fixture
 async def accounts(open_test_database: OpenTestDatabase) -> AsyncIterator[World]:
-    async with world(await open_test_database(*SCHEMAS)) as opened:
+    async with accounts_world(await open_test_database(*SCHEMAS)) as opened:
         yield opened
 
 

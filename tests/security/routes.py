@@ -30,6 +30,12 @@ def identity_ways(identity: Identity) -> list[Way]:
     return sorted(_starlette_ways(dispatch._inner))
 
 
+def identity_routes(identity: Identity) -> list[tuple[str, set[str]]]:
+    """Paths as they are declared, with their methods."""
+    dispatch: Any = identity.app
+    return list(_starlette_routes(dispatch._inner))
+
+
 def relay_ways(relay: Relay) -> list[Way]:
     app: Any = relay.app
     return sorted(Way(route.method, _filled(route.path)) for route in app._router.routes)
@@ -42,14 +48,16 @@ def environment_ways(app: Any) -> list[Way]:
 
 
 def _starlette_ways(app: Starlette) -> Iterable[Way]:
+    for path, methods in _starlette_routes(app):
+        yield from (Way(method, _filled(path)) for method in methods)
+
+
+def _starlette_routes(app: Starlette) -> Iterable[tuple[str, set[str]]]:
     for route in app.routes:
         if isinstance(route, Route):
-            for method in route.methods or ():
-                yield Way(method, _filled(route.path))
+            yield route.path, route.methods or set()
         elif isinstance(route, RouteTable):
-            yield from (
-                Way(method, _filled(each.path)) for each in route.routes for method in each.methods or ()
-            )
+            yield from ((each.path, each.methods or set()) for each in route.routes)
         else:
             # Files. Anything else that is mounted would hide its routes from these tests.
             assert isinstance(route, Mount) and not getattr(route, "routes", None), route
