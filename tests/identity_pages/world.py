@@ -29,6 +29,7 @@ AMPLE_LIMITS = RateLimits(
     sign_in_per_ip=_AMPLE,
     sign_up_per_ip=_AMPLE,
     factor_attempt_per_ip=_AMPLE,
+    password_per_account=_AMPLE,
     code_resend_ms=0,
     mail_per_address=_AMPLE,
     device_per_ip=_AMPLE,

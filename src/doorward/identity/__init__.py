@@ -9,6 +9,7 @@ Owns every table whose name starts with `identity_`, the signing keys and the co
 | `/oauth/…`, `/.well-known/…` | `oauth`, `signing_keys` (wire in `frontend_api`) |
 | `/api`, `/api/v1` | `backend_api` |
 | `/sign-in…`, `/sign-up…`, `/account…`, `/machines`, `/oauth-consent`, `/device…`, `/dev/inbox` | `pages` |
+| `/admin…` | `console` |
 
 Neighbours: `store` keeps the rows, `jose` signs, `web` draws the pages. The relay and the environments meet
 identity over the wire only (JWKS and tokens). `server` puts the application on a socket.

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from doorward.identity import pages
+from doorward.identity import console, pages
 from doorward.identity.accounts.addresses import Addresses
 from doorward.identity.accounts.administration import Administration
 from doorward.identity.accounts.directory import Directory
@@ -266,6 +266,7 @@ class Identity:
             *OAuthRoutes(self, pages.error_page).routes(),
             *well_known.routes(self),
             *pages.routes(self),
+            *console.routes(self),
         ]
         return FrontendDispatch(
             self, Starlette(routes=routes, exception_handlers=pages.exception_handlers(self))

@@ -1,0 +1,1 @@
+"""The administration console, in a browser and without one."""

@@ -1,0 +1,66 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from doorward.store import open_database
+from tests.conftest import OpenTestDatabase
+from tests.databases import new_sqlite
+from tests.identity_console.visitors import Visitor, become_administrator, new_user
+from tests.identity_pages.world import SCHEMAS, World, sign_in, world
+from tests.web.browser import chromium
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+async def accounts(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """An accounts origin over SQLite, one for a module: every test brings its own people."""
+    folder: Path = tmp_path_factory.mktemp("accounts")
+    database = await open_database(new_sqlite(folder, SCHEMAS), schemas=SCHEMAS)
+    async with world(database) as opened:
+        yield opened
+    await database.close()
+
+
+@pytest.fixture
+async def accounts_on_each_engine(open_test_database: OpenTestDatabase) -> AsyncIterator[World]:
+    async with world(await open_test_database(*SCHEMAS)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def first_administrator(accounts: World) -> str:
+    """The address of the one the one-time link made."""
+    return await become_administrator(accounts)
+
+
+@pytest.fixture
+async def administrator(accounts: World, first_administrator: str) -> AsyncIterator[Visitor]:
+    """Signed in, a moment ago."""
+    async with Visitor(accounts) as visitor:
+        await visitor.sign_in(first_administrator)
+        yield visitor
+
+
+@pytest.fixture
+async def page(accounts: World, browser: Browser, first_administrator: str) -> AsyncIterator[Page]:
+    """A fresh browser of the administrator's; a violation of the policy fails the test at its end."""
+    context, complaints = await accounts.context(browser)
+    page = await context.new_page()
+    await sign_in(page, first_administrator)
+    await page.get_by_role("heading", name="Machines").wait_for()
+    yield page
+    await context.close()
+    assert complaints.heard == []
+
+
+@pytest.fixture
+async def somebody(accounts: World) -> str:
+    """The id of a user."""
+    return await new_user(accounts)

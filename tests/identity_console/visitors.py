@@ -1,0 +1,76 @@
+"""Browsers without a window, and how somebody becomes an administrator."""
+
+import re
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from doorward.identity.accounts.administration import Details, Identifier, NewPassword
+from tests.identity_pages.world import PASSWORD, World, new_address
+
+
+class Visitor:
+    """Cookies kept, redirects not followed, `Origin` as a browser would send it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(world.identity.app),
+            base_url=world.origin,
+            headers={"accept": "text/html"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    async def get(self, path: str, **query: str) -> httpx.Response:
+        return await self.http.get(path, params=query or None)
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        return await self.http.post(path, data=fields, headers={"origin": self.world.origin})
+
+    async def done(self, path: str, **fields: str) -> str:
+        """Where a form leads once it did what it asks for."""
+        answer = await self.post(path, **fields)
+        assert answer.status_code == 303, (answer.status_code, text_of(answer))
+        return answer.headers["location"]
+
+    async def sign_in(self, address: str, password: str = PASSWORD) -> None:
+        answer = await self.post("/sign-in", email=address, password=password)
+        assert answer.headers.get("location") == "/machines", text_of(answer)
+
+
+def text_of(answer: httpx.Response) -> str:
+    """What the page says, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2]))
+
+
+async def become_administrator(world: World) -> str:
+    """With the one-time link, as the first person does. The address."""
+    url, address = await world.identity.administrator_invitation(), new_address()
+    assert url is not None
+    async with Visitor(world) as visitor:
+        ticket = url.partition("__clerk_ticket=")[2]
+        sent = await visitor.post("/sign-up", email=address, password=PASSWORD, ticket=ticket)
+        attempt = re.search(r"attempt=(\w+)", sent.headers["location"])
+        assert attempt
+        await visitor.post("/sign-up/verify", attempt=attempt[1], code=await world.newest_code(address))
+    return address
+
+
+async def new_user(world: World, address: str | None = None, **members: object) -> str:
+    """The id of a user whose password is PASSWORD."""
+    account = await world.identity.administration.create(
+        Details(**members),  # type: ignore[arg-type]
+        email_addresses=[Identifier(address or new_address())],
+        phone_numbers=[],
+        password=NewPassword(password=PASSWORD),
+        actor="test",
+    )
+    return account.user.id
