@@ -5,7 +5,7 @@ from __future__ import annotations
 from doorward.identity.backend_api.operations import Call, Deleted, NoBody, NoQuery, operation
 from doorward.identity.backend_api.wire import addresses as wire
 from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused, not_found
-from doorward.identity.frontend_api.wire import EmailAddress, PhoneNumber
+from doorward.identity.resources.users import EmailAddress, PhoneNumber
 from doorward.identity.verification.rules import status_of
 from doorward.identity.verification.store import VerificationRecord
 

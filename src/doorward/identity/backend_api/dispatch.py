@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
+from doorward.identity.answers import error_response
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.openapi import openapi_document
 from doorward.identity.backend_api.operations import Call, Operation, Upload
@@ -33,7 +34,6 @@ from doorward.identity.errors import (
     Refused,
     not_found,
 )
-from doorward.identity.frontend_api.call import error_response
 from doorward.store import StoreError
 
 if TYPE_CHECKING:

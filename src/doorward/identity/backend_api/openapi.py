@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from doorward import __version__
+from doorward.identity.answers import ErrorBody
 from doorward.identity.backend_api.operations import NoBody, Operation, Upload
 from doorward.identity.backend_api.token_errors import TokenErrorBody
-from doorward.identity.frontend_api import wire
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFUSALS = {
@@ -62,7 +62,7 @@ def _other_schema(kind: type) -> dict[str, Any]:
 
 
 def _types_of(operations: Sequence[Operation]) -> list[Any]:
-    types: list[Any] = [wire.ErrorBody, TokenErrorBody]
+    types: list[Any] = [ErrorBody, TokenErrorBody]
     for operation in operations:
         types += [operation.query, operation.body]
         if operation.answer is not None:
@@ -76,7 +76,7 @@ def _described(
     answer: dict[str, Any] = {"description": "Done."}
     if operation.answer is not None:
         answer["content"] = {"application/json": {"schema": schema_of[id(operation.answer)]}}
-    refusal_type = TokenErrorBody if operation.is_versionless else wire.ErrorBody
+    refusal_type = TokenErrorBody if operation.is_versionless else ErrorBody
     refusal = {"application/json": {"schema": schema_of[id(refusal_type)]}}
     described: dict[str, Any] = {
         "operationId": operation.name + ("_unversioned" if is_copy else ""),

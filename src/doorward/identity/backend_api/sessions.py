@@ -8,7 +8,7 @@ from doorward.identity.backend_api.operations import Call, Listed, NoBody, NoQue
 from doorward.identity.backend_api.wire import sessions as wire
 from doorward.identity.clients.store import ClientRecord
 from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused
-from doorward.identity.frontend_api.wire import Token
+from doorward.identity.resources.sessions import Token
 from doorward.identity.sessions.rules import status_of
 from doorward.identity.sessions.store import SessionRecord
 

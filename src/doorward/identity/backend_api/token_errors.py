@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
+from doorward.identity.answers import json
 from doorward.identity.errors import BAD_REQUEST, REQUEST_BODY_INVALID, Problem, Refused
-from doorward.identity.frontend_api.call import json
 
 
 class TokenError(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -10,18 +9,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from doorward.identity.answers import json
 from doorward.identity.clients import store as client_store
 from doorward.identity.clients.service import Changed, ClientChange
 from doorward.identity.errors import (
     REQUEST_BODY_INVALID,
     REQUEST_BODY_TOO_LARGE,
     UNSUPPORTED_CONTENT_TYPE,
-    Problem,
     Refused,
     missing,
 )
 from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.views import Views
+from doorward.identity.resources.sessions import Session
+from doorward.identity.resources.users import EmailAddress
 from doorward.identity.sessions.service import SignedIn
 from doorward.identity.visits import Visit
 
@@ -73,7 +74,7 @@ class Call(msgspec.Struct, frozen=True):
 
     # -- answers
 
-    async def wrapped(self, resource: msgspec.Struct | list[wire.EmailAddress] | None) -> Response:
+    async def wrapped(self, resource: msgspec.Struct | list[EmailAddress] | None) -> Response:
         """A reading answer: the client as it is."""
         return json(wire.Wrapped(resource, await self.client(self.visit.client_id)))
 
@@ -105,21 +106,17 @@ class Call(msgspec.Struct, frozen=True):
             updated_at=record.updated_at,
         )
 
-    def session(self, signed_in: SignedIn) -> wire.Session:
+    async def error_meta(self, change: ClientChange) -> wire.ErrorMeta | None:
+        """For a refusal that changed the client."""
+        client = await self.client(change.client_id)
+        return None if client is None else wire.ErrorMeta(client)
+
+    def session(self, signed_in: SignedIn) -> Session:
         jwt = self.identity.sessions.session_token(signed_in.session, self.visit.origin)
         return self.views.session(signed_in, self.now, jwt)
 
     async def session_changed(self, changed: Changed[SignedIn]) -> Response:
         return await self.changed(self.session(changed.value), changed.client)
-
-
-def json(body: object, status: int = 200) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        status,
-        headers={"Cache-Control": "no-store"},
-        media_type="application/json",
-    )
 
 
 async def read_form(request: Request) -> list[tuple[str, str]]:
@@ -146,29 +143,3 @@ async def read_form(request: Request) -> list[tuple[str, str]]:
     if any("\x00" in text for pair in pairs for text in pair):
         raise Refused(REQUEST_BODY_INVALID)  # PostgreSQL has no place for it
     return pairs
-
-
-def trace_id() -> str:
-    return secrets.token_hex(16)
-
-
-def error_response(refused: Refused, *, client: wire.Client | None = None) -> Response:
-    """Clerk's error body; 429 and 503 say when to come back."""
-    trace = trace_id()
-    body = wire.ErrorBody(
-        errors=[_item(problem) for problem in refused.errors],
-        clerk_trace_id=trace,
-        meta=None if client is None else wire.ErrorMeta(client),
-    )
-    response = json(body, refused.status)
-    response.headers["x-clerk-trace-id"] = trace
-    if refused.retry_after is not None:
-        response.headers["Retry-After"] = str(refused.retry_after)
-    return response
-
-
-def _item(problem: Problem) -> wire.ErrorItem:
-    meta = dict(problem.meta)
-    if problem.param is not None:
-        meta["param_name"] = problem.param
-    return wire.ErrorItem(problem.message, problem.text, problem.code, meta)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorward.identity.answers import json
 from doorward.identity.clients import store
 from doorward.identity.clients.service import ClientChange
 from doorward.identity.errors import Refused, not_found
 from doorward.identity.frontend_api import wire
-from doorward.identity.frontend_api.call import Call, json
+from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.frontend_api.environment import environment_document
 from doorward.identity.identifiers import new_id

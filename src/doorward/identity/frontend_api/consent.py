@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from doorward.identity.answers import json
 from doorward.identity.errors import AUTHENTICATION_INVALID, Refused, missing
 from doorward.identity.frontend_api import wire
-from doorward.identity.frontend_api.call import Call, json
+from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.oauth.authorize import PARAMETERS
 from doorward.identity.sessions.service import SignedIn

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from doorward.identity.answers import error_response
 from doorward.identity.errors import (
     API_VERSION_INVALID,
     INTERNAL_ERROR,
@@ -26,7 +27,7 @@ from doorward.identity.errors import (
     Refused,
     not_found,
 )
-from doorward.identity.frontend_api.call import Call, error_response, read_form
+from doorward.identity.frontend_api.call import Call, read_form
 from doorward.store import StoreError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Endpoints:
             change = refused.client
             if call is None or change is None:
                 return error_response(refused)
-            response = error_response(refused, client=await call.client(change.client_id))
+            response = error_response(refused, meta=await call.error_meta(change))
             identity.visits.write(response, change)
             return response
         except StoreError:

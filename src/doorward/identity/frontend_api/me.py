@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorward.identity.answers import json
 from doorward.identity.frontend_api import wire
-from doorward.identity.frontend_api.call import Call, json
+from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 
 

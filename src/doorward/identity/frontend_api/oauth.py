@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from doorward.identity.answers import error_response
 from doorward.identity.errors import Refused
-from doorward.identity.frontend_api.call import error_response, read_form
+from doorward.identity.frontend_api.call import read_form
 from doorward.identity.oauth.authorize import PARAMETER_REPEATED, PARAMETERS, NeedsConsent, NeedsSignIn
 from doorward.identity.oauth.errors import OAuthError
 from doorward.identity.oauth.inspection import UserInfo

@@ -5,10 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorward.identity.answers import json
 from doorward.identity.errors import CLIENT_STATE_INVALID, FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.frontend_api import wire
-from doorward.identity.frontend_api.call import Call, json
+from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
+from doorward.identity.resources.sessions import Token
+from doorward.identity.resources.users import Verification
 
 _PREFIX = "/v1/client/sessions/{session_id}"
 
@@ -52,14 +55,14 @@ async def token(call: Call) -> Response:
     jwt = await call.identity.sessions.token(
         call.visit, call.path("session_id"), call.param("organization_id")
     )
-    return json(wire.Token(jwt))
+    return json(Token(jwt))
 
 
 async def template_token(call: Call) -> Response:
     jwt = await call.identity.sessions.template_token(
         call.visit, call.path("session_id"), call.path("template")
     )
-    return json(wire.Token(jwt))
+    return json(Token(jwt))
 
 
 async def start_verification(call: Call) -> Response:
@@ -85,7 +88,7 @@ async def attempt_verification(call: Call) -> Response:
     session_id = call.path("session_id")
     await call.identity.sessions.reauthenticate(call.visit, session_id, password=call.require("password"))
     signed_in = await call.identity.sessions.get(call.visit, session_id)
-    verified = wire.Verification("verification_password", "verified", "password", None, None)
+    verified = Verification("verification_password", "verified", "password", None, None)
     return await call.wrapped(
         wire.SessionReverification(
             level="first_factor",

@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from doorward.identity.accounts import store as accounts
+from doorward.identity.answers import json
 from doorward.identity.errors import INTERNAL_ERROR, Problem, Refused, missing
-from doorward.identity.frontend_api.call import Call, json
+from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.invitations.store import Invitation
 from doorward.store import StoreError

@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from doorward.identity.resources.sessions import Session
+from doorward.identity.resources.users import Verification
+
 T = TypeVar("T")
 
 
@@ -16,29 +19,10 @@ class Wrapped(msgspec.Struct, Generic[T]):
     client: Client | None
 
 
-class ErrorItem(msgspec.Struct):
-    message: str
-    long_message: str
-    code: str
-    meta: dict[str, object]
-
-
 class ErrorMeta(msgspec.Struct):
+    """A refusal that changed the client all the same."""
+
     client: Client
-
-
-class ErrorBody(msgspec.Struct, omit_defaults=True):
-    errors: list[ErrorItem]
-    clerk_trace_id: str
-    meta: ErrorMeta | None = None
-
-
-class Verification(msgspec.Struct):
-    object: str
-    status: str
-    strategy: str
-    attempts: int | None
-    expire_at: int | None
 
 
 class SignUpVerification(msgspec.Struct, omit_defaults=True):
@@ -58,126 +42,6 @@ class SignUpVerifications(msgspec.Struct):
     phone_number: None = None
     web3_wallet: None = None
     external_account: None = None
-
-
-class EmailAddress(msgspec.Struct):
-    id: str
-    email_address: str
-    verification: Verification | None
-    created_at: int
-    updated_at: int
-    object: str = "email_address"
-    reserved: bool = False
-    linked_to: list[str] = []
-    matches_sso_connection: bool = False
-
-
-class PhoneNumber(msgspec.Struct):
-    id: str
-    phone_number: str
-    reserved_for_second_factor: bool
-    verification: Verification | None
-    created_at: int
-    updated_at: int
-    object: str = "phone_number"
-    default_second_factor: bool = False
-    reserved: bool = False
-    linked_to: list[str] = []
-    backup_codes: None = None
-
-
-class User(msgspec.Struct):
-    id: str
-    first_name: str | None
-    last_name: str | None
-    image_url: str
-    profile_image_url: str
-    has_image: bool
-    username: str | None
-    external_id: str | None
-    locale: str | None
-    primary_email_address_id: str
-    primary_phone_number_id: str | None
-    password_enabled: bool
-    email_addresses: list[EmailAddress]
-    phone_numbers: list[PhoneNumber]
-    password_last_updated_at: int | None
-    public_metadata: msgspec.Raw
-    unsafe_metadata: msgspec.Raw
-    last_sign_in_at: int | None
-    banned: bool
-    locked: bool
-    lockout_expires_in_seconds: int | None
-    delete_self_enabled: bool
-    create_organization_enabled: bool
-    create_organizations_limit: int | None
-    legal_accepted_at: int | None
-    created_at: int
-    updated_at: int
-    last_active_at: int | None
-    object: str = "user"
-    primary_web3_wallet_id: None = None
-    two_factor_enabled: bool = False
-    totp_enabled: bool = False
-    backup_code_enabled: bool = False
-    web3_wallets: list[str] = []
-    passkeys: list[str] = []
-    organization_memberships: list[str] = []
-    external_accounts: list[str] = []
-    saml_accounts: list[str] = []
-    enterprise_accounts: list[str] = []
-    verification_attempts_remaining: int = 100
-    mfa_enabled_at: None = None
-    mfa_disabled_at: None = None
-
-
-class PublicUserData(msgspec.Struct):
-    first_name: str | None
-    last_name: str | None
-    image_url: str
-    profile_image_url: str
-    identifier: str
-    user_id: str
-    banned: bool
-    has_image: bool
-    username: str | None
-    deprovisioned: bool = False
-
-
-class Token(msgspec.Struct):
-    jwt: str
-    object: str = "token"
-
-
-class SessionActivity(msgspec.Struct):
-    id: str
-    device_type: str | None
-    is_mobile: bool
-    browser_name: str | None
-    browser_version: str | None
-    ip_address: str
-    object: str = "session_activity"
-    city: str = ""
-    country: str = ""
-
-
-class Session(msgspec.Struct):
-    id: str
-    status: str
-    expire_at: int
-    abandon_at: int
-    last_active_at: int
-    factor_verification_age: tuple[int, int]
-    created_at: int
-    updated_at: int
-    user: User | None
-    public_user_data: PublicUserData | None
-    last_active_token: Token | None
-    actor: msgspec.Raw | None
-    latest_activity: SessionActivity | None = None
-    object: str = "session"
-    last_active_organization_id: None = None
-    tasks: list[str] = []
 
 
 class Factor(msgspec.Struct, omit_defaults=True):

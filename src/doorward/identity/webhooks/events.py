@@ -15,7 +15,7 @@ from doorward.store import Tx
 
 if TYPE_CHECKING:
     from doorward.identity.accounts.store import UserRecord
-    from doorward.identity.frontend_api.views import Views
+    from doorward.identity.resources.sessions import SessionViews
     from doorward.identity.sessions.store import SessionRecord
 
 #: Clerk has three words for the end of a session; every other way to end is `session.ended`, with its own status inside.
@@ -25,7 +25,7 @@ _ENDS: dict[str, EventKind] = {"removed": "session.removed", "revoked": "session
 class Events:
     """`views` makes the wire structs."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: SessionViews) -> None:
         self._views = views
 
     def user(

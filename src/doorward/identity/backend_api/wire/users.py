@@ -8,17 +8,17 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.identity.backend_api.operations import Body, Query
-from doorward.identity.frontend_api import wire
+from doorward.identity.resources import users as shared
 
 if TYPE_CHECKING:
     from doorward.identity.accounts.store import Account
-    from doorward.identity.frontend_api.views import Views
+    from doorward.identity.resources.users import UserViews
 
 Identified = Literal["verified", "reserved"]
 Ids = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=50)]
 
 
-class User(wire.User, kw_only=True):
+class User(shared.User, kw_only=True):
     """What a browser sees of a user, and what only back ends do."""
 
     private_metadata: msgspec.Raw
@@ -27,7 +27,7 @@ class User(wire.User, kw_only=True):
     scim: None = None
 
 
-def user(views: Views, account: Account, now: int, last_active_at: int | None = None) -> User:
+def user(views: UserViews, account: Account, now: int, last_active_at: int | None = None) -> User:
     """`views` shows what browsers see."""
     return User(
         **msgspec.structs.asdict(views.user(account, now, last_active_at)),

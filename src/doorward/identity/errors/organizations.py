@@ -1,0 +1,99 @@
+"""Refusals about organizations: members, roles, permissions, invitations."""
+
+from __future__ import annotations
+
+from doorward.identity.errors.problem import Problem
+
+# 400
+ALREADY_A_MEMBER = Problem(
+    400,
+    "already_a_member_in_organization",
+    "already a member",
+    "This user is already a member of the organization.",
+)
+ORGANIZATION_CREATOR_NOT_FOUND = Problem(
+    400, "organization_creator_not_found", "creator not found", "The user named as creator does not exist."
+)
+ORGANIZATION_MINIMUM_PERMISSIONS_NEEDED = Problem(
+    400,
+    "organization_minimum_permissions_needed",
+    "minimum permissions needed",
+    "Somebody must remain who can manage the organization's members and delete it.",
+)
+
+# 403
+ORGANIZATION_NOT_ENABLED = Problem(
+    403,
+    "organization_not_enabled_in_instance",
+    "Organizations are not enabled",
+    "This instance has no organizations. Enable them with PATCH /instance/organization_settings.",
+)
+ORGANIZATION_SLUGS_DISABLED = Problem(
+    403,
+    "organization_slugs_disabled",
+    "Slugs are disabled",
+    "Organizations of this instance choose no slugs.",
+)
+ORGANIZATION_MEMBERSHIP_QUOTA_EXCEEDED = Problem(
+    403,
+    "organization_membership_quota_exceeded",
+    "Membership quota exceeded",
+    "The organization has as many members as it may have.",
+)
+ORGANIZATION_SYSTEM_PERMISSION_NOT_MODIFIABLE = Problem(
+    403,
+    "organization_system_permission_not_modifiable",
+    "System permission",
+    "System permissions cannot be changed or deleted.",
+)
+NOT_A_MEMBER = Problem(
+    403, "not_a_member_in_organization", "Not a member", "This user is not a member of the organization."
+)
+MISSING_ORGANIZATION_PERMISSION = Problem(
+    403,
+    "missing_organization_permission",
+    "Missing permission",
+    "This user may not manage the organization's members.",
+)
+
+# 404
+ORGANIZATION_INVITATION_NOT_PENDING = Problem(
+    404, "organization_invitation_not_pending", "not pending", "This invitation is not pending any more."
+)
+ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED = Problem(
+    404,
+    "organization_not_found_or_unauthorized",
+    "not found",
+    "There is no such organization, or the user is not a member of it.",
+)
+ORGANIZATION_ROLE_PERMISSION_NOT_FOUND = Problem(
+    404,
+    "organization_role_permission_association_not_found",
+    "not assigned",
+    "The role does not have this permission.",
+)
+
+# 409
+ORGANIZATION_ROLE_PERMISSION_EXISTS = Problem(
+    409,
+    "organization_role_permission_association_exists",
+    "already assigned",
+    "The role has this permission already.",
+)
+
+# 422
+ORGANIZATION_ROLE_ASSIGNED_MEMBERS = Problem(
+    422, "organization_role_assigned_members", "role in use", "Members still have this role."
+)
+ORGANIZATION_ROLE_DEFAULT_CREATOR_ROLE = Problem(
+    422,
+    "organization_role_default_creator_role",
+    "default role",
+    "The instance gives this role by default; choose another default first.",
+)
+ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS = Problem(
+    422,
+    "organization_missing_creator_role_permissions",
+    "missing permissions",
+    "The creator's role must read and manage members and delete the organization.",
+)
