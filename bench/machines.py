@@ -33,8 +33,8 @@ from typing import Any
 from bench.peers import process
 from bench.rows import free_port, row
 from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
-from doorward.identity.app import Identity
 from doorward.identity.m2m_tokens import TokenWish
+from doorward.identity.services import Identity
 from doorward.server.backup.places import KEY_FILE
 from doorward.store import Sealer, open_database, system_clock
 

@@ -73,8 +73,9 @@ administrator's at `/sign-up?__clerk_ticket=<ticket>`); a device's person opens
 `/device` or `/device?user_code=WDJB-MJHT`.
 """
 
-from doorward.identity.app import SCHEMA, Identity, create_identity
+from doorward.identity.app import SCHEMA, create_identity
 from doorward.identity.mail import ConsoleMailer, DevelopmentInbox, Mail, Mailer, SmtpMailer
+from doorward.identity.services import Identity
 from doorward.identity.settings import IdentitySettings, RateLimit, RateLimits
 
 __all__ = [

@@ -1,28 +1,15 @@
-"""Assembly: the services, the routes, the background jobs."""
+"""Assembly: an instance of the services behind their routes."""
 
 from __future__ import annotations
-
-import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from doorward.identity import console, pages
-from doorward.identity.accounts.addresses import Addresses
-from doorward.identity.accounts.administration import Administration
-from doorward.identity.accounts.directory import Directory
 from doorward.identity.accounts.passwords import PasswordHasher
-from doorward.identity.accounts.service import Accounts
-from doorward.identity.api_keys import APIKeys
 from doorward.identity.backend_api.callers import Callers
 from doorward.identity.backend_api.catalogue import OPERATIONS
 from doorward.identity.backend_api.dispatch import BackendApi
-from doorward.identity.backend_api.wire import emails
-from doorward.identity.clients import store as client_rows
-from doorward.identity.clients.service import Clients
 from doorward.identity.frontend_api import (
     client,
     consent,
@@ -35,324 +22,13 @@ from doorward.identity.frontend_api import (
 )
 from doorward.identity.frontend_api.dispatch import Endpoints, FrontendDispatch
 from doorward.identity.frontend_api.oauth import OAuthRoutes
-from doorward.identity.frontend_api.views import Views
-from doorward.identity.identifiers import new_id
-from doorward.identity.instance import Instance
-from doorward.identity.invitations.service import Invitations
-from doorward.identity.keyed_hash import KeyedHash
-from doorward.identity.m2m_tokens import M2MTokens
-from doorward.identity.m2m_tokens import rules as m2m_rules
-from doorward.identity.m2m_tokens import store as m2m_rows
-from doorward.identity.machines import Machines
-from doorward.identity.machines import store as machine_rows
-from doorward.identity.mail import DevelopmentInbox, Mail, Mailer, MailQueue
-from doorward.identity.oauth import devices as device_rows
-from doorward.identity.oauth import grants
-from doorward.identity.oauth.applications import Applications
-from doorward.identity.oauth.authorize import Authorize
-from doorward.identity.oauth.devices import Devices
-from doorward.identity.oauth.inspection import Inspection
-from doorward.identity.oauth.tokens import TokenEndpoint
-from doorward.identity.organizations.invitations import OrganizationInvitations
-from doorward.identity.organizations.memberships import Memberships
-from doorward.identity.organizations.roles import Roles
-from doorward.identity.organizations.service import Organizations
-from doorward.identity.redirect_urls import RedirectUrls
-from doorward.identity.restrictions import store as restriction_rows
-from doorward.identity.restrictions.lists import ListedIdentifiers
-from doorward.identity.restrictions.service import Restrictions
-from doorward.identity.secret_keys import SecretKeys
-from doorward.identity.sessions import store as session_rows
-from doorward.identity.sessions.administration import SessionAdministration
-from doorward.identity.sessions.service import Sessions
-from doorward.identity.settings import DAY, HOUR, IdentitySettings
-from doorward.identity.sign_in import store as sign_in_rows
-from doorward.identity.sign_in.service import SignIns
-from doorward.identity.sign_up import store as sign_up_rows
-from doorward.identity.sign_up.service import SignUps
-from doorward.identity.signing_keys.service import SigningKeys, load_keyed_hash
-from doorward.identity.templates.service import Templates
-from doorward.identity.tickets import store as ticket_rows
-from doorward.identity.tickets.service import Tickets
-from doorward.identity.verification import store as verification_rows
-from doorward.identity.verification.service import Codes
-from doorward.identity.visits import Visits
-from doorward.identity.waitlist.service import Waitlist
-from doorward.identity.webhooks import outbox
-from doorward.identity.webhooks.events import Events
-from doorward.identity.webhooks.service import Webhooks
-from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
+from doorward.identity.mail import Mailer
+from doorward.identity.services import Identity
+from doorward.identity.settings import IdentitySettings
+from doorward.identity.signing_keys.service import load_keyed_hash
+from doorward.store import Clock, Database, Schema, Sealer, system_clock
 
 SCHEMA = Schema("identity", "doorward.identity.migrations")
-
-_log = logging.getLogger("doorward.identity")
-
-
-class Identity:
-    """The services of one instance, and `app`, its ASGI application for the accounts origin."""
-
-    def __init__(
-        self,
-        settings: IdentitySettings,
-        database: Database,
-        *,
-        sealer: Sealer,
-        mailer: Mailer,
-        clock: Clock,
-        keyed_hash: KeyedHash,
-        hasher: PasswordHasher,
-    ) -> None:
-        self.settings = settings
-        self.instance_id = f"ins_{keyed_hash.of('instance id', settings.origin)[:27]}"
-        self.database = database
-        self.clock = clock
-        self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
-        self.hasher = hasher
-        self.mails = MailQueue(mailer, tell=self._tell_of_mail)
-        self.views = Views(settings.origin)
-        events = Events(self.views)
-        self.clients = Clients(keyed_hash)
-        self.instance = Instance(settings, database, clock, self.instance_id)
-        self.visits = Visits(settings, database, self.clients, keyed_hash, self.instance)
-        self.signing_keys = SigningKeys(database, sealer, clock)
-        self.templates = Templates(
-            database, clock, sealer=sealer, signing_keys=self.signing_keys, image_url=self.views.image_url
-        )
-        self.secret_keys = SecretKeys(
-            database, clock, keyed_hash=keyed_hash, development=settings.development
-        )
-        self.webhooks = Webhooks(database, clock, sealer=sealer, private_hosts=settings.webhook_private_hosts)
-        self.machines = Machines(
-            database, clock, keyed_hash=keyed_hash, sealer=sealer, instance_id=self.instance_id
-        )
-        self.api_keys = APIKeys(database, clock, keyed_hash=keyed_hash, sealer=sealer)
-        self.m2m_tokens = M2MTokens(
-            settings.origin, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
-        )
-        self.restrictions = Restrictions(self.instance, database, keyed_hash, clock)
-        self.invitations = Invitations(settings, database, clock, keyed_hash=keyed_hash, mails=self.mails)
-        self.listed_identifiers = ListedIdentifiers(database, clock, invitation_service=self.invitations)
-        self.waitlist = Waitlist(
-            settings,
-            database,
-            clock,
-            invitation_service=self.invitations,
-            restrictions=self.restrictions,
-            mails=self.mails,
-        )
-        self.redirect_urls = RedirectUrls(database, clock)
-        image_url = f"{settings.origin}/v1/images/avatar.svg"
-        self.memberships = Memberships(database, clock, image_url=image_url)
-        self.organizations = Organizations(database, clock, memberships=self.memberships, image_url=image_url)
-        self.organization_roles = Roles(database, clock)
-        self.organization_invitations = OrganizationInvitations(
-            settings,
-            database,
-            clock,
-            invitation_service=self.invitations,
-            memberships=self.memberships,
-            mails=self.mails,
-        )
-        codes = Codes(keyed_hash, settings.limits.code_resend_ms)
-        self.sessions = Sessions(
-            settings,
-            database,
-            clock,
-            client_service=self.clients,
-            signing_keys=self.signing_keys,
-            templates=self.templates,
-            restrictions=self.restrictions,
-            memberships=self.memberships,
-            hasher=hasher,
-            events=events,
-        )
-        self.accounts = Accounts(
-            settings,
-            database,
-            clock,
-            sessions=self.sessions,
-            restrictions=self.restrictions,
-            codes=codes,
-            hasher=hasher,
-            mails=self.mails,
-            events=events,
-        )
-        self.directory = Directory(database)
-        self.administration = Administration(
-            settings,
-            database,
-            clock,
-            accounts=self.accounts,
-            sessions=self.sessions,
-            hasher=hasher,
-            events=events,
-        )
-        self.session_administration = SessionAdministration(
-            settings,
-            database,
-            clock,
-            sessions=self.sessions,
-            client_service=self.clients,
-            signing_keys=self.signing_keys,
-            templates=self.templates,
-        )
-        self.sign_up = SignUps(
-            settings,
-            database,
-            clock,
-            client_service=self.clients,
-            sessions=self.sessions,
-            restrictions=self.restrictions,
-            invitation_service=self.invitations,
-            organization_invitations=self.organization_invitations,
-            waitlist=self.waitlist,
-            codes=codes,
-            hasher=hasher,
-            mails=self.mails,
-            events=events,
-        )
-        self.addresses = Addresses(
-            settings,
-            database,
-            clock,
-            codes=codes,
-            restrictions=self.restrictions,
-            mails=self.mails,
-            events=events,
-        )
-        self.tickets = Tickets(database, clock, keyed_hash=keyed_hash)
-        self.sign_in = SignIns(
-            settings,
-            database,
-            clock,
-            keyed_hash=keyed_hash,
-            client_service=self.clients,
-            sessions=self.sessions,
-            restrictions=self.restrictions,
-            codes=codes,
-            hasher=hasher,
-            tickets=self.tickets,
-            mails=self.mails,
-            events=events,
-        )
-        self.oauth = Authorize(settings, database, keyed_hash, clock)
-        self.tokens = TokenEndpoint(
-            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
-        )
-        self.devices = Devices(
-            settings, database, clock, keyed_hash=keyed_hash, restrictions=self.restrictions
-        )
-        self.inspection = Inspection(
-            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
-        )
-        self.oauth_applications = Applications(
-            database, clock, keyed_hash=keyed_hash, inspection=self.inspection
-        )
-        self._jobs: list[asyncio.Task[None]] = []
-        self.app: ASGIApp = self._application()
-
-    def _application(self) -> ASGIApp:
-        endpoints = Endpoints(self)
-        routes = [
-            BackendApi(self, Callers(self.secret_keys, self.machines), OPERATIONS).routes(),
-            *client.routes(endpoints),
-            *sessions.routes(endpoints),
-            *sign_ups.routes(endpoints),
-            *sign_ins.routes(endpoints),
-            *me.routes(endpoints),
-            *consent.routes(endpoints),
-            *waitlist.routes(endpoints, self, pages.error_page),
-            endpoints.unknown(),
-            *OAuthRoutes(self, pages.error_page).routes(),
-            *well_known.routes(self),
-            *pages.routes(self),
-            *console.routes(self),
-        ]
-        return FrontendDispatch(
-            self, Starlette(routes=routes, exception_handlers=pages.exception_handlers(self))
-        )
-
-    async def prepare(self) -> None:
-        """Keys, templates and clients that must exist before the first request."""
-        await self.instance.prepare()
-        await self.organization_roles.prepare()
-        await self.signing_keys.prepare()
-        await self.templates.prepare()
-        await self.oauth.prepare()
-        await self.hasher.prepare()
-
-    async def start(self) -> None:
-        """Begin the background jobs: following changes of the instance and its keys, preparing the next key, tidying up."""
-        self._jobs = [
-            asyncio.create_task(self.instance.follow()),
-            asyncio.create_task(self.signing_keys.follow()),
-            asyncio.create_task(self._tidy()),
-        ]
-
-    async def stop(self) -> None:
-        """End them, and send what mail is left."""
-        for job in self._jobs:
-            job.cancel()
-        for job in self._jobs:
-            with contextlib.suppress(asyncio.CancelledError):
-                await job
-        self._jobs = []
-        await self.mails.drain()
-        self.hasher.close()
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Identity]:
-        await self.start()
-        try:
-            yield self
-        finally:
-            await self.stop()
-
-    async def administrator_invitation(self) -> str | None:
-        """A one-time sign-up URL while no administrator exists; each call voids the one before."""
-        return await self.invitations.for_administrator()
-
-    async def issue_cli_grant(self, user_id: str) -> tuple[str, str, int]:
-        """Access token, refresh token and the access token's end (ms), as `connect login` would have got them."""
-        tokens = await self.tokens.issue_for(self.settings.cli_client_id, user_id)
-        return tokens.access_token, tokens.refresh_token or "", tokens.expires_at
-
-    async def _tell_of_mail(self, message: Mail) -> None:
-        """Not in the transaction that led to the mail, which is sent after COMMIT and lost with the process like it."""
-        if await self.database.read(lambda tx: outbox.is_wanted(tx, "email.created")):
-            now, told = self.clock(), emails.email(new_id("ema"), message)
-            await self.database.write(lambda tx: outbox.enqueue(tx, "email.created", told, now=now))
-
-    async def _tidy(self) -> None:
-        while True:
-            try:
-                await self.signing_keys.prepare_next()
-                await self.signing_keys.forget_gone()
-                await self.forget_expired()
-            except StoreError:
-                _log.exception("tidying up failed; it is tried again within the hour")
-            await asyncio.sleep(HOUR / 1000)
-
-    async def forget_expired(self) -> None:
-        """Remove rows nothing can need any more."""
-        now = self.clock()
-
-        def work(tx: Tx) -> None:
-            verification_rows.forget_before(tx, now - DAY)
-            ticket_rows.delete_expired(tx, now - 30 * DAY)
-            restriction_rows.forget_arrivals_before(tx, now - DAY)
-            self.sessions.end_run_out(tx, now)
-            session_rows.delete_finished_before(tx, now - 30 * DAY)
-            sign_up_rows.delete_abandoned(tx, now)
-            sign_in_rows.delete_abandoned(tx, now)
-            grants.delete_expired(tx, now)
-            device_rows.delete_expired(tx, now)
-            machine_rows.delete_ended_keys(tx, now)
-            m2m_rows.delete_ended_before(tx, now - m2m_rules.KEPT_MS)
-            client_rows.delete_unused_before(tx, now - DAY)
-            self.webhooks.forget(tx, now)
-
-        await self.database.write(work)
 
 
 async def create_identity(
@@ -375,5 +51,28 @@ async def create_identity(
         keyed_hash=keyed_hash,
         hasher=hasher or PasswordHasher(),
     )
+    identity.app = _application(identity)
     await identity.prepare()
     return identity
+
+
+def _application(identity: Identity) -> ASGIApp:
+    endpoints = Endpoints(identity)
+    routes = [
+        BackendApi(identity, Callers(identity.secret_keys, identity.machines), OPERATIONS).routes(),
+        *client.routes(endpoints),
+        *sessions.routes(endpoints),
+        *sign_ups.routes(endpoints),
+        *sign_ins.routes(endpoints),
+        *me.routes(endpoints),
+        *consent.routes(endpoints),
+        *waitlist.routes(endpoints, identity, pages.error_page),
+        endpoints.unknown(),
+        *OAuthRoutes(identity, pages.error_page).routes(),
+        *well_known.routes(identity),
+        *pages.routes(identity),
+        *console.routes(identity),
+    ]
+    return FrontendDispatch(
+        identity, Starlette(routes=routes, exception_handlers=pages.exception_handlers(identity))
+    )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from doorward.identity.app import Identity
 from doorward.identity.link_news import LinkNews
+from doorward.identity.services import Identity
 from doorward.relay import LinkNotices
 from doorward.store import Database, StoreError
 

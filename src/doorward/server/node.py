@@ -16,8 +16,9 @@ from starlette.types import ASGIApp
 
 from doorward.http1 import UnixUpstream
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
-from doorward.identity.app import Identity, create_identity
+from doorward.identity.app import create_identity
 from doorward.identity.mail import Mailer
+from doorward.identity.services import Identity
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.webhooks.deliverer import Deliverer
 from doorward.outbound import Outbound

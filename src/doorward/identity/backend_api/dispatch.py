@@ -37,7 +37,7 @@ from doorward.identity.errors import (
 from doorward.store import StoreError
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 _log = logging.getLogger("doorward.identity.backend_api")
 

@@ -23,7 +23,7 @@ from doorward.identity.errors import (
 )
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 
 class NewDomain(Body, frozen=True, kw_only=True):

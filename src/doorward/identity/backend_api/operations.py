@@ -18,7 +18,7 @@ import msgspec
 from doorward.identity.backend_api.callers import Caller, CallerKind
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 Q = TypeVar("Q")
 B = TypeVar("B")

@@ -9,7 +9,7 @@ from doorward.identity.pages.site import SignInNeeded
 from doorward.identity.sessions.store import SessionRecord
 
 if TYPE_CHECKING:
-    from doorward.identity import Identity
+    from doorward.identity.services import Identity
     from doorward.identity.sessions.service import SignedIn
 
 

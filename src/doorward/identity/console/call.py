@@ -13,7 +13,7 @@ from doorward.identity.pages import forms
 from doorward.identity.pages.site import Site
 
 if TYPE_CHECKING:
-    from doorward.identity import Identity
+    from doorward.identity.services import Identity
     from doorward.identity.sessions.service import SignedIn
 
 T = TypeVar("T")

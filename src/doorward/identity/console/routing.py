@@ -18,7 +18,7 @@ from doorward.identity.pages import error_page
 from doorward.identity.pages.site import SignInNeeded
 
 if TYPE_CHECKING:
-    from doorward.identity import Identity
+    from doorward.identity.services import Identity
 
 
 def routes(identity: "Identity") -> list[BaseRoute]:

@@ -27,7 +27,7 @@ from doorward.identity.sessions.service import SignedIn
 from doorward.identity.visits import Visit
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 100

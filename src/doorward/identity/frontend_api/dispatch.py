@@ -31,7 +31,7 @@ from doorward.identity.frontend_api.call import Call, read_form
 from doorward.store import StoreError
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 _log = logging.getLogger("doorward.identity.frontend_api")
 

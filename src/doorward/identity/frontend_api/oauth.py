@@ -20,7 +20,7 @@ from doorward.identity.oauth.errors import OAuthError
 from doorward.identity.oauth.inspection import UserInfo
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 _log = logging.getLogger("doorward.identity.oauth")
 

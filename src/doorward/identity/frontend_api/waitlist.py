@@ -20,7 +20,7 @@ from doorward.identity.invitations.store import Invitation
 from doorward.store import StoreError
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 ErrorPage = Callable[["Identity", Request, Refused], Response]
 

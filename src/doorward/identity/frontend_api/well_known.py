@@ -13,7 +13,7 @@ from doorward.identity.oauth.clients import DEVICE_CODE
 from doorward.identity.signing_keys.rules import JWKS_MAX_AGE
 
 if TYPE_CHECKING:
-    from doorward.identity.app import Identity
+    from doorward.identity.services import Identity
 
 _DISCOVERY_MAX_AGE = 3600
 

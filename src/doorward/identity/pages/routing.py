@@ -32,7 +32,7 @@ from doorward.identity.pages import (
 from doorward.identity.pages.site import HOME, SignInNeeded, Site
 
 if TYPE_CHECKING:
-    from doorward.identity import Identity
+    from doorward.identity.services import Identity
 
 Page = Callable[[Site, Request], Awaitable[Response]]
 ExceptionHandlers = Mapping[Any, Callable[[Request, Exception], Response]]

@@ -15,8 +15,8 @@ from doorward.identity.pages import redirects, wording
 from doorward.web import Pages
 
 if TYPE_CHECKING:
-    from doorward.identity import Identity
     from doorward.identity.clients.service import ClientChange
+    from doorward.identity.services import Identity
     from doorward.identity.sessions.service import SignedIn
     from doorward.identity.visits import Visit
 
