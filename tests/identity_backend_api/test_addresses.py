@@ -89,3 +89,41 @@ async def test_a_phone_number_is_the_back_ends_word(backend: Backend) -> None:
     assert (await backend.ask("DELETE", path))["deleted"]
     assert (await backend.ask("GET", f"/users/{owner['id']}"))["primary_phone_number_id"] is None
     assert await backend.ask("GET", "/users", params={"query": "5550100"}) == []
+
+
+async def test_one_address_takes_the_place_of_all(backend: Backend) -> None:
+    owner, path = await user(backend), "/users/{}/email_address"
+    await backend.ask("POST", "/email_addresses", json={"user_id": owner["id"], "email_address": SECOND})
+    mine = path.format(owner["id"])
+    for body, status in (({"email_address": "Third@example.com"}, "verified"), ({"email_address": ADA, "identification_status": "reserved"}, None)):  # fmt: skip
+        email = await backend.ask("PUT", mine, json=body)
+        assert email["email_address"] == body["email_address"].lower()
+        assert (email["verification"] or {}).get("status") == status
+        shown = await backend.ask("GET", f"/users/{owner['id']}")
+        assert [each["id"] for each in shown["email_addresses"]] == [email["id"]]
+        assert shown["primary_email_address_id"] == email["id"]
+    other = await backend.ask("POST", "/users", json={"email_address": ["bob@example.com"]})
+    for status in ("verified", "reserved"):
+        body = {"email_address": ADA, "identification_status": status}
+        await backend.refused("PUT", path.format(other["id"]), 422, "form_identifier_exists", json=body)
+    unproved = {"email_address": SECOND, "identification_status": "unverified"}
+    await backend.refused("PUT", mine, 422, "form_verification_needed", json=unproved)
+    await backend.refused("PUT", mine, 422, "form_param_format_invalid", json={"email_address": "ada"})
+    await backend.refused("PUT", path.format("user_none"), 404, "resource_not_found", json={"email_address": ADA})  # fmt: skip
+    assert await backend.ask("GET", f"/users/{owner['id']}") == shown
+
+
+async def test_one_number_takes_the_place_of_all(backend: Backend) -> None:
+    owner, numbers = await user(backend), ("+15550100001", "+15550100002")
+    path = f"/users/{owner['id']}/phone_number"
+    for number in (*numbers, numbers[1]):
+        phone = await backend.ask("PUT", path, json={"phone_number": number})
+        shown = await backend.ask("GET", f"/users/{owner['id']}")
+        assert [each["phone_number"] for each in shown["phone_numbers"]] == [number]
+        assert shown["primary_phone_number_id"] == phone["id"]
+    body = {"phone_number": numbers[0], "identification_status": "unverified"}
+    assert (await backend.ask("PUT", path, json=body))["verification"] is None
+    assert (await backend.ask("GET", f"/users/{owner['id']}"))["primary_phone_number_id"] is None
+    other = {"email_address": ["bob@example.com"], "phone_number": [numbers[1]]}
+    await backend.ask("POST", "/users", json=other)
+    await backend.refused("PUT", path, 422, "form_identifier_exists", json={"phone_number": numbers[1]})

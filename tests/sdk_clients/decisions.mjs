@@ -2,6 +2,7 @@
 //
 // Every case brings its own clock: the SDK reads `Date.now`, so what it decides is a function of the table alone.
 import { createClerkClient } from '@clerk/backend';
+import { plainState } from './plain.mjs';
 
 const read = async stream => {
   let text = '';
@@ -12,12 +13,6 @@ const read = async stream => {
 const realNow = Date.now;
 for (const level of ['log', 'warn', 'error']) console[level] = () => {};
 
-const serializable = auth => {
-  if (!auth) return null;
-  const { debug, getToken, has, ...rest } = auth;
-  return rest;
-};
-
 const judge = async ({ options, method, url, headers, now, asked }) => {
   const { build, ...perRequest } = options;
   const client = createClerkClient(build);
@@ -25,17 +20,8 @@ const judge = async ({ options, method, url, headers, now, asked }) => {
   try {
     const state = await client.authenticateRequest(new Request(url, { method, headers }), perRequest);
     const auth = state.toAuth();
-    const answered = {};
-    state.headers.forEach((value, name) => { if (name !== 'set-cookie') answered[name] = value; });
     return {
-      status: state.status,
-      reason: state.reason,
-      message: state.message,
-      tokenType: state.tokenType,
-      isAuthenticated: state.isAuthenticated,
-      headers: answered,
-      setCookie: state.headers.getSetCookie(),
-      auth: serializable(auth),
+      ...plainState(state),
       has: asked && auth ? asked.map(question => auth.has(question)) : [],
     };
   } catch (error) {

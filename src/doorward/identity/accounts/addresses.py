@@ -7,19 +7,18 @@ phone yet, so a number is proved by the back end's word alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from msgspec.structs import replace
 
 from doorward.identity import mail
-from doorward.identity.accounts import phones, rules, store
-from doorward.identity.accounts.administration import taken
+from doorward.identity.accounts import phones, store
+from doorward.identity.accounts.administration import email_of, phone_of, taken
 from doorward.identity.accounts.phones import PhoneNumberRecord
 from doorward.identity.accounts.service import EmailAddress
 from doorward.identity.accounts.store import EmailAddressRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
-    FORM_PARAM_FORMAT_INVALID,
     FORM_VERIFICATION_NEEDED,
     IDENTIFICATION_DELETION_FAILED,
     VERIFICATION_ALREADY_VERIFIED,
@@ -37,6 +36,7 @@ from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
 T = TypeVar("T")
+Status = Literal["verified", "reserved", "unverified"]
 _STRATEGY = "email_code"
 
 
@@ -72,9 +72,7 @@ class Addresses:
         self, user_id: str, text: str, *, is_verified: bool, is_primary: bool, actor: str
     ) -> EmailAddress:
         """Raises Refused (404, 422)."""
-        address = rules.normalise_email(text)
-        if address is None:
-            raise Refused(rules.email_problem("email_address"))
+        address = email_of(text)
         if is_primary and not is_verified:
             raise Refused(FORM_VERIFICATION_NEEDED.at("primary"))
         now = self._clock()
@@ -136,6 +134,38 @@ class Addresses:
 
         await self._database.write(work)
 
+    async def replace_emails(self, user_id: str, text: str, *, status: Status, actor: str) -> EmailAddress:
+        """This address, as the only and the main one. Raises Refused (404, 422)."""
+        address, now, is_verified = email_of(text), self._clock(), status == "verified"
+        if status == "unverified":
+            # It would be the only one: nobody could sign in with it, and anybody else could claim it.
+            raise Refused(FORM_VERIFICATION_NEEDED.at("identification_status"))
+        record = EmailAddressRecord(
+            id=new_id("idn"),
+            user_id=user_id,
+            address=address,
+            verified_at=now if is_verified else None,
+            created_at=now,
+            updated_at=now,
+            verified_by="admin" if is_verified else None,
+            is_reserved=not is_verified,
+        )
+
+        def work(tx: Tx) -> EmailAddress:
+            self._require_user(tx, user_id)
+            owner = store.find_by_verified_email(tx, address)
+            if owner is not None and owner.user.id != user_id:
+                raise Refused(taken("email_address"))
+            for email in store.emails_of(tx, user_id):
+                store.delete_email(tx, email.id)
+                verifications.forget(tx, email.id)
+            store.insert_email(tx, record)
+            store.set_primary_email(tx, user_id, record.id, now)
+            self._note(tx, user_id, "user.emails_replaced", record.id, now=now, actor=actor)
+            return self._shown(tx, record.id)
+
+        return await self._write_unique(work, "email_address")
+
     async def prepare_email(self, email_id: str, *, actor: str) -> VerificationRecord:
         """Mail a code. Raises Refused (404, 400 for one that is verified, 429)."""
         known = (await self.email(email_id)).record
@@ -184,13 +214,7 @@ class Addresses:
         self, user_id: str, text: str, *, is_verified: bool, is_primary: bool, is_second: bool, actor: str
     ) -> PhoneNumberRecord:
         """Raises Refused (404, 422)."""
-        number = rules.normalise_phone(text)
-        if number is None:
-            raise Refused(
-                FORM_PARAM_FORMAT_INVALID.at(
-                    "phone_number", long_message="A phone number is written as E.164 says."
-                )
-            )
+        number = phone_of(text)
         if is_primary and not is_verified:
             raise Refused(FORM_VERIFICATION_NEEDED.at("primary"))
         now = self._clock()
@@ -262,6 +286,36 @@ class Addresses:
             self._note(tx, record.user_id, "user.phone_removed", phone_id, now=now, actor=actor)
 
         await self._database.write(work)
+
+    async def replace_phones(
+        self, user_id: str, text: str, *, status: Status, actor: str
+    ) -> PhoneNumberRecord:
+        """This number, as the only one. Raises Refused (404, 422)."""
+        number, now = phone_of(text), self._clock()
+        record = PhoneNumberRecord(
+            id=new_id("idn"),
+            user_id=user_id,
+            number=number,
+            verified_at=now if status == "verified" else None,
+            is_reserved=status == "reserved",
+            is_second_factor=False,
+            created_at=now,
+            updated_at=now,
+        )
+
+        def work(tx: Tx) -> PhoneNumberRecord:
+            self._require_user(tx, user_id)
+            for phone in phones.phones_of(tx, user_id):
+                phones.delete_phone(tx, phone.id)
+            if phones.is_number_owned(tx, number):
+                raise Refused(taken("phone_number"))
+            phones.insert_phone(tx, record)
+            store.set_primary_phone(tx, user_id, record.id if status == "verified" else None, now)
+            store.refresh_search(tx, user_id)
+            self._note(tx, user_id, "user.phones_replaced", record.id, now=now, actor=actor)
+            return record
+
+        return await self._write_unique(work, "phone_number")
 
     def _shown(self, tx: Tx, email_id: str) -> EmailAddress:
         record = store.find_any_email(tx, email_id)

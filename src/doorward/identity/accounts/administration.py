@@ -74,6 +74,7 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     first_name: str | msgspec.UnsetType | None = msgspec.UNSET
     last_name: str | msgspec.UnsetType | None = msgspec.UNSET
     locale: str | msgspec.UnsetType | None = msgspec.UNSET
+    timezone: str | msgspec.UnsetType | None = msgspec.UNSET
     delete_self_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     create_organization_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     create_organizations_limit: int | msgspec.UnsetType | None = msgspec.UNSET
@@ -145,7 +146,7 @@ class Administration:
             EmailAddressRecord(
                 id=new_id("idn"),
                 user_id=user_id,
-                address=_email(each.value),
+                address=email_of(each.value),
                 verified_at=now if each.status == "verified" else None,
                 created_at=now,
                 updated_at=now,
@@ -160,7 +161,7 @@ class Administration:
             PhoneNumberRecord(
                 id=new_id("idn"),
                 user_id=user_id,
-                number=_phone(each.value),
+                number=phone_of(each.value),
                 verified_at=now if each.status == "verified" else None,
                 is_reserved=each.status == "reserved",
                 is_second_factor=False,
@@ -420,6 +421,7 @@ def _check(members: dict[str, Any]) -> None:
         ("last_name", rules.NAME_MAX_LENGTH),
         ("external_id", EXTERNAL_ID_MAX_LENGTH),
         ("locale", 35),
+        ("timezone", 64),
     ):
         value = members.get(name)
         if value is not None and len(value) > longest:
@@ -467,14 +469,16 @@ def taken(param: str) -> Problem:
     return FORM_IDENTIFIER_EXISTS.at(param, long_message=f"That {param} is taken. Please try another.")
 
 
-def _email(text: str) -> str:
+def email_of(text: str) -> str:
+    """Raises Refused (422)."""
     address = rules.normalise_email(text)
     if address is None:
         raise Refused(rules.email_problem("email_address"))
     return address
 
 
-def _phone(text: str) -> str:
+def phone_of(text: str) -> str:
+    """Raises Refused (422)."""
     number = rules.normalise_phone(text)
     if number is None:
         raise Refused(

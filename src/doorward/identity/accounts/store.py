@@ -35,6 +35,7 @@ class UserRecord(msgspec.Struct, frozen=True):
     username: str | None = None
     primary_phone_number_id: str | None = None
     locale: str | None = None
+    timezone: str | None = None
     image_id: str | None = None
     delete_self_enabled: bool = True
     create_organization_enabled: bool = True

@@ -46,6 +46,17 @@ async def delete_email_address(call: Call[NoQuery, NoBody]) -> Deleted:
     return Deleted("email_address", email_id)
 
 
+async def replace_email_address(call: Call[NoQuery, wire.ReplaceEmailAddress]) -> EmailAddress:
+    """Give a user this e-mail address in place of all they have."""
+    email = await call.identity.addresses.replace_emails(
+        call.path["user_id"],
+        call.body.email_address,
+        status=call.body.identification_status,
+        actor=call.caller.id,
+    )
+    return call.identity.views.email_of(email, call.now)
+
+
 async def prepare_email_address_verification(call: Call[NoQuery, NoBody]) -> wire.Verification:
     """Mail a code to the address."""
     record = await call.identity.addresses.prepare_email(call.path["email_address_id"], actor=call.caller.id)
@@ -100,6 +111,17 @@ async def delete_phone_number(call: Call[NoQuery, NoBody]) -> Deleted:
     return Deleted("phone_number", phone_id)
 
 
+async def replace_phone_number(call: Call[NoQuery, wire.ReplacePhoneNumber]) -> PhoneNumber:
+    """Give a user this phone number in place of all they have."""
+    record = await call.identity.addresses.replace_phones(
+        call.path["user_id"],
+        call.body.phone_number,
+        status=call.body.identification_status,
+        actor=call.caller.id,
+    )
+    return call.identity.views.phone(record)
+
+
 async def verify_phone_number(call: Call[NoQuery, NoBody]) -> wire.Verification:
     """Codes to phones are not offered: nothing here can send one."""
     await call.identity.addresses.phone(call.path["phone_number_id"])
@@ -133,6 +155,13 @@ OPERATIONS = (
     ),
     operation("GET", _EMAIL, get_email_address, answer=EmailAddress),
     operation("PATCH", _EMAIL, update_email_address, body=wire.UpdateEmailAddress, answer=EmailAddress),
+    operation(
+        "PUT",
+        "/users/{user_id}/email_address",
+        replace_email_address,
+        body=wire.ReplaceEmailAddress,
+        answer=EmailAddress,
+    ),
     operation("DELETE", _EMAIL, delete_email_address, answer=Deleted),
     operation(
         "POST", f"{_EMAIL}/prepare_verification", prepare_email_address_verification, answer=wire.Verification
@@ -147,6 +176,13 @@ OPERATIONS = (
     operation("POST", "/phone_numbers", create_phone_number, body=wire.CreatePhoneNumber, answer=PhoneNumber),
     operation("GET", _PHONE, get_phone_number, answer=PhoneNumber),
     operation("PATCH", _PHONE, update_phone_number, body=wire.UpdatePhoneNumber, answer=PhoneNumber),
+    operation(
+        "PUT",
+        "/users/{user_id}/phone_number",
+        replace_phone_number,
+        body=wire.ReplacePhoneNumber,
+        answer=PhoneNumber,
+    ),
     operation("DELETE", _PHONE, delete_phone_number, answer=Deleted),
     operation("POST", f"{_PHONE}/prepare_verification", verify_phone_number, answer=wire.Verification),
     operation("POST", f"{_PHONE}/attempt_verification", attempt_phone_number, answer=wire.Verification),

@@ -32,6 +32,7 @@ TABLES = (
         first_name TEXT,
         last_name TEXT,
         locale TEXT,
+        timezone TEXT,
         image_id TEXT,
         public_metadata TEXT NOT NULL,
         private_metadata TEXT NOT NULL,

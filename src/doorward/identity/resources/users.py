@@ -59,6 +59,7 @@ class User(msgspec.Struct):
     username: str | None
     external_id: str | None
     locale: str | None
+    timezone: str | None
     primary_email_address_id: str
     primary_phone_number_id: str | None
     password_enabled: bool
@@ -130,6 +131,7 @@ class UserViews:
             username=user.username,
             external_id=user.external_id,
             locale=user.locale,
+            timezone=user.timezone,
             primary_email_address_id=account.primary_email.id,
             primary_phone_number_id=user.primary_phone_number_id,
             password_enabled=user.password_hash is not None,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from doorward.identity.backend_api.operations import Body
+
+Identified = Literal["verified", "reserved", "unverified"]
 
 
 class Verification(msgspec.Struct):
@@ -30,6 +34,12 @@ class UpdateEmailAddress(Body, frozen=True, kw_only=True):
     notify_primary_email_address_changed: bool | None = None
 
 
+class ReplaceEmailAddress(Body, frozen=True, kw_only=True):
+    email_address: str
+    identification_status: Identified = "verified"
+    notify_primary_email_address_changed: bool | None = None
+
+
 class AttemptVerification(Body, frozen=True, kw_only=True):
     verification_id: str
     code: str
@@ -50,3 +60,8 @@ class UpdatePhoneNumber(Body, frozen=True, kw_only=True):
     verified: bool | None = None
     primary: bool | None = None
     reserved_for_second_factor: bool | None = None
+
+
+class ReplacePhoneNumber(Body, frozen=True, kw_only=True):
+    phone_number: str
+    identification_status: Identified = "verified"

@@ -109,6 +109,7 @@ class CreateUser(Body, frozen=True, kw_only=True):
     first_name: str | None = None
     last_name: str | None = None
     locale: str | None = None
+    timezone: str | None = None
     email_address: tuple[str, ...] = ()
     email_address_identification_status: tuple[Identified, ...] | None = None
     phone_number: tuple[str, ...] = ()
@@ -145,6 +146,7 @@ class UpdateUser(Body, frozen=True, kw_only=True):
     first_name: str | UnsetType | None = UNSET
     last_name: str | UnsetType | None = UNSET
     locale: str | UnsetType | None = UNSET
+    timezone: str | UnsetType | None = UNSET
     primary_email_address_id: str | None = None
     notify_primary_email_address_changed: bool | None = None
     primary_phone_number_id: str | None = None
