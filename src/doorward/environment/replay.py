@@ -4,6 +4,7 @@ What is stored is a digest, so that a hostile jti has bounded length and can nam
 """
 
 import hashlib
+from collections.abc import Callable
 
 from doorward.jose import b64url_encode
 from doorward.store import Clock, Database, Tx
@@ -35,19 +36,23 @@ class ReplayGuards:
 
         Raises StoreError: the caller must then refuse, for it cannot know.
         """
+        return await self._database.write(self.consuming(*names))
+
+    def consuming(self, *names: str) -> Callable[[Tx], bool]:
+        """`consume` as a part of a larger transaction, which must not be undone where the answer is no."""
         now = self._clock()
-        return await self._database.write(lambda tx: consume(tx, names, now))
 
+        def consume(tx: Tx) -> bool:
+            fresh = 0
+            for name in names:
+                fresh += tx.execute(
+                    "INSERT INTO environment_replay_guards (name, consumed_at) VALUES (?, ?)"
+                    " ON CONFLICT (name) DO NOTHING",
+                    (name, now),
+                )
+            return fresh == len(names)
 
-def consume(tx: Tx, names: tuple[str, ...], now: int) -> bool:
-    """See `ReplayGuards.consume`; for use inside a larger transaction."""
-    fresh = 0
-    for name in names:
-        fresh += tx.execute(
-            "INSERT INTO environment_replay_guards (name, consumed_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
-            (name, now),
-        )
-    return fresh == len(names)
+        return consume
 
 
 def prune(tx: Tx, now: int) -> None:

@@ -14,7 +14,7 @@ def barred_by_identity(database: Database) -> IsBarred:
     """Reads identity's own row. An account that was deleted, or is kept elsewhere, has none."""
 
     async def is_barred(user_id: str) -> bool:
-        user = await database.read(lambda tx: accounts.find_user(tx, user_id))
+        user = await database.lookup(lambda tx: accounts.find_user(tx, user_id))
         return user is not None and user.is_banned
 
     return is_barred

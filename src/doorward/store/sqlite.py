@@ -1,7 +1,7 @@
 """SQLite, by the standard library: one writer thread with group commit, a few reader threads.
 
 SQLite lets one transaction write at a time, and with `synchronous=FULL` a COMMIT costs an fsync. So one
-thread writes: it begins, runs every job that is waiting (each inside a SAVEPOINT, so that a job that
+thread writes: it begins, runs every job that is waiting (all but the first inside a SAVEPOINT, so that a job that
 raises undoes only itself), commits once, and only then answers them all. A group that cannot be committed is
 run again job by job.
 
@@ -13,8 +13,9 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,11 +49,14 @@ class SqliteTransaction(Transaction):
 
 
 class _Job:
-    """One `write` on its way through the writer thread."""
+    """One `write` on its way through the writer thread and back to the caller's loop."""
+
+    __slots__ = ("answer", "error", "fn", "future", "loop", "notifications")
 
     def __init__(self, fn: Callable[[Tx], Any]) -> None:
         self.fn = fn
-        self.future: Future[Any] = Future()
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
         self.answer: Any = None
         self.error: BaseException | None = None
         self.notifications: list[tuple[str, str]] = []
@@ -62,10 +66,28 @@ class _Job:
         self.answer, self.error, self.notifications = None, None, []
 
     def settle(self) -> None:
+        """In the caller's loop; a caller that was cancelled is told nothing."""
+        if self.future.done():
+            return
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.answer)
+
+
+def _settle(jobs: Sequence[_Job]) -> None:
+    """From any thread: wake each loop once, however many of its callers have their answer now."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, settled in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to hear
+            loop.call_soon_threadsafe(_settle_here, settled)
+
+
+def _settle_here(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        job.settle()
 
 
 class _Writer(threading.Thread):
@@ -111,12 +133,13 @@ class _Writer(threading.Thread):
             if job is None:
                 self._stopping = True
                 break
-            if job.future.set_running_or_notify_cancel():
-                if not group and not self._begin(job):
-                    break
-                self._run_in_savepoint(job)
-                group.append(job)
-                if not self._connection.in_transaction:
+            if not job.future.cancelled():
+                if group:
+                    self._run_in_savepoint(job)
+                    group.append(job)
+                elif self._run_first(job):
+                    group.append(job)
+                if group and not self._connection.in_transaction:
                     break  # SQLite gave up the whole transaction (no space, I/O error)
             if time.monotonic() >= deadline:
                 break
@@ -127,26 +150,26 @@ class _Writer(threading.Thread):
         if group:
             self._finish(group)
 
-    def _begin(self, job: _Job) -> bool:
+    def _run_first(self, job: _Job) -> bool:
+        """Begin a transaction with this job, which may so undo all of it; false when it did, and has its answer."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._run(job)
+            if job.error is None:
+                return True
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            job.error = sqlite_files.store_error(error)
-            job.error.__cause__ = error
-            job.settle()
-            return False
-        return True
+            if job.error is None:
+                job.error = sqlite_files.store_error(error)
+                job.error.__cause__ = error
+        _settle([job])
+        return False
 
     def _run_in_savepoint(self, job: _Job) -> None:
-        transaction = SqliteTransaction(self._connection, writable=True)
         try:
             self._connection.execute("SAVEPOINT job")
-            try:
-                job.answer = transaction.run(job.fn)
-                job.notifications = transaction.notifications
-            except BaseException as error:
-                # Whatever it is belongs to the caller; this thread serves every other caller too.
-                job.error = error
+            self._run(job)
             if self._connection.in_transaction:
                 if job.error is not None:
                     self._connection.execute("ROLLBACK TO job")
@@ -156,6 +179,15 @@ class _Writer(threading.Thread):
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
 
+    def _run(self, job: _Job) -> None:
+        transaction = SqliteTransaction(self._connection, writable=True)
+        try:
+            job.answer = transaction.run(job.fn)
+            job.notifications = transaction.notifications
+        except BaseException as error:
+            # Whatever it is belongs to the caller; this thread serves every other caller too.
+            job.error = error
+
     def _finish(self, group: list[_Job]) -> None:
         """Commit the group, tell the subscribers, answer the callers: in this order."""
         failure = self._commit(group)
@@ -163,8 +195,7 @@ class _Writer(threading.Thread):
             # One job's fault (or size) must not be its neighbours' answer: each is tried again alone.
             for job in group:
                 job.forget()
-                if self._begin(job):
-                    self._run_in_savepoint(job)
+                if self._run_first(job):
                     self._finish([job])
             return
         for job in group:
@@ -173,8 +204,7 @@ class _Writer(threading.Thread):
             else:
                 for channel, payload in job.notifications:
                     self._hub.publish(channel, payload)
-        for job in group:
-            job.settle()
+        _settle(group)
 
     def _commit(self, group: list[_Job]) -> StoreError | None:
         """None when the group is on disk; otherwise nothing of it is."""
@@ -202,7 +232,7 @@ class SqliteDatabase:
         self._path = path
         self._hub = Hub()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="doorward-sqlite-reader")
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         # Of nobody else's use: only then every commit is another connection's to it, and moves its data_version.
         self._watch = sqlite_files.connect(path, read_only=True)
@@ -213,7 +243,7 @@ class SqliteDatabase:
         self._require_open()
         job = _Job(fn)
         self._writer.submit(job)
-        answer: T = await asyncio.wrap_future(job.future)
+        answer: T = await job.future
         return answer
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
@@ -240,15 +270,15 @@ class SqliteDatabase:
     def _join(self) -> None:
         self._writer.join()
         self._readers.shutdown()
-        while not self._idle.empty():
-            self._idle.get().close()
+        while self._idle:
+            self._idle.pop().close()
         self._watch.close()
         self._hub.close()
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
-            connection = self._idle.get_nowait()
-        except queue.Empty:
+            connection = self._idle.pop()
+        except IndexError:
             connection = sqlite_files.connect(self._path, read_only=True)
         transaction = SqliteTransaction(connection, writable=False)
         try:
@@ -260,7 +290,7 @@ class SqliteDatabase:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._idle.put(connection)
+            self._idle.append(connection)
 
     def _require_open(self) -> None:
         if self._closed:

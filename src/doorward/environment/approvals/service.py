@@ -10,6 +10,7 @@ from doorward.environment.access import Action, Actor, Role, require
 from doorward.environment.access.rules import granted_scopes
 from doorward.environment.approvals import rules, store
 from doorward.environment.approvals.mode import SecurityMode, SecurityModes, SecurityModeUnreadable
+from doorward.environment.approvals.mode_lock import ModeLock
 from doorward.environment.approvals.rules import Client, ClientStatus, Knock
 from doorward.environment.audit import record
 from doorward.environment.notifications.store import note_request
@@ -45,6 +46,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     link: PairingLink | None
 
 
+class RequestRepeated(Exception):
+    """The request that brought the device was used up before: nothing was decided."""
+
+    code = "request_repeated"
+
+
 class Approvals:
     """Raises NotAllowed (the rules), SecurityModeUnreadable, StoreError."""
 
@@ -57,7 +64,7 @@ class Approvals:
         self._is_remote_admin_on = is_remote_admin_on
         # The mode is a file, so no transaction covers it: a mint that read `account` must finish before
         # a stricter mode is stored and its consequences drawn.
-        self._mode_lock = asyncio.Lock()
+        self._mode_lock = ModeLock()
         self._waiting = 0
 
     def mode(self) -> SecurityMode:
@@ -65,22 +72,36 @@ class Approvals:
         return self._modes.read()
 
     async def decide(
-        self, knock: Knock, *, require_still_linked: Callable[[], None] = lambda: None
+        self,
+        knock: Knock,
+        *,
+        use_up: Callable[[Tx], bool] = lambda _tx: True,
+        require_still_linked: Callable[[], None] = lambda: None,
     ) -> Decision:
         """Let a device in or not, and make its credential: request, decision, last-seen and credential in one
         transaction. In `account` mode no client row is read or written.
 
-        `require_still_linked` is asked where no unlink can come between its answer and the decision; what it
-        raises is raised.
+        `use_up` comes first in that transaction, and stays done when it says that the request is an old one (raises
+        RequestRepeated). `require_still_linked` is asked where no unlink can come between its answer and the
+        decision; what it raises is raised.
         """
         now = self._clock()
         draft = new_link(now=now)
-        async with self._mode_lock:
+        async with self._mode_lock.minting():
             require_still_linked()
             mode = self._modes.read()
-            if mode == "account":
-                return await self._database.write(lambda tx: self._let_in(tx, draft, knock, mode, None))
-            return await self._database.write(lambda tx: self._decide(tx, draft, knock, mode, now))
+
+            def decide(tx: Tx) -> Decision | None:
+                if not use_up(tx):
+                    return None
+                if mode == "account":
+                    return self._let_in(tx, draft, knock, mode, None)
+                return self._decide(tx, draft, knock, mode, now)
+
+            decision = await self._database.write(decide)
+        if decision is None:
+            raise RequestRepeated
+        return decision
 
     async def set_mode(self, actor: Actor, mode: SecurityMode) -> None:
         """Store the mode, whatever is stored now. Requiring approval also ends what unapproved keys hold."""
@@ -93,7 +114,7 @@ class Approvals:
             announce(tx, ModeChanged(mode, at=now))
             record(tx, actor, "security_mode.set", mode, now=now)
 
-        async with self._mode_lock:
+        async with self._mode_lock.changing():
             self._modes.write(mode)
             await self._database.write(tell)
 
@@ -105,7 +126,7 @@ class Approvals:
         except SecurityModeUnreadable:
             return
         now = self._clock()
-        async with self._mode_lock:
+        async with self._mode_lock.changing():
             await self._database.write(lambda tx: self._end_unapproved(tx, now))
 
     async def list(self, actor: Actor) -> list[Client]:
@@ -186,7 +207,7 @@ class Approvals:
     async def end_visits(self) -> None:
         """End what every device holds, whatever was decided about it: the link it came by is gone."""
         now = self._clock()
-        async with self._mode_lock:
+        async with self._mode_lock.changing():
             await self._database.write(lambda tx: self._end_unapproved(tx, now, is_everybody=True))
 
     async def status(self, thumbprint: str) -> KnownStatus:
@@ -231,11 +252,16 @@ class Approvals:
     def _decide(self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, now: int) -> Decision:
         before = store.find(tx, knock.thumbprint)
         client = rules.requested(before, knock, now)
+        announce(tx, ClientChanged(client))
+        if rules.is_let_in(client):
+            seen = rules.seen(client, now)
+            store.save(tx, seen)
+            announce(tx, ClientChanged(seen))
+            return self._let_in(tx, draft, knock, mode, seen)
         store.save(tx, client)
         if rules.begins_to_wait(before, client):
             note_request(tx, knock.thumbprint, now=now)
-        announce(tx, ClientChanged(client))
-        if rules.is_let_in(before) and not rules.is_let_in(client):
+        if rules.is_let_in(before):
             # Another account came with this key: what the first one's approval gave does not pass to it.
             self._take_away(tx, knock.thumbprint, now)
         surplus = store.drop_oldest_pending(
@@ -243,12 +269,7 @@ class Approvals:
         )
         for dropped in surplus:
             announce(tx, ClientRemoved(dropped))
-        if not rules.is_let_in(client):
-            return Decision(mode=mode, status=client.status, client=client, link=None)
-        client = rules.seen(client, now)
-        store.save(tx, client)
-        announce(tx, ClientChanged(client))
-        return self._let_in(tx, draft, knock, mode, client)
+        return Decision(mode=mode, status=client.status, client=client, link=None)
 
     def _let_in(
         self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, client: Client | None

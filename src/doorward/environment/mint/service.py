@@ -2,7 +2,7 @@
 
 The order of a mint is part of its safety: the mode is read before any guard is consumed, so that a machine
 whose mode is unreadable leaves the relay's request usable; and read again when the decision is taken, so that
-a mode tightened in between wins.
+a mode tightened in between wins. Guards and decision are one transaction: a machine writes to its disk once a mint.
 """
 
 import logging
@@ -10,7 +10,7 @@ import uuid
 
 from doorward.environment.approvals.mode import SecurityModeUnreadable
 from doorward.environment.approvals.rules import Knock
-from doorward.environment.approvals.service import Approvals, Decision
+from doorward.environment.approvals.service import Approvals, Decision, RequestRepeated
 from doorward.environment.keys import Keys, SecretStoreFailed
 from doorward.environment.link.errors import LinkRefused
 from doorward.environment.link.service import Link, LinkedRelay
@@ -110,12 +110,6 @@ class Mint:
             self._approvals.mode()
         except SecurityModeUnreadable as error:
             raise LinkRefused("internal", UNREADABLE_MODE) from error
-        try:
-            is_fresh = await self._guards.consume(*relay_guards("mint", jti=request.jti, nonce=request.nonce))
-        except StoreError as error:
-            raise LinkRefused("internal", "Could not issue cloud connection credential.") from error
-        if not is_fresh:
-            raise LinkRefused("conflict", "Cloud mint request was already consumed.")
         decision = await self._decide(request, relay)
         MACHINE_MINTS.add("authorized" if decision.link is not None else decision.status)
         return self._answer(request, decision, issuer=relay.issuer, now=now)
@@ -130,14 +124,19 @@ class Mint:
             device_type=(known(client.device_type) if client is not None else None) or "unknown",
             os=known(client.os) if client is not None else None,
         )
+        guards = relay_guards("mint", jti=request.jti, nonce=request.nonce)
         try:
             return await self._approvals.decide(
-                knock, require_still_linked=lambda: self._require_still_linked(relay)
+                knock,
+                use_up=self._guards.consuming(*guards),
+                require_still_linked=lambda: self._require_still_linked(relay),
             )
+        except RequestRepeated as error:
+            raise LinkRefused("conflict", "Cloud mint request was already consumed.") from error
         except SecurityModeUnreadable as error:
             raise LinkRefused("internal", UNREADABLE_MODE) from error
         except StoreError as error:
-            raise LinkRefused("internal", "Failed to authorize Connect client request.") from error
+            raise LinkRefused("internal", "Could not issue cloud connection credential.") from error
 
     def _require_still_linked(self, relay: LinkedRelay) -> None:
         """The owner may have unlinked since the request was verified: then nothing is minted for it any more."""
