@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from doorward.identity import Identity
-from doorward.identity.backend_api.dispatch import RouteTable
+from doorward.identity.backend_api.dispatch import DOCUMENT
 from doorward.relay import Relay
 
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
@@ -26,14 +26,16 @@ class Way(NamedTuple):
 
 
 def identity_ways(identity: Identity) -> list[Way]:
-    dispatch: Any = identity.app
-    return sorted(_starlette_ways(dispatch._inner))
+    return sorted(
+        Way(method, _filled(path)) for path, methods in identity_routes(identity) for method in methods
+    )
 
 
 def identity_routes(identity: Identity) -> list[tuple[str, set[str]]]:
     """Paths as they are declared, with their methods."""
-    dispatch: Any = identity.app
-    return list(_starlette_routes(dispatch._inner))
+    origin: Any = identity.app
+    backend = ((resource.path, set(resource.operations)) for resource in origin.backend.resources)
+    return [*_starlette_routes(origin.frontend._inner), *backend, (DOCUMENT, {"GET"})]
 
 
 def relay_ways(relay: Relay) -> list[Way]:
@@ -56,8 +58,6 @@ def _starlette_routes(app: Starlette) -> Iterable[tuple[str, set[str]]]:
     for route in app.routes:
         if isinstance(route, Route):
             yield route.path, route.methods or set()
-        elif isinstance(route, RouteTable):
-            yield from ((each.path, each.methods or set()) for each in route.routes)
         else:
             # Files. Anything else that is mounted would hide its routes from these tests.
             assert isinstance(route, Mount) and not getattr(route, "routes", None), route

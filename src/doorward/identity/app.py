@@ -23,6 +23,7 @@ from doorward.identity.frontend_api import (
 from doorward.identity.frontend_api.dispatch import Endpoints, FrontendDispatch
 from doorward.identity.frontend_api.oauth import OAuthRoutes
 from doorward.identity.mail import Mailer
+from doorward.identity.origin import Origin
 from doorward.identity.services import Identity
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import load_keyed_hash
@@ -59,7 +60,6 @@ async def create_identity(
 def _application(identity: Identity) -> ASGIApp:
     endpoints = Endpoints(identity)
     routes = [
-        BackendApi(identity, Callers(identity.secret_keys, identity.machines), OPERATIONS).routes(),
         *client.routes(endpoints),
         *sessions.routes(endpoints),
         *sign_ups.routes(endpoints),
@@ -73,6 +73,6 @@ def _application(identity: Identity) -> ASGIApp:
         *pages.routes(identity),
         *console.routes(identity),
     ]
-    return FrontendDispatch(
-        identity, Starlette(routes=routes, exception_handlers=pages.exception_handlers(identity))
-    )
+    frontend = Starlette(routes=routes, exception_handlers=pages.exception_handlers(identity))
+    backend = BackendApi(identity, Callers(identity.secret_keys, identity.machines), OPERATIONS)
+    return Origin(backend, FrontendDispatch(identity, frontend))

@@ -103,7 +103,7 @@ class APIKeys:
                 raise Refused(_UNKNOWN)
             return key
 
-        key = await self._database.read(read)
+        key = await self._database.lookup(read)
         if not rules.is_use_worth_noting(key.last_used_at, now):
             return key
         await self._database.write(lambda tx: store.note_use(tx, key.id, now))

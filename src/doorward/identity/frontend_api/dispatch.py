@@ -23,7 +23,6 @@ from doorward.identity.errors import (
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     ORIGIN_INVALID,
-    REQUEST_INVALID,
     Refused,
     not_found,
 )
@@ -54,10 +53,6 @@ class FrontendDispatch:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and ("\x00" in scope["path"] or b"%00" in scope["query_string"]):
-            # PostgreSQL has no place for a NUL, and nothing of ours has one in its name.
-            await error_response(Refused(REQUEST_INVALID))(scope, receive, send)
-            return
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self._inner(scope, receive, send)
             return

@@ -100,7 +100,7 @@ class M2MTokens:
         if not rules.is_opaque_token(value):
             raise Refused(_UNKNOWN)
         token_hash, now = self._hash.of(_STORED, value), self._clock()
-        token = await self._database.read(lambda tx: store.find_by_hash(tx, token_hash))
+        token = await self._database.lookup(lambda tx: store.find_by_hash(tx, token_hash))
         if token is None or not token.is_live(now) or not _is_meant_for(token, machine_id):
             raise Refused(_UNKNOWN)
         if not rules.is_use_worth_noting(token.last_used_at, now):

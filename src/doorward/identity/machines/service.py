@@ -71,7 +71,7 @@ class Machines:
             return None
         key_hash, now = self._hash.of(_PURPOSE, secret), self._clock()
         # Asked of the database each time: an answer from memory would tell by its speed that a key exists.
-        owner = await self._database.read(lambda tx: store.owner_of_key(tx, key_hash))
+        owner = await self._database.lookup(lambda tx: store.owner_of_key(tx, key_hash))
         if owner is None or (owner.expire_at is not None and now >= owner.expire_at):
             return None
         return owner.machine_id

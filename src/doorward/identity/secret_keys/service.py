@@ -47,7 +47,7 @@ class SecretKeys:
         if not rules.is_secret_key(secret):
             return None
         key_hash = self._keyed_hash.of(_PURPOSE, secret)
-        key = await self._database.read(lambda tx: store.find_by_hash(tx, key_hash))
+        key = await self._database.lookup(lambda tx: store.find_by_hash(tx, key_hash))
         return key if key is not None and key.revoked_at is None else None
 
     async def list(self) -> list[SecretKey]:
