@@ -330,3 +330,37 @@ def test_waking_from_sleep_is_noticed_by_the_clock_and_probed_at_once() -> None:
     assert talk.machine.data_to_send(talk.now + 1)
     assert talk.machine.poll(talk.now + 3, 1603.0)
     assert not talk.machine.poll(talk.now + 4.1, 1604.1)
+
+
+def test_a_whole_answer_is_what_its_three_parts_would_be_short_or_long() -> None:
+    for size in (1, 2, 5000, 300_000):
+        body = bytes(size)
+        head = ResponseHead(200, b"OK", [(b"content-length", b"%d" % size)], length=size)
+        talk = Conversation()
+        _, stream = talk.opened()
+        talk.machine.answer(stream, head, body, talk.now)
+        replied, *rest = talk.machine_says()
+        assert isinstance(replied, core.Replied)
+        assert replied.head == head
+        assert received(rest) == body[:INITIAL_WINDOW]
+        assert bool(talk.machine.streams) == (size > INITIAL_WINDOW)
+
+
+def test_whole_answers_that_nobody_takes_wait_in_their_streams() -> None:
+    talk = Conversation(windows=Windows(streams=256))
+    head = ResponseHead(200, b"OK", [(b"content-length", b"4000")], length=4000)
+    for _ in range(250):
+        _, stream = talk.opened()
+        talk.machine.answer(stream, head, bytes(4000), talk.now)
+    waiting = sum(map(len, talk.machine._control))
+    assert waiting < 400_000
+    assert len(talk.machine.streams) > 100
+
+
+def test_a_stream_that_was_reset_is_not_answered() -> None:
+    talk = Conversation()
+    edge_stream, stream = talk.opened()
+    talk.edge.reset(edge_stream, core.CANCELLED)
+    talk.edge_says()
+    talk.machine.answer(stream, OK, b"hello", talk.now)
+    assert not talk.machine.has_output

@@ -261,7 +261,7 @@ def test_an_end_that_obeys_no_rule_gets_an_error_and_no_memory(
     for stream in list(victim.streams.values()):
         victim.reset(stream, core.CANCELLED)
     assert not victim.streams
-    assert victim._window_total == 0
+    assert victim._grown == 0
     assert victim._budget.used == 0
 
 

@@ -33,7 +33,9 @@ Decided: TypeAlias = Callable[["Decision | Failure"], None]
 
 
 class Tagged(Protocol):
-    """An exchange that can be ended from outside, at once."""
+    """An exchange that can be ended from outside, at once, by the tag of its `Forward`."""
+
+    tag: str
 
     def kill(self) -> None: ...
 
@@ -58,7 +60,9 @@ class Engine:
         self.turn = Turn(self.loop)
         self.pool = Pool(limits, self.expiring, self.buffers, self.turn)
         self.is_draining = False
-        self._tags: dict[str, set[Tagged]] = {}
+        #: Every open exchange that has a tag. They are searched when a tag is closed, which is rare; a request only adds
+        #: and discards.
+        self.tagged: set[Tagged] = set()
         # A sweep costs one comparison a connection; a timer for each request would cost more than the request.
         shortest = min(
             limits.head_seconds, limits.body_idle_seconds, limits.connect_seconds, limits.keep_alive_seconds
@@ -94,23 +98,9 @@ class Engine:
             return self.pool.open(upstream, forward.head, inbound)
         return upstream.open(forward.head, forward.peer or peer, inbound)
 
-    def tag(self, tag: str, exchange: Tagged) -> None:
-        exchanges = self._tags.get(tag)
-        if exchanges is None:
-            self._tags[tag] = {exchange}
-        else:
-            exchanges.add(exchange)
-
-    def untag(self, tag: str, exchange: Tagged) -> None:
-        exchanges = self._tags.get(tag)
-        if exchanges is not None:
-            exchanges.discard(exchange)
-            if not exchanges:
-                del self._tags[tag]
-
     def close_tag(self, tag: str) -> int:
         """End every open exchange with this tag now; how many there were."""
-        exchanges = self._tags.pop(tag, set())
+        exchanges = [exchange for exchange in self.tagged if exchange.tag == tag]
         for exchange in exchanges:
             exchange.kill()
         return len(exchanges)

@@ -50,6 +50,9 @@ class Inbound(Protocol):
     def on_response(self, head: ResponseHead) -> None: ...
     def on_data(self, data: Data) -> None: ...
     def on_end(self, trailers: Headers) -> None: ...
+    def on_whole(self, head: ResponseHead, data: Data) -> None:
+        """`on_response`, `on_data` and `on_end` at once, for an answer that came in one piece: most are small."""
+
     def on_failure(self, failure: Failure) -> None: ...
     def pause_sending(self) -> None: ...
     def resume_sending(self) -> None: ...
@@ -104,7 +107,10 @@ Upstream: TypeAlias = TcpUpstream | UnixUpstream | Opener
 
 
 class Forward(msgspec.Struct):
-    """Carry the request to `upstream` with `head`. `tag` names the exchange for `close_tag`."""
+    """Carry the request to `upstream` with `head`. `tag` names the exchange for `close_tag`.
+
+    `rewrite_response` answers another head where it has something to change: the one it gets is shared.
+    """
 
     upstream: Upstream
     head: RequestHead

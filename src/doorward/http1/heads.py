@@ -8,7 +8,7 @@ words the next hop can frame anew. RFC 9110 §7.6.1, RFC 9112 §6.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -61,8 +61,8 @@ class RequestHead(msgspec.Struct, gc=False):
         return self.length != 0
 
 
-class ResponseHead(msgspec.Struct, gc=False):
-    """A response without its body. `upgrade` is set on a 101 only."""
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
+    """A response without its body. `upgrade` is set on a 101 only. Shared by all answers that say the same."""
 
     status: int
     reason: bytes
@@ -87,27 +87,24 @@ class ResponseHead(msgspec.Struct, gc=False):
         return self.length != 0
 
 
-class Derived(Generic[T]):
-    """What was made of a header list, found again by the very list: no name or value is looked at.
+class Derived(dict[int, tuple[object, T]]):
+    """What was made of a header list or a head, found again by the very object: no name or value is looked at.
 
-    Clients repeat their header blocks, so the same list comes back for request after request. It holds the lists, which
-    keeps their identities apart, and forgets them all when it has `size`.
+    Clients repeat their header blocks, so the same list comes back for request after request. It holds the objects, which
+    keeps their identities apart, and forgets them all when it has `size`. Where every request passes, the look-up is
+    written out as `derived.get(id(made_of))`: it takes less time than a call of ours.
     """
 
-    __slots__ = ("_kept", "_size")
+    __slots__ = ("_size",)
 
     def __init__(self, size: int = 256) -> None:
-        self._kept: dict[int, tuple[Headers, T]] = {}
+        super().__init__()
         self._size = size
 
-    def find(self, headers: Headers) -> T | None:
-        kept = self._kept.get(id(headers))
-        return None if kept is None else kept[1]
-
-    def keep(self, headers: Headers, made: T) -> T:
-        if len(self._kept) >= self._size:
-            self._kept.clear()
-        self._kept[id(headers)] = (headers, made)
+    def keep(self, made_of: object, made: T) -> T:
+        if len(self) >= self._size:
+            self.clear()
+        self[id(made_of)] = (made_of, made)
         return made
 
 

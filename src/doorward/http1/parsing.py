@@ -7,9 +7,9 @@ every later part trusts `length`. RFC 9112 §2-6; the refusals are those that ma
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import httptools
+import msgspec
 
 from doorward.http1.errors import BadRequest, BadResponse, malformed
 from doorward.http1.heads import LENGTH_UNKNOWN, NO_BODY_STATUSES, Headers, RequestHead, ResponseHead
@@ -42,13 +42,13 @@ _REMEMBERED_BYTES = 4096
 _REMEMBERED_BLOCKS = 256
 
 
-class ParsedRequest(NamedTuple):
+class ParsedRequest(msgspec.Struct, frozen=True, gc=False):
     head: RequestHead
     keep_alive: bool
     is_http11: bool
 
 
-class ParsedResponse(NamedTuple):
+class ParsedResponse(msgspec.Struct, frozen=True, gc=False):
     """`is_chunked` tells the two meanings of an unknown length apart: chunked, or until the connection ends."""
 
     head: ResponseHead
@@ -207,14 +207,14 @@ class RequestHeads:
                     self._parsed.clear()
                 self._parsed[headers] = parsed
             return parsed
-        head, keep_alive, is_http11 = parsed
+        head = parsed.head
         method, target = line.groups()
         own = RequestHead(method, target, head.headers, head.upgrade, head.length)
-        return ParsedRequest(own, keep_alive, is_http11)
+        return ParsedRequest(own, parsed.keep_alive, parsed.is_http11)
 
 
 class ResponseHeads:
-    """The same for a pool's origins, whose heads repeat within a second if at all."""
+    """The same for a pool's origins, whose heads repeat within a second if at all. The head itself is shared."""
 
     __slots__ = ("_parsed",)
 
@@ -231,10 +231,7 @@ class ResponseHeads:
                 if len(self._parsed) >= _REMEMBERED_BLOCKS:
                     self._parsed.clear()
                 self._parsed[key] = parsed
-        head, keep_alive, is_chunked = parsed
-        # A head of its own each time: a router may give it other headers.
-        own = ResponseHead(head.status, head.reason, head.headers, head.upgrade, head.length)
-        return ParsedResponse(own, keep_alive, is_chunked)
+        return parsed
 
 
 def _the_host(hosts: list[bytes]) -> bytes:

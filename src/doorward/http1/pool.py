@@ -55,7 +55,9 @@ class Pool:
 
     def release(self, connection: UpstreamConnection) -> None:
         """The exchange is over and the connection is clean: keep it for the next."""
-        idle = self._idle.setdefault(connection.address, [])
+        idle = self._idle.get(connection.address)
+        if idle is None:
+            idle = self._idle[connection.address] = []
         if self._is_closed or len(idle) >= self.limits.pool_idle_connections:
             connection.discard()
             return

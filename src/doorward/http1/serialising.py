@@ -20,10 +20,14 @@ _STATUS_LINES = {
 
 
 _lines: Derived[bytes] = Derived()
+_plain_blocks: Derived[bytes] = Derived()
 
 
 def header_lines(headers: Headers) -> bytes:
-    return _lines.find(headers) or _lines.keep(headers, b"".join([b"%b: %b\r\n" % item for item in headers]))
+    known = _lines.get(id(headers))
+    if known is not None:
+        return known[1]
+    return _lines.keep(headers, b"".join([b"%b: %b\r\n" % item for item in headers]))
 
 
 def request_head(head: RequestHead) -> bytes:
@@ -37,6 +41,15 @@ def request_head(head: RequestHead) -> bytes:
 
 
 def response_head(head: ResponseHead, *, is_chunked: bool, keep_alive: bool) -> bytes:
+    if is_chunked or not keep_alive:
+        return _response_head(head, is_chunked=is_chunked, keep_alive=keep_alive)
+    known = _plain_blocks.get(id(head))
+    if known is not None:
+        return known[1]
+    return _plain_blocks.keep(head, _response_head(head, is_chunked=False, keep_alive=True))
+
+
+def _response_head(head: ResponseHead, *, is_chunked: bool, keep_alive: bool) -> bytes:
     status = head.status
     line = _STATUS_LINES.get(status)
     if line is None or (head.reason and not line.endswith(b" %b\r\n" % head.reason)):

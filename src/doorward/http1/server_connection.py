@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PIPELINED_BYTES = 64 * 1024
 _LINGER_SECONDS = 5.0
+_JOIN_BYTES = 8 * 1024
 
 
 class ServerConnection(asyncio.Protocol):
@@ -48,10 +49,10 @@ class ServerConnection(asyncio.Protocol):
         "_rewrite_failure",
         "_routing",
         "_state",
-        "_tag",
         "_transport",
         "_writer",
         "deadline",
+        "tag",
     )
 
     def __init__(self, state: ListenerState) -> None:
@@ -64,7 +65,7 @@ class ServerConnection(asyncio.Protocol):
         self._routing: asyncio.Task[None] | None = None
         self._rewrite: Callable[[ResponseHead], ResponseHead] | None = None
         self._rewrite_failure: Callable[[Failure], Failure] | None = None
-        self._tag = ""
+        self.tag = ""
         self._keep_alive = True
         self._is_http11 = True
         self._is_raw = False
@@ -176,14 +177,14 @@ class ServerConnection(asyncio.Protocol):
                     self._is_head_timed = True
                     self.deadline = self._loop.time() + limits.head_seconds
                 return
-            head, keep_alive, is_http11 = self._state.heads.parse(data[: end + 4])
+            parsed = self._state.heads.parse(data[: end + 4])
         except errors.BadRequest as refusal:
             self._refuse(refusal)
             return
-        self._head = head
+        self._head = head = parsed.head
         self._buffer = data[end + 4 :]
-        self._keep_alive = keep_alive
-        self._is_http11 = is_http11
+        self._keep_alive = parsed.keep_alive
+        self._is_http11 = parsed.is_http11
         self._is_response_started = self._is_response_done = False
         self._response_left = 0
         self.deadline = inf
@@ -193,13 +194,10 @@ class ServerConnection(asyncio.Protocol):
 
     def _decided(self, decision: Decision | Failure) -> None:
         self._routing = None
-        if self._transport.is_closing():
-            return
-        head = self._head
-        if head is None:
+        if self._transport.is_closing() or self._head is None:
             return
         if isinstance(decision, Forward):
-            self._forward(decision, head)
+            self._forward(decision)
         elif isinstance(decision, Answer):
             self._answer(decision)
         elif isinstance(decision, Takeover):
@@ -207,17 +205,19 @@ class ServerConnection(asyncio.Protocol):
         else:
             self._answer(self._problem(decision))
 
-    def _forward(self, forward: Forward, head: RequestHead) -> None:
+    def _forward(self, forward: Forward) -> None:
+        engine = self._state.engine
         if forward.tag:
-            self._tag = forward.tag
-            self._state.engine.tag(forward.tag, self)
+            self.tag = forward.tag
+            engine.tagged.add(self)
         self._rewrite = forward.rewrite_response
         self._rewrite_failure = forward.rewrite_failure
-        self._outbound = self._state.engine.open(forward, self._peer, self)
+        self._outbound = outbound = engine.open(forward, self._peer, self)
         if self._is_writing_paused:
-            self._outbound.pause_receiving()
+            outbound.pause_receiving()
         # A body that came while the router was still deciding may have paused us, and nobody else would resume.
-        self._resume_reading()
+        if self._is_reading_paused:
+            self._resume_reading()
         if self._reader is not None:
             # Reading may have stopped while the router thought; the answering end stops it anew if it must.
             self._resume_reading()
@@ -334,6 +334,29 @@ class ServerConnection(asyncio.Protocol):
         else:
             self._linger()
 
+    def on_whole(self, head: ResponseHead, data: Data) -> None:
+        if (
+            head.length == len(data)
+            and self._keep_alive
+            and self._is_http11
+            and self._reader is None
+            and self._rewrite is None
+            and len(data) <= _JOIN_BYTES
+            and not self._state.engine.is_draining
+        ):
+            self._outbound = None
+            self._untag()
+            # Joined here: no piece waits, and one write is what it would come to.
+            self._writer.write(serialising.response_head(head, is_chunked=False, keep_alive=True) + data)
+            self._finish()
+            return
+        # Each of these may end the exchange.
+        self.on_response(head)
+        if self._outbound is not None:
+            self.on_data(data)
+        if self._outbound is not None:
+            self.on_end([])
+
     def on_failure(self, failure: Failure) -> None:
         self._outbound = None
         self._untag()
@@ -412,7 +435,8 @@ class ServerConnection(asyncio.Protocol):
         self._is_response_started = self._is_response_done = False
         self._is_head_timed = False
         self.deadline = self._loop.time() + self._state.engine.limits.keep_alive_seconds
-        self._resume_reading()
+        if self._is_reading_paused:
+            self._resume_reading()
         if self._buffer:
             # Not called here: a thousand pipelined requests answered at once would be a thousand frames deep.
             self._loop.call_soon(self._next_head)
@@ -432,9 +456,9 @@ class ServerConnection(asyncio.Protocol):
             outbound.abort()
 
     def _untag(self) -> None:
-        if self._tag:
-            self._state.engine.untag(self._tag, self)
-            self._tag = ""
+        if self.tag:
+            self._state.engine.tagged.discard(self)
+            self.tag = ""
 
     def _pause_reading(self) -> None:
         if not self._is_reading_paused:

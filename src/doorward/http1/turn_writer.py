@@ -17,22 +17,22 @@ _FLUSH_BYTES = 256 * 1024
 class Turn:
     """One callback at the end of a loop's turn for all its writers."""
 
-    __slots__ = ("_due", "_loop")
+    __slots__ = ("_loop", "due")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._due: list[TurnWriter] = []
+        self.due: list[TurnWriter] = []
 
-    def add(self, writer: TurnWriter) -> None:
-        if not self._due:
-            self._loop.call_soon(self._flush)
-        self._due.append(writer)
+    def begin(self) -> None:
+        """Before the first writer becomes due."""
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        due, self._due = self._due, []
+        due, self.due = self.due, []
         for writer in due:
+            writer.is_due = False
             try:
-                writer.flush_due()
+                writer.flush()
             except Exception as error:
                 # One connection's trouble is not its neighbours'.
                 self._loop.call_exception_handler(
@@ -43,23 +43,26 @@ class Turn:
 class TurnWriter:
     """Holds at most `_FLUSH_BYTES` and only until the loop's next turn; back-pressure is the transport's own."""
 
-    __slots__ = ("_is_due", "_pieces", "_size", "_transport", "_turn")
+    __slots__ = ("_pieces", "_size", "_transport", "_turn", "is_due")
 
     def __init__(self, turn: Turn, transport: asyncio.WriteTransport) -> None:
         self._turn = turn
         self._transport = transport
         self._pieces: list[Data] = []
         self._size = 0
-        self._is_due = False
+        self.is_due = False
 
     def write(self, data: Data) -> None:
         self._pieces.append(data)
         self._size += len(data)
         if self._size > _FLUSH_BYTES:
             self.flush()
-        elif not self._is_due:
-            self._is_due = True
-            self._turn.add(self)
+        elif not self.is_due:
+            self.is_due = True
+            due = self._turn.due
+            if not due:
+                self._turn.begin()
+            due.append(self)
 
     def writelines(self, pieces: Iterable[Data]) -> None:
         for piece in pieces:
@@ -70,21 +73,18 @@ class TurnWriter:
         if not pieces:
             return
         size, self._pieces, self._size = self._size, [], 0
-        if self._transport.is_closing():
+        transport = self._transport
+        if transport.is_closing():
             return
         if len(pieces) == 1:
-            self._transport.write(pieces[0])
-        elif size <= _JOIN_BYTES or self._transport.get_write_buffer_size():
+            transport.write(pieces[0])
+        elif size <= _JOIN_BYTES or transport.get_write_buffer_size():
             # What the socket does not take at once must not keep the buffers it was received in.
-            self._transport.write(b"".join(pieces))
+            transport.write(b"".join(pieces))
         else:
-            self._transport.writelines(pieces)
+            transport.writelines(pieces)
 
     def close(self) -> None:
         """Close the connection after what was written."""
         self.flush()
         self._transport.close()
-
-    def flush_due(self) -> None:
-        self._is_due = False
-        self.flush()

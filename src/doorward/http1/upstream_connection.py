@@ -83,7 +83,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         block = serialising.request_head(head)
         if self._transport is not None:
             self._writer.write(block)
-            self._await_response()
+            if self._is_request_done:
+                self.deadline = self._pool.loop.time() + self._pool.limits.response_seconds
         else:
             # A new connection that fails has not been anybody's stale one: nothing to repeat.
             self._may_repeat = False
@@ -272,19 +273,24 @@ class UpstreamConnection(asyncio.BufferedProtocol):
                 return
             block, data = data[: end + 4], data[end + 4 :]
             try:
-                head, keep_alive, is_chunked = self._pool.heads.parse(
-                    block, method=self._head.method, wanted_upgrade=self._head.is_upgrade
+                parsed = self._pool.heads.parse(
+                    block, method=self._head.method, wanted_upgrade=self._head.upgrade != b""
                 )
             except errors.BadResponse:
                 self._fail(errors.BROKEN_RESPONSE)
                 return
-            if not head.is_interim:
+            head = parsed.head
+            if head.status >= 200 or not head.is_interim:
                 break
             inbound.on_interim(head)
         self._buffer = b""
         self._is_answered = True
         self.deadline = inf
-        self._keep_alive = keep_alive
+        self._keep_alive = parsed.keep_alive
+        if data and head.length == len(data):
+            self._leave(b"")
+            inbound.on_whole(head, data)
+            return
         if head.upgrade:
             self._is_raw = True
             self._is_chunked = False
@@ -297,7 +303,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             self._complete([], data)
             return
         if head.length == LENGTH_UNKNOWN:
-            self._reader = ChunkedReader() if is_chunked else UntilCloseReader()
+            self._reader = ChunkedReader() if parsed.is_chunked else UntilCloseReader()
         else:
             self._reader = LengthReader(head.length)
         inbound.on_response(head)
@@ -320,23 +326,31 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             self._complete(reader.trailers, piece.rest)
 
     def _complete(self, trailers: Headers, rest: bytes | memoryview) -> None:
-        inbound, self._inbound = self._inbound, None
-        if inbound is None:
-            return
+        inbound = self._inbound
+        if inbound is not None:
+            self._leave(rest)
+            inbound.on_end(trailers)
+
+    def _leave(self, rest: bytes | memoryview) -> None:
+        """The answer is over: nothing more is said to its asking end from here. `rest` came behind it."""
+        self._inbound = None
         self._reader = None
         self._pool.expiring.discard(self)
-        self.resume_receiving()
+        if self._is_reading_paused:
+            self.resume_receiving()
+        transport = self._transport
+        if transport is None:
+            return
         if (
             self._keep_alive
             and self._is_request_done
             and not rest
             and not self._is_sending_paused
-            and self.is_usable
+            and not transport.is_closing()
         ):
             self._pool.release(self)
-        elif self._transport is not None:
-            self._transport.abort()
-        inbound.on_end(trailers)
+        else:
+            transport.abort()
 
     def _fail(self, failure: Failure) -> None:
         inbound = self._inbound

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
 from doorward.http1 import (
     Answer,
     Data,
@@ -26,52 +28,33 @@ from doorward.tunnel import frames, messages
 from doorward.tunnel.endpoint import Endpoint, Windows
 from doorward.tunnel.link import Link, LinkStream
 from doorward.tunnel.liveness import Heartbeat
-from doorward.tunnel.streams import Stream
 
 
-class MachineStream(LinkStream):
+class MachineStream(LinkStream, eq=False, kw_only=True):
     """The asking end of a visitor's request, on the machine.
 
     The edge is not trusted with framing: request bytes beyond the announced length, or ahead of a 101, would reach
     the origin as a request that no router has judged.
     """
 
-    __slots__ = (
-        "_early",
-        "_engine",
-        "_head",
-        "_is_answered",
-        "_is_raw",
-        "_is_request_done",
-        "_left",
-        "_outbound",
-        "_peer",
-        "_rewrite",
-        "_rewrite_failure",
-        "_routing",
-        "_tag",
-        "_trailers",
-    )
-
-    def __init__(self, link: Link, stream: Stream, engine: Engine, head: RequestHead, peer: Peer) -> None:
-        super().__init__(link, stream)
-        self._engine = engine
-        self._head = head
-        self._peer = peer
-        self._outbound: Outbound | None = None
-        self._rewrite: Callable[[ResponseHead], ResponseHead] | None = None
-        self._rewrite_failure: Callable[[Failure], Failure] | None = None
-        self._routing: asyncio.Task[None] | None = None
-        self._tag = ""
-        self._early: list[Data] = []
-        self._trailers: Headers = []
-        self._left = head.length
-        self._is_request_done = False
-        self._is_answered = False
-        self._is_raw = False
+    engine: Engine
+    head: RequestHead
+    peer: Peer
+    left: int
+    """Bytes of the request that have not come; `LENGTH_UNKNOWN` when nobody knows."""
+    tag: str = ""
+    _outbound: Outbound | None = None
+    _rewrite: Callable[[ResponseHead], ResponseHead] | None = None
+    _rewrite_failure: Callable[[Failure], Failure] | None = None
+    _routing: asyncio.Task[None] | None = None
+    _early: list[Data] = msgspec.field(default_factory=list)
+    _trailers: Headers = ()
+    _is_request_done: bool = False
+    _is_answered: bool = False
+    _is_raw: bool = False
 
     def start(self) -> None:
-        self._routing = self._engine.route(self._head, self._peer, self._decided)
+        self._routing = self.engine.route(self.head, self.peer, self._decided)
 
     def _decided(self, decision: Decision | Failure) -> None:
         self._routing = None
@@ -85,14 +68,14 @@ class MachineStream(LinkStream):
 
     def _forward(self, forward: Forward) -> None:
         if forward.tag:
-            self._tag = forward.tag
-            self._engine.tag(forward.tag, self)
+            self.tag = forward.tag
+            self.engine.tagged.add(self)
         self._rewrite = forward.rewrite_response
         self._rewrite_failure = forward.rewrite_failure
-        self._outbound = self._engine.open(forward, self._peer, self)
+        self._outbound = outbound = self.engine.open(forward, self.peer, self)
         if self.stream.is_choked:
-            self._outbound.pause_receiving()
-        if not self._head.upgrade:
+            outbound.pause_receiving()
+        if self.left and not self.head.upgrade:
             self._release_early()
 
     def _release_early(self) -> None:
@@ -102,21 +85,21 @@ class MachineStream(LinkStream):
             if self._outbound is not None:
                 self._outbound.send_data(data)
             self._took(len(data))
-        if self._is_request_done and self._outbound is not None and self._head.has_body:
+        if self._is_request_done and self._outbound is not None and self.head.has_body:
             self._outbound.send_end(self._trailers)
 
     # The tunnel's side.
 
     def received(self, data: Data, is_end: bool) -> None:
         size = len(data)
-        if self._left >= 0 and not self._head.upgrade:
-            self._left -= size
-            if self._left < 0:
+        if self.left >= 0 and not self.head.upgrade:
+            self.left -= size
+            if self.left < 0:
                 self._abandon(core.PROTOCOL)
                 return
         if size:
             outbound = self._outbound
-            if outbound is not None and (self._is_raw or not self._head.upgrade):
+            if outbound is not None and (self._is_raw or not self.head.upgrade):
                 outbound.send_data(data)
                 self._took(size)
             elif self._is_answered:
@@ -134,7 +117,7 @@ class MachineStream(LinkStream):
                 outbound.send_end([])
             self._end([])
             return
-        if self._left > 0 or self._head.is_upgrade:
+        if self.left > 0 or self.head.is_upgrade:
             self._abandon(core.PROTOCOL)
             return
         self._is_request_done = True
@@ -173,14 +156,10 @@ class MachineStream(LinkStream):
         self.link.flush_soon()
 
     def on_response(self, head: ResponseHead) -> None:
-        if self._rewrite is not None:
-            try:
-                head = self._rewrite(head)
-            except Exception:
-                self.link.loop.call_exception_handler({"message": "a response could not be rewritten"})
-                self._drop_outbound()
-                self.on_failure(errors.ROUTER_FAILED)
-                return
+        rewritten = head if self._rewrite is None else self._rewritten(self._rewrite, head)
+        if rewritten is None:
+            return
+        head = rewritten
         self._is_answered = True
         self.link.endpoint.reply(self.stream, head)
         if head.upgrade:
@@ -196,6 +175,17 @@ class MachineStream(LinkStream):
         self._untag()
         self._end(trailers)
 
+    def on_whole(self, head: ResponseHead, data: Data) -> None:
+        rewritten = head if self._rewrite is None else self._rewritten(self._rewrite, head)
+        if rewritten is None:
+            return
+        self._is_answered = True
+        self._outbound = None
+        self._untag()
+        link = self.link
+        link.endpoint.answer(self.stream, rewritten, data, link.loop.time())
+        link.flush_soon()
+
     def on_failure(self, failure: Failure) -> None:
         self._outbound = None
         self._untag()
@@ -205,17 +195,29 @@ class MachineStream(LinkStream):
             if self._rewrite_failure is not None:
                 failure = self._rewrite_failure(failure)
             self._answer(
-                problem(failure.status, failure.code, failure.message, accept=self._head.get(b"accept"))
+                problem(failure.status, failure.code, failure.message, accept=self.head.get(b"accept"))
             )
 
     # Inside.
+
+    def _rewritten(
+        self, rewrite: Callable[[ResponseHead], ResponseHead], head: ResponseHead
+    ) -> ResponseHead | None:
+        """None when that failed: then the visitor was told."""
+        try:
+            return rewrite(head)
+        except Exception:
+            self.link.loop.call_exception_handler({"message": "a response could not be rewritten"})
+            self._drop_outbound()
+            self.on_failure(errors.ROUTER_FAILED)
+            return None
 
     def _answer(self, answer: Answer) -> None:
         self._is_answered = True
         body, headers = answer.body, answer.headers
         if answer.status not in NO_BODY_STATUSES:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
-        if self._head.method == b"HEAD" or answer.status in NO_BODY_STATUSES:
+        if self.head.method == b"HEAD" or answer.status in NO_BODY_STATUSES:
             body = b""
         self.link.endpoint.reply(self.stream, ResponseHead(answer.status, b"", headers, b"", len(body)))
         if body:
@@ -238,9 +240,9 @@ class MachineStream(LinkStream):
             outbound.abort()
 
     def _untag(self) -> None:
-        if self._tag:
-            self._engine.untag(self._tag, self)
-            self._tag = ""
+        if self.tag:
+            self.engine.tagged.discard(self)
+            self.tag = ""
 
 
 class ConnectorLink(Link):
@@ -307,8 +309,11 @@ class ConnectorLink(Link):
         self._configured(self, event.message)
 
     def _opened(self, event: core.Opened) -> None:
-        stream = MachineStream(self, event.stream, self._engine, event.head, event.peer)
-        stream.start()
+        stream, head = event.stream, event.head
+        stream.context = exchange = MachineStream(
+            self, stream, engine=self._engine, head=head, peer=event.peer, left=head.length
+        )
+        exchange.start()
 
     def _go_away_received(self, event: core.GoAwayReceived) -> None:
         if event.message.drain_ms > 0:

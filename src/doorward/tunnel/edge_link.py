@@ -33,31 +33,18 @@ if TYPE_CHECKING:
 _AUTH_SECONDS = 10.0
 
 
-class EdgeStream(LinkStream):
+class EdgeStream(LinkStream, eq=False, kw_only=True):
     """The answering end of a visitor's request."""
 
-    __slots__ = (
-        "_frames",
-        "_inbound",
-        "_is_answered",
-        "_is_head",
-        "_is_raw",
-        "_is_restarting",
-        "_wants_upgrade",
-        "visitor",
-    )
-
-    def __init__(self, link: EdgeLink, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
-        super().__init__(link, link.endpoint.open(head, peer))
-        self.visitor = peer.ip
-        self._inbound: Inbound | None = inbound
-        self._is_answered = False
-        self._is_raw = False
-        self._is_head = head.method == b"HEAD"
-        self._wants_upgrade = head.upgrade != b""
-        self._frames: MessageFrames | None = None
-        self._is_restarting = False
-        link.flush_soon()
+    visitor: str
+    """The address."""
+    inbound: Inbound | None
+    is_head: bool
+    wants_upgrade: bool
+    _is_answered: bool = False
+    _is_raw: bool = False
+    _frames: MessageFrames | None = None
+    _is_restarting: bool = False
 
     # The asking end's side.
 
@@ -66,11 +53,11 @@ class EdgeStream(LinkStream):
 
     def send_end(self, trailers: Headers) -> None:
         if self._is_raw:
-            self._inbound = None
+            self.inbound = None
         self._end(trailers)
 
     def abort(self) -> None:
-        self._inbound = None
+        self.inbound = None
         self._reset(core.CANCELLED)
 
     def pause_receiving(self) -> None:
@@ -82,15 +69,15 @@ class EdgeStream(LinkStream):
     # The tunnel's side.
 
     def choke(self) -> None:
-        if self._inbound is not None:
-            self._inbound.pause_sending()
+        if self.inbound is not None:
+            self.inbound.pause_sending()
 
     def unchoke(self) -> None:
-        if self._inbound is not None:
-            self._inbound.resume_sending()
+        if self.inbound is not None:
+            self.inbound.resume_sending()
 
     def replied(self, head: ResponseHead, is_end: bool) -> None:
-        inbound = self._inbound
+        inbound = self.inbound
         if inbound is None:
             return
         if self._is_answered or (is_end and head.is_interim) or self._contradicts(head):
@@ -107,8 +94,23 @@ class EdgeStream(LinkStream):
         if is_end:
             self._answered([])
 
+    def answered(self, head: ResponseHead, data: Data) -> None:
+        inbound = self.inbound
+        if inbound is None:
+            return
+        if self._is_answered or head.status < 200 or head.length != len(data) or self._contradicts(head):
+            # An interim head, an upgrade, an unknown length, or something wrong: one after the other tells which.
+            self.replied(head, False)
+            self.received(data, True)
+            return
+        self.inbound = None
+        if not self.stream.is_local_ended:
+            # What is left of the request is not wanted any more.
+            self._reset(core.DONE)
+        inbound.on_whole(head, data)
+
     def received(self, data: Data, is_end: bool) -> None:
-        inbound = self._inbound
+        inbound = self.inbound
         if inbound is not None:
             if not self._is_answered:
                 self._broken(inbound)
@@ -118,19 +120,20 @@ class EdgeStream(LinkStream):
                     inbound.on_data(data)
                 else:
                     self._message(inbound, self._frames, data)
-        self._took(len(data))
         if is_end:
             self._answered([])
+        else:
+            self._took(len(data))
 
     @property
     def is_websocket(self) -> bool:
-        return self._frames is not None and self._inbound is not None
+        return self._frames is not None and self.inbound is not None
 
     def close_for_restart(self) -> None:
         """Tell a visitor's WebSocket to come back (1012), once the frame that is under way has ended."""
         self._is_restarting = True
-        if self._inbound is not None and self._frames is not None and self._frames.is_between:
-            self._say_restart(self._inbound)
+        if self.inbound is not None and self._frames is not None and self._frames.is_between:
+            self._say_restart(self.inbound)
 
     def _message(self, inbound: Inbound, frames: MessageFrames, data: Data) -> None:
         if not self._is_restarting:
@@ -143,27 +146,27 @@ class EdgeStream(LinkStream):
             self._say_restart(inbound)
 
     def _say_restart(self, inbound: Inbound) -> None:
-        self._inbound = None
+        self.inbound = None
         inbound.on_data(SERVICE_RESTART)
         inbound.on_end([])
         self._end([])
 
     def ended(self, trailers: Headers) -> None:
-        inbound = self._inbound
+        inbound = self.inbound
         if inbound is not None and not self._is_answered:
             self._broken(inbound)
         else:
             self._answered(trailers)
 
     def was_reset(self, code: int) -> None:
-        inbound, self._inbound = self._inbound, None
+        inbound, self.inbound = self.inbound, None
         if inbound is not None:
             inbound.on_failure(
                 REQUEST_REFUSED if code == core.REFUSED and not self._is_answered else BROKEN_OFF
             )
 
     def lost(self) -> None:
-        inbound, self._inbound = self._inbound, None
+        inbound, self.inbound = self.inbound, None
         if inbound is not None:
             inbound.on_failure(TUNNEL_LOST)
 
@@ -171,20 +174,20 @@ class EdgeStream(LinkStream):
         """A head whose length the visitor would read differently; a front that shares its connection with other
         visitors would then give them this machine's bytes."""
         if head.upgrade:
-            return not self._wants_upgrade
-        if head.is_interim or self._is_head or head.status in NO_BODY_STATUSES:
+            return not self.wants_upgrade
+        if head.is_interim or self.is_head or head.status in NO_BODY_STATUSES:
             return head.length != 0
         return head.length == 0 and (head.get(b"content-length") or b"0").strip(b"0") != b""
 
     def _answered(self, trailers: Headers) -> None:
-        inbound, self._inbound = self._inbound, None
+        inbound, self.inbound = self.inbound, None
         # What is left of the request is not wanted any more.
         self._reset(core.DONE)
         if inbound is not None:
             inbound.on_end(trailers)
 
     def _broken(self, inbound: Inbound) -> None:
-        self._inbound = None
+        self.inbound = None
         self._reset(core.PROTOCOL)
         inbound.on_failure(BROKEN_OFF)
 
@@ -215,18 +218,29 @@ class EdgeLink(Link):
         self._handlers[core.GoAwayReceived] = self._leaving
 
     def open(self, head: RequestHead, peer: Peer, inbound: Inbound) -> Outbound:
-        if not self.is_open:
+        if self._transport is None or self._is_over:
             return Refused(inbound, TUNNEL_LOST)
-        if not self.endpoint.has_room:
+        endpoint = self.endpoint
+        if not endpoint.has_room:
             return Refused(inbound, TUNNEL_BUSY)
         self.requests += 1
-        return EdgeStream(self, head, peer, inbound)
+        stream = endpoint.open(head, peer)
+        outbound = stream.context = EdgeStream(
+            self,
+            stream,
+            visitor=peer.ip,
+            inbound=inbound,
+            is_head=head.method == b"HEAD",
+            wants_upgrade=head.upgrade != b"",
+        )
+        self.flush_soon()
+        return outbound
 
     def refusal(self, visitor: str) -> tuple[Failure, int] | None:
         """Why one more request of this address may not come now, and seconds until it may."""
-        streams = self.endpoint.streams
         if self.use is None:
             return None
+        streams = self.endpoint.streams
         return refusal_of_one_more(
             self.use,
             streams=len(streams),

@@ -12,7 +12,7 @@ import msgspec
 
 from doorward.http1 import Data, Headers, Peer, RequestHead, ResponseHead
 from doorward.tunnel import frames, messages
-from doorward.tunnel.frames import FIN, HEADER, MANDATORY, Frame, FrameReader, ProtocolError, pack
+from doorward.tunnel.frames import DATA, FIN, HEADER, MANDATORY, Frame, FrameReader, ProtocolError, pack
 from doorward.tunnel.liveness import Advice, Heartbeat, Liveness
 from doorward.tunnel.scheduler import Scheduler
 from doorward.tunnel.streams import INITIAL_WINDOW, Stream
@@ -124,7 +124,8 @@ class Endpoint:
         self._next_id = 2
         self._last_opened = 0
         self._is_unlocked = False
-        self._window_total = 0
+        #: What the windows of all streams have grown to beyond their initial size, together.
+        self._grown = 0
 
     # What the shell asks for.
 
@@ -143,12 +144,13 @@ class Endpoint:
 
     def open(self, head: RequestHead, peer: Peer) -> Stream:
         """A new stream; a request without body and upgrade has ended with its head."""
-        stream = self._add(self._next_id)
-        self._next_id += 2
-        is_end = head.length == 0 and not head.upgrade
-        stream.is_local_ended = is_end
+        stream_id = self._next_id
+        self._next_id = stream_id + 2
+        stream = self.streams[stream_id] = Stream(stream_id)
+        is_end = stream.is_local_ended = head.length == 0 and not head.upgrade
+        payload = messages.encode_open(head, peer)
         self._control.append(
-            pack(frames.OPEN, FIN if is_end else 0, stream.id, messages.encode_open(head, peer))
+            HEADER.pack(frames.OPEN, FIN if is_end else 0, stream_id, len(payload)) + payload
         )
         return stream
 
@@ -158,6 +160,22 @@ class Endpoint:
         self._control.append(pack(frames.REPLY, FIN if is_end else 0, stream.id, messages.encode_reply(head)))
         if is_end:
             self._end_local(stream)
+
+    def answer(self, stream: Stream, head: ResponseHead, data: Data, now: float) -> None:
+        """`reply`, `send` and `end` at once. A short one waits for nobody's turn, as a fresh stream's would not."""
+        if stream.is_local_ended:
+            return
+        size = len(data)
+        control = self._control
+        if size > _ANSWER_BYTES or size > stream.credit or len(control) > _ANSWERS_MAX or head.length == 0:
+            self.reply(stream, head)
+            self.send(stream, data, now)
+            self.end(stream, [], now)
+            return
+        payload = messages.encode_reply(head)
+        reply = HEADER.pack(frames.REPLY, 0, stream.id, len(payload))
+        control.append(b"".join((reply, payload, HEADER.pack(DATA, FIN, stream.id, size), data)))
+        self._end_local(stream)
 
     def send(self, stream: Stream, data: Data, now: float) -> None:
         if stream.is_local_ended or stream.fin is not None or not len(data):
@@ -264,7 +282,7 @@ class Endpoint:
         events: list[Event] = []
         for frame in self._reader.feed(data):
             kind = frame[0]
-            if kind == frames.DATA:
+            if kind == DATA:
                 self._data(frame, events, now)
             elif kind in _STREAM_TYPES:
                 self._about_stream(frame, events, now)
@@ -287,9 +305,11 @@ class Endpoint:
             raise ProtocolError("more DATA than the window allows")
         if stream.window_since is None:
             stream.window_since = now
-        is_end = bool(flags & FIN)
+        is_end = flags & FIN != 0
         if is_end:
-            self._end_remote(stream)
+            stream.is_remote_ended = True
+            if stream.is_local_ended:
+                self._remove(stream)
         events.append(DataReceived(stream, payload, is_end))
 
     def _about_stream(self, frame: Frame, events: list[Event], now: float) -> None:
@@ -298,24 +318,24 @@ class Endpoint:
         if kind == frames.OPEN:
             self._opened(stream_id, flags, payload, events)
             return
-        stream = self._known(stream_id)
+        stream = self.streams.get(stream_id) or self._known(stream_id)
         if stream is None:
             return
-        if kind == frames.WINDOW:
+        if kind == frames.REPLY:
+            if not self.is_edge or stream.is_remote_ended:
+                raise ProtocolError("a REPLY where none can be")
+            is_end = flags & FIN != 0
+            head = messages.decode_reply(payload)
+            if is_end:
+                self._end_remote(stream)
+            events.append(Replied(stream, head, is_end))
+        elif kind == frames.WINDOW:
             credit = _u32(payload)
             stream.credit += credit
             if stream.credit > _CREDIT_MAX:
                 raise ProtocolError("more credit than a window can have")
             if stream.queued and stream.credit > 0:
                 self._scheduler.add(stream, now)
-        elif kind == frames.REPLY:
-            if not self.is_edge or stream.is_remote_ended:
-                raise ProtocolError("a REPLY where none can be")
-            is_end = bool(flags & FIN)
-            head = messages.decode_reply(payload)
-            if is_end:
-                self._end_remote(stream)
-            events.append(Replied(stream, head, is_end))
         elif kind == frames.END:
             if stream.is_remote_ended:
                 raise ProtocolError("END twice")
@@ -337,9 +357,8 @@ class Endpoint:
         if not self.has_room:
             self._control.append(pack(frames.RESET, MANDATORY, stream_id, REFUSED.to_bytes(4, "big")))
             return
-        stream = self._add(stream_id)
-        is_end = bool(flags & FIN)
-        stream.is_remote_ended = is_end
+        stream = self.streams[stream_id] = Stream(stream_id)
+        is_end = stream.is_remote_ended = flags & FIN != 0
         events.append(Opened(stream, head, peer, is_end))
 
     def _about_tunnel(self, frame: Frame, events: list[Event], now: float) -> None:
@@ -369,12 +388,6 @@ class Endpoint:
 
     # Inside.
 
-    def _add(self, stream_id: int) -> Stream:
-        stream = Stream(stream_id)
-        self.streams[stream_id] = stream
-        self._window_total += INITIAL_WINDOW
-        return stream
-
     def _known(self, stream_id: int) -> Stream | None:
         """None for a stream that is over: its last frames may still be under way."""
         stream = self.streams.get(stream_id)
@@ -400,11 +413,14 @@ class Endpoint:
     def _remove(self, stream: Stream) -> bool:
         if self.streams.pop(stream.id, None) is None:
             return False
-        self._window_total -= stream.window
-        self._budget.give_back(stream.window - INITIAL_WINDOW)
-        self._scheduler.remove(stream)
-        stream.queue.clear()
-        stream.queued = 0
+        if stream.window > INITIAL_WINDOW:
+            self._grown -= stream.window - INITIAL_WINDOW
+            self._budget.give_back(stream.window - INITIAL_WINDOW)
+        if stream.is_scheduled:
+            self._scheduler.remove(stream)
+        if stream.queued:
+            stream.queue.clear()
+            stream.queued = 0
         stream.is_local_ended = stream.is_remote_ended = True
         return True
 
@@ -420,25 +436,28 @@ class Endpoint:
             return
         if since is None or rtt is None or now - since >= 4 * rtt:
             return
-        room = self.windows.tunnel_max - self._window_total
+        room = self.windows.tunnel_max - len(self.streams) * INITIAL_WINDOW - self._grown
         more = min(stream.window, self.windows.stream_max - stream.window, room)
         if more > 0 and self._budget.take(more):
             stream.window += more
             stream.uncredited += more
-            self._window_total += more
+            self._grown += more
 
     def _shrink(self, stream: Stream) -> None:
         """Halve a grown window: credit that was given cannot be taken back, so as much is not given again."""
         less = min(stream.window // 2, stream.window - INITIAL_WINDOW)
         stream.window -= less
         stream.debt += less
-        self._window_total -= less
+        self._grown -= less
         self._budget.give_back(less)
 
 
 QUEUE_HIGH = 256 * 1024
 """A stream with more than this queued pauses whoever feeds it."""
 QUEUE_LOW = 64 * 1024
+_ANSWER_BYTES = 4 * 1024
+_ANSWERS_MAX = 64
+"""Whole answers that may wait among the control frames: what does not fit queues in its stream, as anything does."""
 _CREDIT_MAX = 1 << 31
 _CONTROL_MAX = 5_000
 _STREAM_TYPES = frozenset({frames.OPEN, frames.REPLY, frames.WINDOW, frames.END, frames.RESET})

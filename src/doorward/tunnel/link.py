@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
+
 from doorward.http1 import Data, Headers, ResponseHead
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel import endpoint as core
@@ -31,17 +33,14 @@ _LARGE_BYTES = 16 * 1024
 _VIEW_BYTES = 64 * 1024
 
 
-class LinkStream:
+class LinkStream(msgspec.Struct, eq=False):
     """One stream as a shell sees it: holds back what its neighbour cannot take, in both directions."""
 
-    __slots__ = ("_held", "_is_held", "link", "stream")
-
-    def __init__(self, link: Link, stream: Stream) -> None:
-        self.link = link
-        self.stream = stream
-        stream.context = self
-        self._is_held = False
-        self._held = 0
+    link: Link
+    stream: Stream
+    """Its `context` is this object."""
+    _is_held: bool = False
+    _held: int = 0
 
     # Bytes to the other end.
 
@@ -84,6 +83,9 @@ class LinkStream:
     def choke(self) -> None: ...
     def unchoke(self) -> None: ...
     def replied(self, head: ResponseHead, is_end: bool) -> None: ...
+    def answered(self, head: ResponseHead, data: Data) -> None:
+        """`replied` and all there is to receive, in one."""
+
     def received(self, data: Data, is_end: bool) -> None: ...
     def ended(self, trailers: Headers) -> None: ...
     def was_reset(self, code: int) -> None: ...
@@ -140,14 +142,27 @@ class Link(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         self.bytes_received += len(data)
+        reply: core.Replied | None = None
         try:
             for event in self.endpoint.receive_data(data, self.loop.time()):
+                if reply is not None:
+                    # Most answers are short: their head and their whole body came together, and go on together.
+                    head, stream, reply = reply.head, reply.stream, None
+                    if isinstance(event, core.DataReceived) and event.is_end and event.stream is stream:
+                        stream.context.answered(head, event.data)
+                        continue
+                    stream.context.replied(head, False)
                 if isinstance(event, core.DataReceived):
                     event.stream.context.received(event.data, event.is_end)
                 elif isinstance(event, core.Replied):
-                    event.stream.context.replied(event.head, event.is_end)
+                    if event.is_end:
+                        event.stream.context.replied(event.head, True)
+                    else:
+                        reply = event
                 elif not self._is_over:
                     self._handlers[type(event)](event)
+            if reply is not None:
+                reply.stream.context.replied(reply.head, False)
         except ProtocolError as error:
             self.go_away("protocol_error", str(error))
             return

@@ -88,6 +88,7 @@ _open_decoder = msgspec.msgpack.Decoder(OpenMessage)
 _reply_decoder = msgspec.msgpack.Decoder(ReplyMessage)
 _headers_decoder = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]])
 _packed: Derived[msgspec.Raw] = Derived()
+_packed_replies: Derived[bytes] = Derived()
 encode = _encoder.encode
 
 
@@ -109,7 +110,8 @@ class Block(NamedTuple):
 
 
 def encode_open(head: RequestHead, peer: Peer) -> bytes:
-    headers = pack_headers(head.headers)
+    known = _packed.get(id(head.headers))
+    headers = pack_headers(head.headers) if known is None else known[1]
     return _encoder.encode(
         OpenMessage(head.method, head.target, headers, head.upgrade, head.length, peer.ip, peer.is_tls)
     )
@@ -121,8 +123,10 @@ def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
         message = _open_decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise ProtocolError("an OPEN is malformed") from error
-    block = unpack_headers(bytes(message.headers))
-    _check(block, message.upgrade, message.length, is_bodiless=False)
+    packed = bytes(message.headers)
+    block = _remembered_block(packed) if len(packed) <= _REMEMBERED_BYTES else _block(packed)
+    if message.length or message.upgrade or block.length is not None:
+        _check(block, message.upgrade, message.length, is_bodiless=False)
     if _METHOD.fullmatch(message.method) is None or _TARGET.fullmatch(message.target) is None:
         raise ProtocolError("an OPEN has no valid method and target")
     if block.hosts != 1:
@@ -132,12 +136,19 @@ def decode_open(payload: bytes) -> tuple[RequestHead, Peer]:
 
 
 def encode_reply(head: ResponseHead) -> bytes:
-    headers = pack_headers(head.headers)
-    return _encoder.encode(ReplyMessage(head.status, head.reason, headers, head.upgrade, head.length))
+    known = _packed_replies.get(id(head))
+    if known is not None:
+        return known[1]
+    message = ReplyMessage(head.status, head.reason, pack_headers(head.headers), head.upgrade, head.length)
+    return _packed_replies.keep(head, _encoder.encode(message))
 
 
 def decode_reply(payload: bytes) -> ResponseHead:
-    """Raises ProtocolError."""
+    """Equal bytes give the same head again. Raises ProtocolError."""
+    return _remembered_reply(payload) if len(payload) <= _REMEMBERED_BYTES else _reply(payload)
+
+
+def _reply(payload: bytes) -> ResponseHead:
     try:
         message = _reply_decoder.decode(payload)
     except msgspec.MsgspecError as error:
@@ -169,7 +180,8 @@ def decode_trailers(payload: bytes) -> Headers:
 
 
 def pack_headers(headers: Headers) -> msgspec.Raw:
-    return _packed.find(headers) or _packed.keep(headers, msgspec.Raw(_encoder.encode(headers)))
+    known = _packed.get(id(headers))
+    return _packed.keep(headers, msgspec.Raw(_encoder.encode(headers))) if known is None else known[1]
 
 
 def unpack_headers(packed: bytes) -> Block:
@@ -202,6 +214,7 @@ def checked_headers(headers: Headers) -> Headers:
 
 
 _remembered_block = lru_cache(maxsize=512)(_block)
+_remembered_reply = lru_cache(maxsize=512)(_reply)
 
 
 def _check(block: Block, upgrade: bytes, length: int, *, is_bodiless: bool) -> None:

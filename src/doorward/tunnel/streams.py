@@ -5,57 +5,40 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import msgspec
+
 from doorward.http1 import Data, Headers
 
 INITIAL_WINDOW = 256 * 1024
 """Credit both ends assume for a new stream, in bytes. Part of the wire."""
 
 
-class Stream:
-    """State only; `Endpoint` moves it. `context` belongs to the shell: its `LinkStream`, called with what arrives."""
+class Stream(msgspec.Struct, eq=False):
+    """State only; `Endpoint` moves it. `context` belongs to the shell: its `LinkStream`, called with what arrives.
 
-    __slots__ = (
-        "allowance",
-        "context",
-        "credit",
-        "debt",
-        "fin",
-        "id",
-        "is_choked",
-        "is_local_ended",
-        "is_remote_ended",
-        "is_scheduled",
-        "queue",
-        "queued",
-        "recent_bytes",
-        "recent_since",
-        "uncredited",
-        "window",
-        "window_consumed",
-        "window_since",
-    )
+    A struct, because one is made for every request and msgspec fills in the defaults without running Python.
+    """
 
-    def __init__(self, stream_id: int) -> None:
-        self.id = stream_id
-        self.context: Any = None
-        # Sending.
-        self.credit = INITIAL_WINDOW
-        self.queue: deque[Data] = deque()
-        self.queued = 0
-        self.fin: Headers | None = None
-        self.is_scheduled = False
-        self.is_choked = False
-        self.is_local_ended = False
-        self.recent_bytes = 0
-        self.recent_since = 0.0
-        # Receiving.
-        self.allowance = INITIAL_WINDOW
-        self.window = INITIAL_WINDOW
-        self.uncredited = 0
-        self.debt = 0
-        self.window_consumed = 0
-        self.window_since: float | None = None
-        self.is_remote_ended = False
+    id: int
+    context: Any = None
+    # Sending.
+    credit: int = INITIAL_WINDOW
+    queue: deque[Data] = msgspec.field(default_factory=deque)
+    queued: int = 0
+    fin: Headers | None = None
+    is_scheduled: bool = False
+    is_choked: bool = False
+    is_local_ended: bool = False
+    recent_bytes: int = 0
+    recent_since: float = 0.0
+    # Receiving.
+    allowance: int = INITIAL_WINDOW
+    window: int = INITIAL_WINDOW
+    uncredited: int = 0
+    debt: int = 0
+    window_consumed: int = 0
+    window_since: float | None = None
+    is_remote_ended: bool = False
 
     def put(self, data: Data) -> None:
         self.queue.append(data)

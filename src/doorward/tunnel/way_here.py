@@ -39,10 +39,11 @@ class TrustedFronts:
 
 def with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
     """`head` with nothing of what a visitor claims about its way here, and with what we know of it."""
-    known = _forwarded.find(head.headers)
-    if known is None or known[0] != peer or known[1] != host:
-        known = _forwarded.keep(head.headers, (peer, host, _forwarded_headers(head.headers, peer, host)))
-    return RequestHead(head.method, head.target, known[2], head.upgrade, head.length)
+    known = _forwarded.get(id(head.headers))
+    way = None if known is None else known[1]
+    if way is None or way[0] != peer or way[1] != host:
+        way = _forwarded.keep(head.headers, (peer, host, _forwarded_headers(head.headers, peer, host)))
+    return RequestHead(head.method, head.target, way[2], head.upgrade, head.length)
 
 
 _forwarded: Derived[tuple[Peer, bytes, Headers]] = Derived()

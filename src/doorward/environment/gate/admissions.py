@@ -63,10 +63,10 @@ class Admissions:
         return Grounds(self._environment.database.version(), self._environment.services.generation)
 
     def find(self, head: RequestHead, peer: Peer) -> Admission | None:
-        known = self._known.find(head.headers)
+        known = self._known.get(id(head.headers))
         if known is None:
             return None
-        grounds, admission = known
+        grounds, admission = known[1]
         is_same = (
             admission.method == head.method
             and admission.upgrade == head.upgrade

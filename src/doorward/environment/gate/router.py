@@ -37,7 +37,6 @@ from doorward.http1 import (
     Decision,
     Failure,
     Forward,
-    Headers,
     Peer,
     RequestHead,
     ResponseHead,
@@ -152,14 +151,14 @@ class Gate:
         visitor = visitor_of(
             head.headers, peer_ip=peer.ip, scheme=service.origin.partition("://")[0], host=service.public_host
         )
-        confined: Derived[Headers] = Derived(4)
+        confined: Derived[ResponseHead] = Derived(4)
 
         def confine(response: ResponseHead) -> ResponseHead:
-            response.headers = confined.find(response.headers) or confined.keep(
-                response.headers,
-                outbound_headers(response.headers, public_origin=service.origin, host_rewrite=local),
-            )
-            return response
+            known = confined.get(id(response))
+            if known is not None:
+                return known[1]
+            headers = outbound_headers(response.headers, public_origin=service.origin, host_rewrite=local)
+            return confined.keep(response, msgspec.structs.replace(response, headers=headers))
 
         return Admission(
             peer=peer,
