@@ -1,4 +1,8 @@
-"""What the tunnel is measured against: nginx and HAProxy proxying twice, and `ssh -R`, all to one nginx."""
+"""What the tunnel is measured against: nginx and HAProxy proxying twice, and `ssh -R`, all to one nginx.
+
+Between their hops nginx and HAProxy speak plain HTTP, or TLS 1.3 with a certificate that the outer one checks, as our
+machine checks its edge's: there what lies between the hops costs both sides the same.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +36,25 @@ def web_server(folder: Path, bulk_bytes: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def nginx_twice(folder: Path, origin: int) -> Iterator[int]:
+def nginx_twice(folder: Path, origin: int, certificate: Path | None = None) -> Iterator[int]:
+    """With a `certificate` (of edge.localhost, key and all) the hops speak TLS."""
+    accepts = reaches = ""
+    if certificate is not None:
+        accepts = f"ssl_certificate {certificate}; ssl_certificate_key {certificate}; ssl_protocols TLSv1.3;"
+        reaches = f"""proxy_ssl_verify on; proxy_ssl_trusted_certificate {certificate};
+            proxy_ssl_name edge.localhost; proxy_ssl_protocols TLSv1.3;"""
     with contextlib.ExitStack() as stack:
         target = origin
-        for name in ("inner", "outer"):
+        for name, is_inner in (("inner", True), ("outer", False)):
             port = free_port()
+            tls = certificate is not None
             server = f"""upstream next {{ server 127.0.0.1:{target}; keepalive 64; keepalive_requests 1000000; }}
-                server {{ listen 127.0.0.1:{port} backlog=4096;
-                location / {{ proxy_pass http://next; proxy_http_version 1.1; proxy_set_header Connection "";
+                server {{ listen 127.0.0.1:{port} backlog=4096 {"ssl" if tls and is_inner else ""};
+                {accepts if is_inner else reaches}
+                location / {{ proxy_pass {"https" if tls and not is_inner else "http"}://next;
+                proxy_http_version 1.1; proxy_set_header Connection "";
                 proxy_set_header Host $host; proxy_max_temp_file_size 0; }} }}"""
-            stack.enter_context(_nginx(folder, name, 1, server, port))
+            stack.enter_context(_nginx(folder, f"{name}{'-tls' if tls else ''}", 1, server, port))
             target = port
         yield target
 
@@ -97,12 +110,17 @@ PidFile none
 
 
 @contextlib.contextmanager
-def haproxy_twice(folder: Path, origin: int) -> Iterator[int]:
+def haproxy_twice(folder: Path, origin: int, certificate: Path | None = None) -> Iterator[int]:
+    """With a `certificate` (of edge.localhost, key and all) the hops speak TLS."""
+    accepts = reaches = ""
+    if certificate is not None:
+        accepts = f"ssl crt {certificate} ssl-min-ver TLSv1.3"
+        reaches = f"ssl verify required ca-file {certificate} verifyhost edge.localhost ssl-min-ver TLSv1.3"
     with contextlib.ExitStack() as stack:
         target = origin
-        for name in ("inner", "outer"):
+        for name, is_inner in (("inner", True), ("outer", False)):
             port = free_port()
-            config = folder / f"haproxy-{name}.cfg"
+            config = folder / f"haproxy-{name}{'-tls' if certificate else ''}.cfg"
             config.write_text(
                 f"""defaults
     mode http
@@ -111,10 +129,10 @@ def haproxy_twice(folder: Path, origin: int) -> Iterator[int]:
     timeout server 60s
     http-reuse always
 frontend visitors
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port} {accepts if is_inner else ""}
     default_backend next
 backend next
-    server next 127.0.0.1:{target}
+    server next 127.0.0.1:{target} {"" if is_inner else reaches}
 """
             )
             stack.enter_context(process([which("haproxy"), "-q", "-f", str(config)], port))

@@ -1,8 +1,9 @@
-"""The tunnel against its peers, in one pass: nginx proxying twice, and `ssh -R`.
+"""The tunnel against its peers, in one pass: nginx and HAProxy proxying twice, and `ssh -R`.
 
 Every path leads to the same origin (nginx). Ours is the product's edge and connector as two processes with TLS 1.3
-between them; nginx's two hops speak plain HTTP; ssh uses its default cipher. Passes take turns, so that a busy moment
-of the machine touches all of them; the better of two passes counts for each.
+between them; the two hops of nginx and HAProxy speak plain HTTP and, as peers of their own, TLS 1.3; ssh uses its
+default cipher. Passes take turns, so that a busy moment of the machine touches all of them; the better of two passes
+counts for each.
 """
 
 from __future__ import annotations
@@ -65,9 +66,16 @@ def measure() -> list[dict[str, Any]]:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read the files of another user
         origin = stack.enter_context(web_server(folder, BULK_BYTES))
-        ways = {"direct": Way(origin), "nginx x2": Way(stack.enter_context(nginx_twice(folder, origin)))}
+        certificate = folder / "hops.pem"
+        write_certificate(certificate)
+        ways = {
+            "direct": Way(origin),
+            "nginx x2": Way(stack.enter_context(nginx_twice(folder, origin))),
+            "nginx x2, TLS": Way(stack.enter_context(nginx_twice(folder, origin, certificate))),
+        }
         if is_installed("haproxy"):
             ways["haproxy x2"] = Way(stack.enter_context(haproxy_twice(folder, origin)))
+            ways["haproxy x2, TLS"] = Way(stack.enter_context(haproxy_twice(folder, origin, certificate)))
         else:
             print("  without haproxy: it is not installed")
         if is_installed("sshd") and is_installed("ssh"):
@@ -95,7 +103,7 @@ GOALS = {
     ("gate", "small"): {"nginx x2": 0.6, "ssh -R": 2.0},
 }
 """Ours divided by the peer's, in the same run."""
-PEERS = ("nginx x2", "haproxy x2", "ssh -R")
+PEERS = ("nginx x2", "nginx x2, TLS", "haproxy x2", "haproxy x2, TLS", "ssh -R")
 
 
 def _rows(best: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
