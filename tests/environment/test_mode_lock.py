@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from doorward.environment.approvals.mode_lock import ModeLock
+
+pytestmark = pytest.mark.anyio
 
 
 async def test_mints_do_not_wait_for_one_another() -> None:
