@@ -34,6 +34,7 @@ from doorward.environment.keys import names
 from doorward.environment.sessions.service import Caller, Issued
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.http1 import UnixUpstream
+from doorward.http1.asgi import AsgiUpstream
 from doorward.http1.server import ProxyServer
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
@@ -285,7 +286,13 @@ async def running_machine(
         await environment.services.add(MACHINE, Service(name=name, port=local.port, host_header=host_header))  # type: ignore[arg-type]
         await environment.services.claimed(MACHINE, name, f"{scheme}://{name}.{zone}:{port}/")
     api_socket = str(settings.run_dir / "api.sock")
-    gate = Gate(environment, UnixUpstream(api_socket), lambda tag: proxy.close_tag(tag))
+    api = AsgiUpstream(environment.tunnel_app)
+    gate = Gate(
+        environment,
+        api=api,
+        api_sockets=UnixUpstream(api_socket),
+        close_tag=lambda tag: proxy.close_tag(tag),
+    )
     proxy = ProxyServer(gate.route)
     await proxy.serve(public_socket, ssl=tls)
     is_watching = asyncio.Event()
@@ -304,6 +311,7 @@ async def running_machine(
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await proxy.close(grace=0)
+            await api.close()
             await environment.stop()
             await outbound.close()
 

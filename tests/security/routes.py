@@ -45,8 +45,7 @@ def relay_ways(relay: Relay) -> list[Way]:
 
 def environment_ways(app: Any) -> list[Way]:
     """Of either door: its pages, and the protocol's endpoints behind them."""
-    wire = app.router.default
-    return sorted({*_starlette_ways(app), *(Way(*key) for key in wire._endpoints)})
+    return sorted({*_starlette_ways(app.pages), *(Way(*key) for key in app.wire.endpoints)})
 
 
 def _starlette_ways(app: Starlette) -> Iterable[Way]:

@@ -1,6 +1,6 @@
 """The agent: one process that holds this machine's environment, both doors, the gate, the tunnel and the control socket.
 
-    <home>/run/api.sock     what the tunnel brings for the API host: never mounts what only the machine may do
+    <home>/run/api.sock     WebSockets that the tunnel brings for the API host (its requests are answered in this process)
     <home>/run/agent.sock   the control socket of the CLI
     <host>:<port>           the machine's own door, on loopback
 
@@ -27,6 +27,7 @@ from doorward.environment.link.supervisor import RunningConnector
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import EnvironmentSettings
 from doorward.http1 import UnixUpstream
+from doorward.http1.asgi import AsgiUpstream
 from doorward.listening import bind, bind_unix, serving
 from doorward.outbound import Outbound
 from doorward.store import Clock, system_clock
@@ -145,7 +146,9 @@ async def _gate_and_tunnel(
         connector = environment.supervisor.connector
         return origin.close_tag(tag) + (0 if connector is None else connector.close_tag(tag))
 
-    gate = Gate(environment, UnixUpstream(str(api_path)), close_tag)
+    api = AsgiUpstream(environment.tunnel_app)
+    stack.push_async_callback(api.close)
+    gate = Gate(environment, api=api, api_sockets=UnixUpstream(str(api_path)), close_tag=close_tag)
     origin = GateOrigin(gate, environment.settings.state_dir / "gate-port")
     stack.push_async_callback(origin.close)
 

@@ -7,11 +7,10 @@ machine itself.
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from doorward.environment.access import Door
@@ -45,17 +44,23 @@ def build_apps(environment: Environment) -> tuple[ASGIApp, ASGIApp]:
     loopback = WireApp(environment, "loopback", (*SHARED, *LOOPBACK_ONLY))
     tunnel = WireApp(environment, "tunnel", SHARED)
     return (
-        _with_pages(loopback_routes(environment), loopback),
-        _with_pages(tunnel_routes(environment), tunnel),
+        DoorApp(loopback_routes(environment), loopback),
+        DoorApp(tunnel_routes(environment), tunnel),
     )
 
 
-def _with_pages(pages: Sequence[BaseRoute], wire: "WireApp") -> ASGIApp:
-    app = Starlette(routes=list(pages))
-    # A page's path with a slash too many is not a page: the wire answers it, with 404.
-    app.router.redirect_slashes = False
-    app.router.default = wire
-    return app
+class DoorApp:
+    """What one door serves: the protocol's endpoints past Starlette's layers, for which every mint would pay, then pages."""
+
+    def __init__(self, pages: Sequence[BaseRoute], wire: "WireApp") -> None:
+        self.wire = wire
+        self.pages = Starlette(routes=list(pages))
+        # A page's path with a slash too many is not a page: the wire answers it, with 404.
+        self.pages.router.redirect_slashes = False
+        self.pages.router.default = wire
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.wire if self.wire.has(scope) else self.pages)(scope, receive, send)
 
 
 class WireApp:
@@ -64,11 +69,15 @@ class WireApp:
     def __init__(self, environment: Environment, door: Door, endpoints: Sequence[Endpoint]) -> None:
         self._environment = environment
         self._door: Door = door
-        self._endpoints: dict[tuple[str, str], Endpoint] = {
+        self.endpoints: dict[tuple[str, str], Endpoint] = {
             (endpoint.method, endpoint.path): endpoint for endpoint in endpoints
         }
         # Anybody can make a key, and each proof costs a signature check and a durable row before the credential is looked at.
         self._exchanges = RateLimit(burst=30, interval=1000)
+
+    def has(self, scope: Scope) -> bool:
+        """Whether the request is exactly for an endpoint."""
+        return scope["type"] == "http" and (scope["method"], scope["path"]) in self.endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -80,12 +89,13 @@ class WireApp:
             return
         request = Request(scope, receive)
         response = await self._answer(request)
-        await response(scope, receive, self._with_cors(request, send))
+        self._add_cors(response, request)
+        await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_PREFLIGHT)
-        endpoint = self._endpoints.get((request.method, request.url.path))
+        endpoint = self.endpoints.get((request.method, request.scope["path"]))
         if endpoint is None:
             return Response(status_code=404)
         if endpoint is tokens.TOKEN and self._door == "tunnel":
@@ -95,22 +105,15 @@ class WireApp:
                 return Response(status_code=429, headers={"retry-after": str(-(-retry_after // 1000))})
         return await run(endpoint, request, self._environment, self._door)
 
-    def _with_cors(self, request: Request, send: Send) -> Send:
+    def _add_cors(self, response: Response, request: Request) -> None:
         """Any page may call with a token of its own, and none with our cookie; unless origins are named."""
         named = self._environment.settings.development_origins
+        response.raw_headers.append((b"x-content-type-options", b"nosniff"))
+        if not named:
+            response.raw_headers.append((b"access-control-allow-origin", b"*"))
+            return
         origin = request.headers.get("origin")
-
-        async def send_with_cors(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-content-type-options"] = "nosniff"
-                if not named:
-                    headers["access-control-allow-origin"] = "*"
-                elif origin is not None and (origin in named or origin in _EDITOR_ORIGINS):
-                    headers["access-control-allow-origin"] = origin
-                    headers["access-control-allow-credentials"] = "true"
-                if named:
-                    headers.add_vary_header("Origin")
-            await send(message)
-
-        return send_with_cors
+        if origin is not None and (origin in named or origin in _EDITOR_ORIGINS):
+            response.headers["access-control-allow-origin"] = origin
+            response.headers["access-control-allow-credentials"] = "true"
+        response.headers.add_vary_header("Origin")

@@ -56,13 +56,21 @@ log = logging.getLogger(__name__)
 class Gate:
     """`Gate(environment, api, close_tag).route` is the Router of the tunnel's connector.
 
-    `api` is where the environment's tunnel application listens. Exchanges with a service carry the session id as their
+    `api` is the environment's tunnel application, `api_sockets` where it listens for WebSockets. Exchanges with a service carry the session id as their
     tag, and `close_tag` (of whatever carries them) ends them with the session: run `watch` as a task.
     """
 
-    def __init__(self, environment: Environment, api: Upstream, close_tag: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        api: Upstream,
+        api_sockets: Upstream,
+        close_tag: Callable[[str], object],
+    ) -> None:
         self._environment = environment
         self._api = api
+        self._api_sockets = api_sockets
         self._streams = Streams(environment, close_tag)
         self._admissions = Admissions(environment)
         self._assertions = AssertionMint(environment_id=environment.environment_id)
@@ -88,7 +96,7 @@ class Gate:
     async def _look_up(self, head: RequestHead, peer: Peer) -> Decision:
         host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
         if self._environment.link.is_api_host(host):
-            return Forward(self._api, head)
+            return Forward(self._api_sockets if head.is_upgrade else self._api, head)
         service = self._environment.services.by_host(host)
         if service is None or not is_authority_of(host, service.origin):
             return answers.refusal(Refusal.UNKNOWN_HOST)
