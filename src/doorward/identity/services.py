@@ -11,10 +11,12 @@ from starlette.types import ASGIApp
 
 from doorward.identity.accounts.addresses import Addresses
 from doorward.identity.accounts.administration import Administration
+from doorward.identity.accounts.administrators import Administrators
 from doorward.identity.accounts.directory import Directory
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
 from doorward.identity.api_keys import APIKeys
+from doorward.identity.audit.service import AuditTrail
 from doorward.identity.backend_api.wire import emails
 from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
@@ -161,6 +163,8 @@ class Identity:
             events=events,
         )
         self.directory = Directory(database)
+        self.administrators = Administrators(database, clock)
+        self.audit = AuditTrail(database)
         self.administration = Administration(
             settings,
             database,

@@ -168,9 +168,17 @@ def find_by_verified_email(tx: Tx, address: str) -> Account | None:
 
 
 def has_administrator(tx: Tx) -> bool:
-    return (
-        tx.fetch_one("SELECT id FROM identity_users WHERE is_administrator = ? LIMIT 1", (True,)) is not None
-    )
+    return tx.fetch_one("SELECT id FROM identity_users WHERE is_administrator LIMIT 1", ()) is not None
+
+
+def administrators(tx: Tx) -> list[UserRecord]:
+    """In the order they came."""
+    return [
+        user_of(row)
+        for row in tx.fetch_all(
+            f"SELECT {USER_COLUMNS} FROM identity_users WHERE is_administrator ORDER BY ordinal", ()
+        )
+    ]
 
 
 def is_taken(tx: Tx, column: str, value: str, *, but: str | None = None) -> bool:

@@ -1,5 +1,5 @@
 """The audit trail: who did what, to which object, when and from where. Never a secret.
 
 Owns `identity_audit`. Every service writes to it inside the transaction that changes the state, so that a change and
-its trace live or die together. Mounts no routes.
+its trace live or die together. Mounts no routes. The console reads it (`service`).
 """

@@ -1,5 +1,7 @@
 """Rows of `identity_audit`."""
 
+# ruff: noqa: S608  (only our own column names are put into statements; every value is a parameter)
+
 from __future__ import annotations
 
 import msgspec
@@ -9,12 +11,39 @@ from doorward.store import Tx
 
 
 class AuditEvent(msgspec.Struct, frozen=True):
+    """`at` in milliseconds. `actor` is a user's id, a secret key's, or None."""
+
+    id: str
     at: int
     actor: str | None
     action: str
     object: str
     ip: str
     detail: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.at, self.id)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an event stands in the trail. New events never come before it, so pages that begin there stay as they are."""
+
+    at: int
+    id: str
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What events must be like; None asks for nothing. `since` and `until` in milliseconds, `until` not included."""
+
+    actor: str | None = None
+    object: str | None = None
+    action: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+_COLUMNS = "id, at, actor, action, object, ip, detail"
 
 
 def record(
@@ -27,10 +56,45 @@ def record(
     )
 
 
-def latest(tx: Tx, limit: int) -> list[AuditEvent]:
-    """Newest first."""
+def page(
+    tx: Tx, wanted: AuditFilter, *, before: Place | None = None, after: Place | None = None, limit: int
+) -> list[AuditEvent]:
+    """Newest first: those next before a place, or next after one, or the newest of all. Each filter has its index, in this
+    very order, so that no page costs more than its rows."""
+    terms, values = ["1 = 1"], list[object]()
+    for column, value in (("actor", wanted.actor), ("object", wanted.object), ("action", wanted.action)):
+        if value is not None:
+            terms.append(f"{column} = ?")
+            values.append(value)
+    for term, instant in (("at >= ?", wanted.since), ("at < ?", wanted.until)):
+        if instant is not None:
+            terms.append(term)
+            values.append(instant)
+    for sign, place in (("<", before), (">", after)):
+        if place is not None:
+            terms.append(f"(at, id) {sign} (?, ?)")
+            values += [place.at, place.id]
+    way = "ASC" if after is not None else "DESC"
     rows = tx.fetch_all(
-        "SELECT at, actor, action, object, ip, detail FROM identity_audit ORDER BY at DESC, id DESC LIMIT ?",
-        (limit,),
+        f"SELECT {_COLUMNS} FROM identity_audit WHERE {' AND '.join(terms)} ORDER BY at {way}, id {way} LIMIT ?",
+        (*values, limit),
     )
-    return [AuditEvent(*row) for row in rows]
+    events = [AuditEvent(*row) for row in rows]
+    return events[::-1] if after is not None else events
+
+
+def actions(tx: Tx) -> list[str]:
+    """Every action there is an event of, in order; one step along the index for each, however many events there are."""
+    rows = tx.fetch_all(
+        """
+        WITH RECURSIVE known(action) AS (
+            SELECT min(action) FROM identity_audit
+            UNION ALL
+            SELECT (SELECT min(action) FROM identity_audit WHERE identity_audit.action > known.action)
+            FROM known WHERE known.action IS NOT NULL
+        )
+        SELECT action FROM known WHERE action IS NOT NULL
+        """,
+        (),
+    )
+    return [row[0] for row in rows]

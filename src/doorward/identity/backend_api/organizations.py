@@ -20,18 +20,13 @@ from doorward.identity.backend_api.operations import (
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import instance as instance_wire
 from doorward.identity.backend_api.wire import organizations as wire
-from doorward.identity.errors import (
-    FORM_PARAM_UNKNOWN,
-    FORM_RESOURCE_NOT_FOUND,
-    ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS,
-    Refused,
-)
-from doorward.identity.instance import InstanceSettings, OrganizationSettings
+from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
+from doorward.identity.instance import OrganizationSettings
 from doorward.identity.instance.rules import EnrollmentMode
-from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations import store
 from doorward.identity.organizations.service import NewOrganization, Organization, OrganizationChange
+from doorward.identity.organizations.settings import edit_of
 from doorward.identity.organizations.store import OrganizationFilter
-from doorward.store import Tx
 
 # Nothing is sold by these numbers; they say that we do not bound what they count.
 _UNBOUNDED = 10_000
@@ -102,23 +97,8 @@ async def update_instance_organization_settings(
     call: Call[NoQuery, ChangeOrganizationSettings],
 ) -> instance_wire.OrganizationSettings:
     """Change what organizations may be and do; roles are given by id."""
-    body = call.body
-
-    def edit(tx: Tx, before: InstanceSettings) -> InstanceSettings:
-        given = msgspec.structs.asdict(body)
-        changes = {name: value for name, value in given.items() if value is not None}
-        for name in ("creator_role", "domains_default_role"):
-            role_id = changes.pop(f"{name}_id", None)
-            if role_id is None:
-                continue
-            role = role_store.find_role(tx, role_id)
-            if role is None:
-                raise Refused(FORM_RESOURCE_NOT_FOUND.at(f"{name}_id"))
-            if name == "creator_role" and not rules.is_elevated(role.keys):
-                raise Refused(ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS)
-            changes[name] = role.record.key
-        return replace(before, organizations=replace(before.organizations, **changes))
-
+    members = msgspec.structs.asdict(call.body)
+    edit = edit_of({name: value for name, value in members.items() if value is not None})
     changed = await call.identity.instance.change_by("organization_settings", call.caller.id, edit)
     return _settings(changed.organizations)
 

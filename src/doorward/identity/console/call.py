@@ -52,6 +52,10 @@ class Call:
     def query(self) -> QueryParams:
         return self.request.query_params
 
+    async def fields(self) -> dict[str, str]:
+        """A form whose fields are not known beforehand. Raises Refused (400, 413, 415)."""
+        return await forms.fields_of(self.request)
+
     async def form_of(self, shape: type[T]) -> T:
         """Raises Refused (400, 413, 415)."""
         return await forms.form_of(self.request, shape)

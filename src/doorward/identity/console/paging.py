@@ -39,9 +39,9 @@ class Pager(msgspec.Struct, Generic[T], frozen=True):
 
 
 def pager(call: Call, found: Sequence[T], total: int | None = None) -> Pager[T]:
-    """`found` are the rows from `offset_of(call)`, one more than a page where there are more."""
+    """`found` are the rows from `offset_of(call)`: a page, or, where nobody counted, one more if there are more."""
     number = page_number(call)
-    has_next = len(found) > PAGE_SIZE
+    has_next = len(found) > PAGE_SIZE if total is None else offset_of(call) + len(found) < total
     return Pager(
         rows=tuple(found[:PAGE_SIZE]),
         first=(number - 1) * PAGE_SIZE + 1,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import groupby
+from typing import ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,16 @@ NAVIGATION = tuple((group, tuple(sections)) for group, sections in groupby(SECTI
 
 class ConsoleSite(Site):
     """Pages, forms and errors as identity's other pages have them, each in the console's frame."""
+
+    # Elsewhere it is the person themselves who is told.
+    sentences: ClassVar[Mapping[str, str]] = {
+        "form_identifier_exists": "Another user has this already.",
+        "form_password_matches_identifier": "This password is too close to the e-mail address.",
+        "user_banned": "This user is banned.",
+        "user_locked": "This user is locked.",
+        "identification_deletion_failed": "This is the last address: give the account another one first.",
+        "invitation_already_accepted": "This invitation was used already.",
+    }
 
     @cached_property
     def pages(self) -> Pages:

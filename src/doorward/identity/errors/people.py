@@ -136,6 +136,12 @@ SESSION_REVERIFICATION_REQUIRED = Problem(
 )
 
 # 409
+LAST_ADMINISTRATOR = Problem(
+    409,
+    "last_administrator",
+    "last administrator",
+    "Nobody else administers this server. Make somebody else an administrator first.",
+)
 WAITLIST_ENTRY_ALREADY_INVITED = Problem(
     409, "waitlist_entry_already_invited", "already invited", "This waitlist entry has already been invited."
 )

@@ -210,14 +210,16 @@ class Invitations:
             )
         )
 
+    async def get(self, invitation_id: str) -> Invitation:
+        """An application's. Raises Refused (404)."""
+        return await self._database.read(lambda tx: self._found(tx, invitation_id))
+
     async def revoke(self, invitation_id: str, *, actor: str) -> Invitation:
         """Raises Refused: 404 unknown, 400 accepted or revoked before."""
         now = self._clock()
 
         def work(tx: Tx) -> Invitation:
-            invitation = store.find(tx, invitation_id)
-            if invitation is None or invitation.kind != "application":
-                raise Refused(not_found(f"No invitation was found with id {invitation_id}"))
+            invitation = self._found(tx, invitation_id)
             if invitation.accepted_at is not None:
                 raise Refused(INVITATION_ALREADY_ACCEPTED)
             if not store.revoke(tx, invitation_id, now):
@@ -226,3 +228,9 @@ class Invitations:
             return msgspec.structs.replace(invitation, revoked_at=now, updated_at=now)
 
         return await self._database.write(work)
+
+    def _found(self, tx: Tx, invitation_id: str) -> Invitation:
+        invitation = store.find(tx, invitation_id)
+        if invitation is None or invitation.kind != "application":
+            raise Refused(not_found(f"No invitation was found with id {invitation_id}"))
+        return invitation

@@ -53,6 +53,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX identity_users_banned ON identity_users(ordinal) WHERE is_banned",
+    "CREATE INDEX identity_users_administrators ON identity_users(ordinal) WHERE is_administrator",
     """
     CREATE TABLE identity_email_addresses (
         id TEXT PRIMARY KEY,
@@ -275,7 +276,12 @@ TABLES = (
         detail TEXT NOT NULL
     )
     """,
-    "CREATE INDEX identity_audit_at ON identity_audit(at)",
+    # Each filter of the trail in the trail's order.
+    "CREATE INDEX identity_audit_at ON identity_audit(at, id)",
+    *(
+        f"CREATE INDEX identity_audit_{by} ON identity_audit({by}, at, id)"
+        for by in ("actor", "object", "action")
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
 from msgspec.structs import replace
@@ -37,7 +37,10 @@ class SignInNeeded(Exception):
 
 
 class Site:
-    """The services, the templates, and the answers pages give."""
+    """The services, the templates, and the answers pages give. `sentences` are what its readers are told in other words
+    than everybody, by the code of a refusal."""
+
+    sentences: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, identity: "Identity") -> None:
         self.identity = identity
@@ -108,7 +111,7 @@ class Site:
         """
         if refused is None:
             return self.page(request, template, {**context, "errors": {}})
-        errors = wording.errors_by_field(refused, fields or {}, otherwise=otherwise)
+        errors = wording.errors_by_field(refused, fields or {}, otherwise=otherwise, instead=self.sentences)
         response = self.page(
             request,
             template,
@@ -129,7 +132,7 @@ class Site:
             title = _TITLES.get(
                 refused.status, "Something went wrong" if refused.status >= 500 else _TITLES[400]
             )
-        told = wording.sentence(problem, refused.retry_after)
+        told = wording.sentence(problem, refused.retry_after, self.sentences)
         if problem.code == "resource_not_found":
             told = "The address may be mistyped, or what was here is gone."
         return self.page(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from doorward.identity.errors import Problem, Refused
 
@@ -39,13 +40,15 @@ SENTENCES = {
 _EMAIL_FIELDS = ("identifier", "email_address")
 
 
-def sentence(problem: Problem, retry_after: int | None = None) -> str:
-    """What to tell a person about one problem."""
+def sentence(
+    problem: Problem, retry_after: int | None = None, instead: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """What to tell a person about one problem. `instead` has other sentences for other readers, by code."""
     if problem.status == 429 and problem.code == "too_many_requests":
         return f"Too many attempts. Try again {_in(retry_after)}."
     if problem.code == "form_param_format_invalid" and problem.param in _EMAIL_FIELDS:
         return "This is not an e-mail address. It looks like ada@example.com."
-    told = SENTENCES.get(problem.code, problem.text)
+    told = instead.get(problem.code) or SENTENCES.get(problem.code, problem.text)
     return f"{told} Try again {_in(retry_after)}." if problem.code == "user_locked" else told
 
 
@@ -54,12 +57,20 @@ def detail(problem: Problem) -> str | None:
     return problem.text if problem.code == "oauth_authorize_request_error" else None
 
 
-def errors_by_field(refused: Refused, fields: Mapping[str, str], *, otherwise: str = "") -> dict[str, str]:
+def errors_by_field(
+    refused: Refused,
+    fields: Mapping[str, str],
+    *,
+    otherwise: str = "",
+    instead: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """Sentences by the name of the form's field they stand beside. `fields` maps the services' parameter names to
     the form's; a problem of no field goes to `otherwise` ("" is the notice above the form)."""
     told: dict[str, str] = {}
     for problem in refused.errors:
-        told.setdefault(fields.get(problem.param or "", otherwise), sentence(problem, refused.retry_after))
+        told.setdefault(
+            fields.get(problem.param or "", otherwise), sentence(problem, refused.retry_after, instead)
+        )
     return told
 
 

@@ -36,6 +36,13 @@ def insert(tx: Tx, entry: ListedIdentifier) -> bool:
     )
 
 
+def find(tx: Tx, name: ListName, entry_id: str) -> ListedIdentifier | None:
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM identity_listed_identifiers WHERE id = ? AND list = ?", (entry_id, name)
+    )
+    return None if row is None else ListedIdentifier(*row)
+
+
 def delete(tx: Tx, name: ListName, entry_id: str) -> bool:
     return (
         tx.execute("DELETE FROM identity_listed_identifiers WHERE id = ? AND list = ?", (entry_id, name)) == 1

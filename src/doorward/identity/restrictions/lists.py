@@ -65,6 +65,13 @@ class ListedIdentifiers:
     async def page(self, name: ListName, limit: int, offset: int) -> tuple[list[ListedIdentifier], int]:
         return await self._database.read(lambda tx: list_store.page(tx, name, limit, offset))
 
+    async def get(self, name: ListName, entry_id: str) -> ListedIdentifier:
+        """Raises Refused (404)."""
+        entry = await self._database.read(lambda tx: list_store.find(tx, name, entry_id))
+        if entry is None:
+            raise Refused(_unknown(name, entry_id))
+        return entry
+
     async def remove(self, name: ListName, entry_id: str, *, actor: str) -> None:
         """Raises Refused (404)."""
         now = self._clock()

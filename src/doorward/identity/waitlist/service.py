@@ -105,6 +105,10 @@ class Waitlist:
             )
         )
 
+    async def get(self, entry_id: str) -> WaitlistEntry:
+        """Raises Refused (404)."""
+        return await self._database.read(lambda tx: self._found(tx, entry_id))
+
     async def invite(
         self, entry_id: str, *, ignore_existing: bool, actor: str
     ) -> tuple[WaitlistEntry, MadeInvitation]:
@@ -160,10 +164,14 @@ class Waitlist:
         outbox.enqueue(tx, "waitlistEntry.updated", wire.waitlist_entry(entry), now=now)
         return entry
 
-    def _entry(self, tx: Tx, entry_id: str, step: WaitlistStep) -> WaitlistEntry:
+    def _found(self, tx: Tx, entry_id: str) -> WaitlistEntry:
         entry = store.find(tx, entry_id)
         if entry is None:
             raise Refused(not_found(f"No waitlist entry was found with id {entry_id}"))
+        return entry
+
+    def _entry(self, tx: Tx, entry_id: str, step: WaitlistStep) -> WaitlistEntry:
+        entry = self._found(tx, entry_id)
         problem = rules.step_problem(step, entry.status)
         if problem is not None:
             raise Refused(problem)
