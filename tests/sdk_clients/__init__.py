@@ -14,4 +14,8 @@ pytest.register_assert_rewrite(
     "tests.sdk_clients.javascript_organizations",
     "tests.sdk_clients.javascript_machines",
     "tests.sdk_clients.javascript_instance",
+    "tests.sdk_clients.python_sdk",
+    "tests.sdk_clients.python_people",
+    "tests.sdk_clients.python_organizations",
+    "tests.sdk_clients.python_instance",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from tests.sdk_clients.javascript import JavaScript
 from tests.sdk_clients.server import Server
-from tests.sdk_clients.visitor import Visitor
+from tests.sdk_clients.visitor import Visitor, ticket_for
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +40,17 @@ def backend(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def docs_page() -> str:
+    """What we say to users of these SDKs."""
+    return (Path(__file__).parents[2] / "docs" / "clerk-sdks.md").read_text()
+
+
 @pytest.fixture(scope="session")
 def ada(server: Server, backend: httpx.Client) -> Iterator[Visitor]:
     """Somebody who is signed in in a browser."""
     body: dict[str, Any] = {"email_address": ["ada@example.com"], "skip_password_requirement": True}
     user = backend.post("/users", json=body).raise_for_status().json()
-    ticket = backend.post("/sign_in_tokens", json={"user_id": user["id"]}).raise_for_status().json()
-    visitor = Visitor(server, ticket["token"])
+    visitor = Visitor(server, ticket_for(backend, user["id"]))
     yield visitor
     visitor.close()

@@ -38,9 +38,9 @@ class Server:
         self.ca_file = self.variables["SSL_CERT_FILE"]
 
     def environ(self, **more: str) -> dict[str, str]:
-        """The environment of a program that uses an SDK: no other instance's variables, and no telemetry."""
+        """The environment of a program that uses an SDK: this instance's variables and no other's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CLERK_")}
-        return {**kept, **self.variables, "CLERK_TELEMETRY_DISABLED": "1", **more}
+        return {**kept, **self.variables, **more}
 
     def public_key(self) -> str:
         """What `doorward keys export --pem` prints, on one line."""
@@ -55,8 +55,11 @@ class Server:
 
     def http(self, **headers: str) -> httpx.Client:
         """Requests without any SDK."""
-        trust = ssl.create_default_context(cafile=self.ca_file)
-        return httpx.Client(base_url=self.accounts, verify=trust, timeout=60, headers=headers)
+        return httpx.Client(base_url=self.accounts, verify=self.trust(), timeout=60, headers=headers)
+
+    def trust(self) -> ssl.SSLContext:
+        """Of the authority that signs for loopback."""
+        return ssl.create_default_context(cafile=self.ca_file)
 
     def backend(self) -> httpx.Client:
         """Requests with the instance's key."""

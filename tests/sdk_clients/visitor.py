@@ -17,10 +17,10 @@ _CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(_VERIFIER.encode()).digest(
 
 
 class Visitor:
-    """`ticket` is a sign-in token's."""
+    """`ticket` is a sign-in token's; `origin` is that of the page, the accounts' own where none is given."""
 
-    def __init__(self, server: Server, ticket: str) -> None:
-        self.http = server.http(origin=server.accounts)
+    def __init__(self, server: Server, ticket: str, *, origin: str | None = None) -> None:
+        self.http = server.http(origin=origin or server.accounts)
         signed_in = self._post("/v1/client/sign_ins", strategy="ticket", ticket=ticket)
         session = signed_in["client"]["sessions"][0]
         self.session_id, self.user_id = str(session["id"]), str(session["user"]["id"])
@@ -68,7 +68,13 @@ def _query(location: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
 
 
+def ticket_for(http: httpx.Client, user_id: str) -> str:
+    """A sign-in token, made with the instance's key, which `http` holds."""
+    made = http.post("/sign_in_tokens", json={"user_id": user_id}).raise_for_status().json()
+    return str(made["token"])
+
+
 def application(http: httpx.Client, **members: Any) -> Any:
-    """An application made with the instance's key, which `http` holds."""
+    """An application, made with the instance's key."""
     body = {"name": "Shop", "redirect_uris": [REDIRECT], **members}
     return http.post("/oauth_applications", json=body).raise_for_status().json()

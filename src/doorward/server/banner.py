@@ -54,6 +54,7 @@ def variables_for(
     """The environment variables of Clerk's SDKs and of T3 Code for this server.
 
     `CLERK_FAPI_URL` is always among them: without it the SDKs' built-in proxy sends the secret key to Clerk's own host.
+    Without `CLERK_TELEMETRY_DISABLED` they report development instances there.
     """
     key = publishable_key_of(public.accounts_origin, development=True)
     node = {"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else {}
@@ -64,6 +65,7 @@ def variables_for(
         "CLERK_FAPI_URL": public.accounts_origin,
         "CLERK_API_URL": f"{public.accounts_origin}/api",
         "CLERK_JWKS_URL": f"{public.accounts_origin}/.well-known/jwks.json",
+        "CLERK_TELEMETRY_DISABLED": "1",
         **trust,
     }
     t3 = {

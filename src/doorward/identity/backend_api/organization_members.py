@@ -168,20 +168,30 @@ async def list_organization_invitations(
     call: Call[OrganizationInvitationQuery, NoBody],
 ) -> Listed[wire.OrganizationInvitation]:
     """An organization's invitations, newest first."""
-    return await _invitations(call, call.path["organization_id"])
+    return await _invitations(call, call.path["organization_id"], call.query)
+
+
+async def list_pending_organization_invitations(
+    call: Call[Page, NoBody],
+) -> Listed[wire.OrganizationInvitation]:
+    """An organization's invitations that wait; older programs ask for them here."""
+    wanted = OrganizationInvitationQuery(
+        status=("pending",), limit=call.query.limit, offset=call.query.offset
+    )
+    return await _invitations(call, call.path["organization_id"], wanted)
 
 
 async def list_instance_organization_invitations(
     call: Call[OrganizationInvitationQuery, NoBody],
 ) -> Listed[wire.OrganizationInvitation]:
     """The invitations of every organization."""
-    return await _invitations(call, None)
+    return await _invitations(call, None, call.query)
 
 
 async def _invitations(
-    call: Call[OrganizationInvitationQuery, NoBody], organization_id: str | None
+    call: Call[Any, Any], organization_id: str | None, wanted: OrganizationInvitationQuery
 ) -> Listed[wire.OrganizationInvitation]:
-    wanted, now = call.query, call.now
+    now = call.now
     order, descending = order_of(wanted.order_by, tuple(invitations.ORDERS))
     found, total = await call.identity.organization_invitations.page(
         InvitationFilter(
@@ -330,6 +340,13 @@ OPERATIONS = (
         f"{_INVITATIONS}/bulk",
         create_organization_invitation_bulk,
         body=CreateInvitations,
+        answer=_LISTED_INVITATIONS,
+    ),
+    operation(
+        "GET",
+        f"{_INVITATIONS}/pending",
+        list_pending_organization_invitations,
+        query=Page,
         answer=_LISTED_INVITATIONS,
     ),
     operation(
