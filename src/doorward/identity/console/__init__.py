@@ -3,7 +3,10 @@
 | routes | file |
 | --- | --- |
 | `/admin` | `overview` |
-| `/admin/users…` | `users` (all of them, a new one), `user` (one and its edits), `user_steps` (what is asked first) |
+| `/admin/users…` | `users` (all of them, a new one), `user` (one and its edits), `user_access`, `user_addresses` |
+| `/admin/machines…` | `machines`, `machine_tokens` |
+| `/admin/webhooks…` | `webhooks`, `webhook_deliveries` |
+| `/admin/<section>…` | the file of that name |
 
 What holds for every route is in `routing`: a change comes from a page of ours, `access` finds an administrator in the
 request, or nothing there is to be seen. Pages call the services the Backend API calls, with the administrator's user id

@@ -59,6 +59,14 @@ class DeliveryPage(msgspec.Struct, frozen=True):
     total: int
 
 
+class ShownDelivery(msgspec.Struct, frozen=True):
+    """One delivery whole: `data` is the JSON text of the event's payload."""
+
+    delivery: Delivery
+    attempts: list[Attempt]
+    data: str
+
+
 class _Test(msgspec.Struct, frozen=True):
     id: str
     url: str
@@ -234,20 +242,27 @@ class Webhooks:
 
         return await self._database.read(find)
 
+    async def get_delivery(self, endpoint_id: str, delivery_id: str) -> ShownDelivery:
+        """Raises Refused (404)."""
+
+        def find(tx: Tx) -> ShownDelivery:
+            delivery = _delivery(tx, endpoint_id, delivery_id)
+            attempts = deliveries.attempts_of(tx, [delivery_id])
+            return ShownDelivery(delivery, attempts, deliveries.event_of(tx, delivery_id).data)
+
+        return await self._database.read(find)
+
     async def replay(self, endpoint_id: str, delivery_id: str, *, actor: str | None) -> Delivery:
         """Send a finished delivery once more: same id, same body, new time. Raises Refused (400, 404)."""
         now = self._clock()
 
         def work(tx: Tx) -> Delivery:
             _enabled(tx, endpoint_id)
-            if deliveries.find(tx, endpoint_id, delivery_id) is None:
-                raise Refused(not_found("Delivery not found"))
+            _delivery(tx, endpoint_id, delivery_id)
             if not deliveries.replay(tx, delivery_id, now):
                 raise Refused(WEBHOOK_DELIVERY_PENDING)
             audit.record(tx, now=now, actor=actor, action="webhook_delivery.replayed", object_id=delivery_id)
-            found = deliveries.find(tx, endpoint_id, delivery_id)
-            assert found is not None
-            return found
+            return _delivery(tx, endpoint_id, delivery_id)
 
         return await self._database.write(work)
 
@@ -356,6 +371,13 @@ def _endpoint(tx: Tx, endpoint_id: str) -> Endpoint:
     if endpoint is None:
         raise Refused(not_found("Webhook endpoint not found"))
     return endpoint
+
+
+def _delivery(tx: Tx, endpoint_id: str, delivery_id: str) -> Delivery:
+    delivery = deliveries.find(tx, endpoint_id, delivery_id)
+    if delivery is None:
+        raise Refused(not_found("Delivery not found"))
+    return delivery
 
 
 def _enabled(tx: Tx, endpoint_id: str) -> Endpoint:
