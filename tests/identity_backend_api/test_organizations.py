@@ -304,3 +304,60 @@ async def test_every_change_is_told_to_webhooks(backend: Backend) -> None:
         + [f"organizationInvitation.{what}" for what in ("created", "created", "accepted", "revoked")]
     )
     assert invited["url"].rpartition("=")[2] not in repr(rows)
+
+
+async def test_members_are_found_and_ordered_by_who_they_are(backend: Backend) -> None:
+    await enabled(backend)
+    people = [
+        {
+            "email_address": ["cy@b.example"],
+            "first_name": "Cy",
+            "last_name": "Byron",
+            "username": "first_one",
+        },
+        {"email_address": ["ada@c.example"], "first_name": "Ada", "phone_number": ["+15550100009"]},
+        {"email_address": ["bea@a.example"], "first_name": "Bea", "last_name": "Adams", "username": "second"},
+    ]
+    ids = [(await backend.ask("POST", "/users", json=person))["id"] for person in people]
+    names = dict(zip(ids, ("cy", "ada", "bea"), strict=True))
+    acme = await backend.ask("POST", "/organizations", json={"name": "Acme", "created_by": ids[0]})
+    path = f"/organizations/{acme['id']}/memberships"
+    for user_id in ids[1:]:
+        backend.world.clock.advance(1)
+        await backend.ask("POST", path, json={"user_id": user_id, "role": "org:member"})
+    stranger = await backend.ask("POST", "/users", json={"email_address": ["ada@d.example"]})
+    await backend.ask("POST", "/organizations", json={"name": "Other", "created_by": stranger["id"]})
+
+    async def found(**query: Any) -> str:
+        page = await backend.ask("GET", path, params=query)
+        assert page["total_count"] == len(page["data"])
+        return " ".join(names[one["public_user_data"]["user_id"]] for one in page["data"])
+
+    for order, expected in {
+        "created_at": "cy ada bea",
+        "-created_at": "bea ada cy",
+        "first_name": "ada bea cy",
+        "+last_name": "ada bea cy",
+        "username": "ada cy bea",
+        "email_address": "ada bea cy",
+        "-phone_number": "ada bea cy",
+    }.items():
+        assert await found(order_by=order) == expected, order
+    for query, expected in (
+        ({"query": "BYRON"}, "cy"),
+        ({"query": "example"}, "bea ada cy"),
+        ({"email_address": "Ada@C.example"}, "ada"),
+        ({"phone_number": "+15550100009"}, "ada"),
+        ({"username": ["second", "First_One"]}, "bea cy"),
+        ({"email_address_query": "@A.ex"}, "bea"),
+        ({"phone_number_query": "0100"}, "ada"),
+        ({"username_query": "t_o"}, "cy"),
+        ({"name_query": "bea ad"}, "bea"),
+        ({"web3_wallet": "0x1"}, ""),
+        ({"created_at_before": 1}, ""),
+        ({"created_at_after": 1}, "bea ada cy"),
+        ({"last_active_at_after": 1}, ""),
+        ({"query": "%"}, ""),
+    ):
+        assert await found(**query) == expected, query
+    await backend.refused("GET", path, 422, "form_param_value_invalid", params={"order_by": "password_hash"})

@@ -57,11 +57,12 @@ def memberships(js: JavaScript) -> None:
     assert made["organization"]["id"] == acme
     bare = js.refused("organizations.createOrganizationMembership", {**one, "role": "admin"})
     assert bare[0] in (404, 422)
-    listed = js(
-        "organizations.getOrganizationMembershipList", {"organizationId": acme, "orderBy": "+created_at"}
-    )
+    by_name = {"organizationId": acme, "orderBy": "+first_name"}
+    listed = js("organizations.getOrganizationMembershipList", by_name)
     members = [member["publicUserData"]["userId"] for member in listed["data"]]
     assert (members, listed["totalCount"]) == ([ada["id"], bob["id"]], 2)
+    found = js("organizations.getOrganizationMembershipList", {"organizationId": acme, "nameQuery": "bo"})
+    assert ids(found["data"]) == [made["id"]]
     only = js("organizations.getOrganizationMembershipList", {"organizationId": acme, "role": ["org:member"]})
     assert ids(only["data"]) == [made["id"]]
     everywhere = js("organizations.getInstanceOrganizationMembershipList", {"limit": 500})

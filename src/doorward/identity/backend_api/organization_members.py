@@ -25,9 +25,19 @@ class MembershipQuery(Page, frozen=True, kw_only=True):
     order_by: str = "-created_at"
     user_id: tuple[str, ...] = ()
     email_address: tuple[str, ...] = ()
+    phone_number: tuple[str, ...] = ()
+    username: tuple[str, ...] = ()
+    web3_wallet: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
     query: str | None = None
     email_address_query: str | None = None
+    phone_number_query: str | None = None
+    username_query: str | None = None
+    name_query: str | None = None
+    last_active_at_before: int | None = None
+    last_active_at_after: int | None = None
+    created_at_before: int | None = None
+    created_at_after: int | None = None
 
 
 class CreateMembership(Body, frozen=True, kw_only=True):
@@ -105,8 +115,19 @@ async def _memberships(
             organization_id=organization_id,
             user_ids=user_ids or wanted.user_id,
             roles=wanted.role,
-            email_addresses=wanted.email_address,
-            query=wanted.query or wanted.email_address_query,
+            email_addresses=tuple(address.lower() for address in wanted.email_address),
+            phone_numbers=wanted.phone_number,
+            usernames=tuple(name.lower() for name in wanted.username),
+            query=wanted.query,
+            email_text=wanted.email_address_query,
+            phone_text=wanted.phone_number_query,
+            username_text=wanted.username_query,
+            name_text=wanted.name_query,
+            last_active_before=wanted.last_active_at_before,
+            last_active_after=wanted.last_active_at_after,
+            created_before=wanted.created_at_before,
+            created_after=wanted.created_at_after,
+            is_impossible=bool(wanted.web3_wallet),
         ),
         order=order,
         descending=descending,

@@ -46,18 +46,43 @@ class OrganizationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MembershipFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a member must be like; None and empty ask for nothing. The texts are parts, in any case; times are the
+    user's, in milliseconds. `is_impossible`: something was asked for that no user here has, such as a wallet."""
+
     organization_id: str | None = None
     user_ids: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     email_addresses: tuple[str, ...] = ()
+    phone_numbers: tuple[str, ...] = ()
+    usernames: tuple[str, ...] = ()
     query: str | None = None
+    email_text: str | None = None
+    phone_text: str | None = None
+    username_text: str | None = None
+    name_text: str | None = None
+    last_active_before: int | None = None
+    last_active_after: int | None = None
+    created_before: int | None = None
+    created_after: int | None = None
+    is_impossible: bool = False
 
 
 _ORGANIZATION = ", ".join(OrganizationRecord.__struct_fields__)
 _MEMBERSHIP = ", ".join(f"m.{name}" for name in MembershipRecord.__struct_fields__)
 _MEMBERS = "(SELECT count(*) FROM identity_organization_memberships m WHERE m.organization_id = o.id)"
 ORDERS = {"created_at": "o.created_at", "name": "o.name", "members_count": _MEMBERS}
-MEMBERSHIP_ORDERS = {"created_at": "m.created_at", "updated_at": "m.updated_at", "role": "r.key"}
+_EMAILS = "EXISTS (SELECT 1 FROM identity_email_addresses e WHERE e.user_id = m.user_id AND {})"
+_PHONES = "EXISTS (SELECT 1 FROM identity_phone_numbers p WHERE p.user_id = m.user_id AND {})"
+_NAME = "COALESCE(u.first_name, '') || ' ' || COALESCE(u.last_name, '')"
+MEMBERSHIP_ORDERS = {
+    "created_at": "m.created_at",
+    "updated_at": "m.updated_at",
+    "role": "r.key",
+    # No text instead of NULL, which each database has its own place for.
+    **{name: f"COALESCE(u.{name}, '')" for name in ("first_name", "last_name", "username")},
+    "email_address": "(SELECT address FROM identity_email_addresses WHERE id = u.primary_email_address_id)",
+    "phone_number": "COALESCE((SELECT number FROM identity_phone_numbers WHERE id = u.primary_phone_number_id), '')",
+}
 
 
 def _organization(row: Sequence[object]) -> OrganizationRecord:
@@ -227,23 +252,12 @@ def page_of_memberships(
     tx: Tx, wanted: MembershipFilter, *, order: str, descending: bool, limit: int, offset: int
 ) -> tuple[list[MembershipRecord], int]:
     """`order` is a key of MEMBERSHIP_ORDERS. The page, and how many there are in all."""
-    conditions, values = ["1 = 1"], []  # type: list[str], list[object]
-    if wanted.organization_id is not None:
-        conditions.append("m.organization_id = ?")
-        values.append(wanted.organization_id)
-    for column, chosen in (("m.user_id", wanted.user_ids), ("r.key", wanted.roles)):
-        if chosen:
-            conditions.append(f"{column} IN ({_marks(chosen)})")
-            values += chosen
-    emails = "EXISTS (SELECT 1 FROM identity_email_addresses e WHERE e.user_id = m.user_id AND {})"
-    if wanted.email_addresses:
-        conditions.append(emails.format(f"e.address IN ({_marks(wanted.email_addresses)})"))
-        values += wanted.email_addresses
-    if wanted.query:
-        conditions.append("(m.user_id = ? OR " + emails.format("e.address LIKE ? ESCAPE '!'") + ")")
-        values += [wanted.query, contains(wanted.query.lower())]
+    conditions, values = _members_like(wanted)
     where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
-    joined = "identity_organization_memberships m JOIN identity_organization_roles r ON r.id = m.role_id"
+    joined = (
+        "identity_organization_memberships m JOIN identity_organization_roles r ON r.id = m.role_id"
+        " JOIN identity_users u ON u.id = m.user_id"
+    )
     count = tx.fetch_one(f"SELECT count(*) FROM {joined} WHERE {where}", values)
     rows = tx.fetch_all(
         f"""
@@ -253,6 +267,45 @@ def page_of_memberships(
         (*values, limit, offset),
     )
     return [MembershipRecord(*row) for row in rows], 0 if count is None else count[0]
+
+
+def _members_like(wanted: MembershipFilter) -> tuple[list[str], list[object]]:
+    """Conditions on a membership m, its role r and its user u, and their values in order."""
+    conditions, values = ["1 = 0" if wanted.is_impossible else "1 = 1"], []  # type: list[str], list[object]
+
+    def want(condition: str, *given: object) -> None:
+        conditions.append(condition)
+        values.extend(given)
+
+    if wanted.organization_id is not None:
+        want("m.organization_id = ?", wanted.organization_id)
+    for form, column, chosen in (
+        ("{}", "m.user_id", wanted.user_ids),
+        ("{}", "r.key", wanted.roles),
+        ("{}", "u.username", wanted.usernames),
+        (_EMAILS, "e.address", wanted.email_addresses),
+        (_PHONES, "p.number", wanted.phone_numbers),
+    ):
+        if chosen:
+            want(form.format(f"{column} IN ({_marks(chosen)})"), *chosen)
+    for form, column, text in (
+        ("{}", "u.search_text", wanted.query),
+        ("{}", "u.username", wanted.username_text),
+        ("{}", f"lower({_NAME})", wanted.name_text),
+        (_EMAILS, "e.address", wanted.email_text),
+        (_PHONES, "p.number", wanted.phone_text),
+    ):
+        if text:
+            want(form.format(f"{column} LIKE ? ESCAPE '!'"), contains(text.lower()))
+    for condition, instant in (
+        ("u.last_active_at < ?", wanted.last_active_before),
+        ("u.last_active_at > ?", wanted.last_active_after),
+        ("u.created_at < ?", wanted.created_before),
+        ("u.created_at > ?", wanted.created_after),
+    ):
+        if instant is not None:
+            want(condition, instant)
+    return conditions, values
 
 
 def _marks(values: Sequence[object]) -> str:
