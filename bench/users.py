@@ -27,12 +27,13 @@ PAGE_GOAL_MS = 50.0
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(? AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
 _MAKE_USERS = f"""
     {_NUMBERS}
-    INSERT INTO identity_users (id, ordinal, primary_email_address_id, first_name, last_name, public_metadata,
-        private_metadata, unsafe_metadata, is_administrator, is_banned, delete_self_enabled,
-        create_organization_enabled, bypass_client_trust, search_text, created_at, updated_at)
-    SELECT 'user_' || i, (1700000000000 + i) * 2097152, 'idn_' || i, 'First' || (i % 997), 'Last' || (i % 9973),
-        '{{}}', '{{}}', '{{}}', FALSE, FALSE, TRUE, TRUE, FALSE,
-        'user_' || i || '\n' || 'first' || (i % 997) || ' last' || (i % 9973) || '\n' || 'person' || i || '@example.com',
+    INSERT INTO identity_users (id, ordinal, primary_email_address_id, primary_phone_number_id, external_id, username,
+        first_name, last_name, public_metadata, private_metadata, unsafe_metadata, is_administrator, is_banned,
+        delete_self_enabled, create_organization_enabled, bypass_client_trust, search_text, created_at, updated_at)
+    SELECT 'user_' || i, (1700000000000 + i) * 2097152, 'idn_' || i, 'idp_' || i, 'ext-' || i, 'name' || i,
+        'First' || (i % 997), 'Last' || (i % 9973), '{{}}', '{{}}', '{{}}', FALSE, FALSE, TRUE, TRUE, FALSE,
+        'user_' || i || '\n' || 'first' || (i % 997) || ' last' || (i % 9973) || '\n' || 'name' || i || '\n' ||
+        'person' || i || '@example.com' || '\n' || '+1555' || (1000000 + i),
         1700000000000 + i, 1700000000000 + i
     FROM n
 """
@@ -41,6 +42,12 @@ _MAKE_EMAILS = f"""
     INSERT INTO identity_email_addresses (id, user_id, address, verified_at, verified_by, is_reserved, created_at,
         updated_at)
     SELECT 'idn_' || i, 'user_' || i, 'person' || i || '@example.com', 1, 'admin', FALSE, 1, 1 FROM n
+"""
+_MAKE_PHONES = f"""
+    {_NUMBERS}
+    INSERT INTO identity_phone_numbers (id, user_id, number, verified_at, is_reserved, is_second_factor, created_at,
+        updated_at)
+    SELECT 'idp_' || i, 'user_' || i, '+1555' || (1000000 + i), 1, FALSE, FALSE, 1, 1 FROM n
 """
 
 
@@ -75,6 +82,7 @@ async def _fill(database: Database) -> None:
         def work(tx: Tx, span: tuple[int, int] = span) -> None:
             tx.execute(_MAKE_USERS, span)
             tx.execute(_MAKE_EMAILS, span)
+            tx.execute(_MAKE_PHONES, span)
 
         await database.write(work)
     if database.dialect == "postgresql":

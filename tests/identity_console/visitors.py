@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from doorward.identity.accounts.administration import Details, Identifier, NewPassword
+from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from tests.identity_pages.world import PASSWORD, World, new_address
 
 
@@ -67,10 +67,11 @@ async def become_administrator(world: World) -> str:
 async def new_user(world: World, address: str | None = None, **members: object) -> str:
     """The id of a user whose password is PASSWORD."""
     account = await world.identity.administration.create(
-        Details(**members),  # type: ignore[arg-type]
-        email_addresses=[Identifier(address or new_address())],
-        phone_numbers=[],
-        password=NewPassword(password=PASSWORD),
+        NewUser(
+            details=Details(**members),  # type: ignore[arg-type]
+            email_addresses=(Identifier(address or new_address()),),
+            password=NewPassword(password=PASSWORD),
+        ),
         actor="test",
     )
     return account.user.id

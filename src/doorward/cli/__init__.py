@@ -3,7 +3,8 @@
 serving       up, serve
 expose        the agent
 doctor        doctor, doctor token
-keys          keys list|export|rotate|retire
+keys          keys list|export|rotate|retire|secret
+administration  users, machines, api-keys, templates, waitlist, invitations, webhooks, orgs, oauth, export
 backup        backup, restore; places: which installation an operator means
 connect       connect link|status|page|unlink|logout
 login         connect login
@@ -28,6 +29,18 @@ import click
 
 from doorward import __version__
 from doorward.cli import backup, connect, doctor, expose, forward, keys, machines, serving, watch
+from doorward.cli.administration import (
+    api_keys,
+    exporting,
+    invitations,
+    oauth,
+    organizations,
+    templates,
+    users,
+    waitlist,
+    webhooks,
+)
+from doorward.cli.administration import machines as services
 from doorward.cli.availability import Program
 
 
@@ -50,6 +63,16 @@ for command in (
     backup.restore,
     keys.keys,
     doctor.doctor,
+    users.users,
+    services.machines,
+    api_keys.api_keys,
+    templates.templates,
+    waitlist.waitlist,
+    invitations.invitations,
+    webhooks.webhooks,
+    organizations.orgs,
+    oauth.oauth,
+    exporting.export,
 ):
     program.add_command(command)
 

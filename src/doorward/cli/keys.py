@@ -1,4 +1,4 @@
-"""`doorward keys list|export|rotate|retire`: the keys of a server."""
+"""`doorward keys list|export|rotate|retire|secret`: the keys of a server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 import msgspec
 
+from doorward.cli.administration.secret_keys import secret_keys
 from doorward.cli.options import json_option
 from doorward.cli.output import answer_json, fail, run
 from doorward.cli.places import place_of, place_options
@@ -29,7 +30,10 @@ class Rotated(msgspec.Struct, frozen=True, rename="camel"):
 
 @click.group("keys")
 def keys() -> None:
-    """The keys a server signs and seals with."""
+    """The keys a server signs and seals with, and the secret keys of back ends."""
+
+
+keys.add_command(secret_keys)
 
 
 @keys.command("list")

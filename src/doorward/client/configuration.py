@@ -120,6 +120,14 @@ def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> P
         raise ConfigurationMissing(f"The public configuration cannot be used: {error}.") from error
 
 
+def authority_file(home: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The extra certificate authority alone, for whoever is told by other means where the server is. Raises ConfigurationMissing."""
+    stored = _stored(home)
+    found = _first([environ, *(_file(home / name) for name in _FILES)], _AUTHORITY)
+    named = found or (stored.ca_file if stored else None)
+    return Path(named) if named else None
+
+
 def save_configuration(home: Path, configuration: PublicConfiguration) -> None:
     """Write `connect.json`, so that commands run with the same home folder find the server."""
     path = home / "connect.json"

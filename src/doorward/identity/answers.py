@@ -40,7 +40,7 @@ def json(body: object, status: int = 200) -> Response:
 def error_response(refused: Refused, *, meta: msgspec.Struct | None = None) -> Response:
     """Clerk's error body; 429 and 503 say when to come back."""
     trace = trace_id()
-    items = [_item(problem) for problem in refused.errors]
+    items = [error_item(problem) for problem in refused.errors]
     body = ErrorBody(items, trace) if meta is None else ErrorBodyWithMeta(items, trace, meta)
     response = json(body, refused.status)
     response.headers["x-clerk-trace-id"] = trace
@@ -53,7 +53,7 @@ def trace_id() -> str:
     return secrets.token_hex(16)
 
 
-def _item(problem: Problem) -> ErrorItem:
+def error_item(problem: Problem) -> ErrorItem:
     meta = dict(problem.meta)
     if problem.param is not None:
         meta["param_name"] = problem.param

@@ -7,8 +7,8 @@ from starlette.types import ASGIApp
 
 from doorward.identity import console, pages
 from doorward.identity.accounts.passwords import PasswordHasher
-from doorward.identity.backend_api.callers import Callers
-from doorward.identity.backend_api.catalogue import OPERATIONS
+from doorward.identity.backend_api.callers import Callers, LocalOperator
+from doorward.identity.backend_api.catalogue import LOCAL_OPERATIONS, OPERATIONS
 from doorward.identity.backend_api.dispatch import BackendApi
 from doorward.identity.frontend_api import (
     client,
@@ -55,6 +55,13 @@ async def create_identity(
     identity.app = _application(identity)
     await identity.prepare()
     return identity
+
+
+def operator_application(identity: Identity, name: str) -> ASGIApp:
+    """The Backend API for `name`, who can read this instance's database and keys anyway: it asks for no key, and offers
+    what is offered to nobody from afar. Never to be served."""
+    operator = LocalOperator(name, Callers(identity.secret_keys, identity.machines))
+    return BackendApi(identity, operator, (*OPERATIONS, *LOCAL_OPERATIONS))
 
 
 def _application(identity: Identity) -> ASGIApp:

@@ -13,6 +13,7 @@ from doorward.identity.accounts.addresses import Addresses
 from doorward.identity.accounts.administration import Administration
 from doorward.identity.accounts.administrators import Administrators
 from doorward.identity.accounts.directory import Directory
+from doorward.identity.accounts.imports import Imports
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
 from doorward.identity.api_keys import APIKeys
@@ -174,6 +175,7 @@ class Identity:
             hasher=hasher,
             events=events,
         )
+        self.imports = Imports(database, clock, administration=self.administration, events=events)
         self.session_administration = SessionAdministration(
             settings,
             database,

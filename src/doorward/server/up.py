@@ -22,16 +22,15 @@ from doorward.client.configuration import PublicConfiguration, save_configuratio
 from doorward.environment.agent import Agent, running_agent
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.identity.mail import ConsoleMailer, DevelopmentInbox
-from doorward.identity.settings import IdentitySettings
 from doorward.listening import ANYONE, bind, bind_unix, serving
 from doorward.relay import RelaySettings
 from doorward.server.banner import Banner, secret_key_of, variables_for
 from doorward.server.demo import create_demo
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.server.serve import stop_signal
+from doorward.server.up_places import ZONE, Places, identity_settings, places_of
 from doorward.store import Clock, system_clock
 
-ZONE = "env.localhost"
 DEMO = "demo"
 
 
@@ -47,47 +46,8 @@ class UpOptions:
     as_json: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """The one canonical origin of each role."""
-
-    accounts: str
-    relay: str
-    edge: str
-    zone: str
-    ports: tuple[int, ...]
-
-    @property
-    def scheme(self) -> str:
-        return urlsplit(self.edge).scheme
-
-    @property
-    def zone_port(self) -> int:
-        return self.ports[-1]
-
-
 class HomeUnusable(Exception):
     """The data folder cannot be used; the message says why and what to do."""
-
-
-def places_of(options: UpOptions) -> Places:
-    """Host names on one port over plain HTTP; bare loopback with three ports over HTTPS, where Clerk's and T3's programs go."""
-    port = options.port
-    if options.tls:
-        return Places(
-            accounts=f"https://127.0.0.1:{port}",
-            relay=f"https://127.0.0.1:{port + 1}",
-            edge=f"https://edge.{ZONE}:{port + 2}",
-            zone=f"{ZONE}:{port + 2}",
-            ports=(port, port + 1, port + 2),
-        )
-    return Places(
-        accounts=f"http://accounts.localhost:{port}",
-        relay=f"http://relay.localhost:{port}",
-        edge=f"http://edge.{ZONE}:{port}",
-        zone=f"{ZONE}:{port}",
-        ports=(port,),
-    )
 
 
 async def up(options: UpOptions) -> None:
@@ -106,7 +66,7 @@ async def up(options: UpOptions) -> None:
 @contextlib.asynccontextmanager
 async def running_up(options: UpOptions, *, clock: Clock = system_clock) -> AsyncIterator[Banner]:
     """Start all parts; the block runs while they do."""
-    places, server_folder = places_of(options), options.home / "server"
+    places, server_folder = places_of(options.port, tls=options.tls), options.home / "server"
     _prepare(options.home, server_folder)
     async with contextlib.AsyncExitStack() as stack:
         # Sockets first: a taken port is told before anything is made.
@@ -179,15 +139,7 @@ def _plan(options: UpOptions, places: Places, ca_file: Path | None, clock: Clock
         roles=("identity", "relay", "edge"),
         database_url=options.database_url or f"sqlite:///{folder.absolute()}/doorward.sqlite",
         key_file=folder / "key-encryption.key",
-        identity=IdentitySettings(
-            origin=places.accounts,
-            development=True,
-            sign_up="open",
-            relay_origin=places.relay,
-            gate_zone=places.zone,
-            # Whoever tries things out has their own programs on this machine.
-            webhook_private_hosts=("localhost", "127.0.0.1", "::1"),
-        ),
+        identity=identity_settings(places),
         relay=RelaySettings(
             origin=places.relay,
             zone=ZONE,

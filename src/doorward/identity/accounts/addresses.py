@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from doorward.identity import mail
 from doorward.identity.accounts import phones, store
-from doorward.identity.accounts.administration import email_of, phone_of, taken
+from doorward.identity.accounts.administration import taken
+from doorward.identity.accounts.new_accounts import email_of, phone_of
 from doorward.identity.accounts.phones import PhoneNumberRecord
 from doorward.identity.accounts.service import EmailAddress
 from doorward.identity.accounts.store import EmailAddressRecord

@@ -6,13 +6,21 @@ Restrictions on who may sign up do not hold here, and addresses count as proved:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from doorward.identity.accounts import foreign_hashes, images, metadata, phones, rules, store
-from doorward.identity.accounts.metadata import Metadata
+from doorward.identity.accounts import images, metadata, phones, rules, store
+from doorward.identity.accounts.new_accounts import (
+    LOCK_MS,
+    Details,
+    NewPassword,
+    NewUser,
+    new_account,
+    stored_digest,
+    with_password,
+)
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.phones import PhoneNumberRecord
 from doorward.identity.accounts.service import Accounts
@@ -20,13 +28,8 @@ from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRe
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_CONDITIONAL_PARAM_DISALLOWED,
-    FORM_CONDITIONAL_PARAM_MISSING,
-    FORM_DATA_MISSING,
     FORM_IDENTIFIER_EXISTS,
-    FORM_PARAM_FORMAT_INVALID,
-    FORM_PARAM_MAX_LENGTH,
     FORM_PARAM_VALUE_INVALID,
-    FORM_PASSWORD_DIGEST_INVALID,
     FORM_VERIFICATION_NEEDED,
     IMAGE_INVALID,
     INCORRECT_PASSWORD,
@@ -41,66 +44,6 @@ from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
-
-LOCK_MS = 60 * 60_000
-EXTERNAL_ID_MAX_LENGTH = 256
-Status = Literal["verified", "reserved", "unverified"]
-
-
-class Identifier(msgspec.Struct, frozen=True):
-    """An address or a number, and whether it counts as proved."""
-
-    value: str
-    status: Status = "verified"
-
-
-class NewPassword(msgspec.Struct, frozen=True, kw_only=True):
-    """A password to hash, or the digest somebody else's hasher made of one."""
-
-    password: str | None = None
-    digest: str | None = None
-    hasher: str | None = None
-    is_checked: bool = True
-
-    def __repr__(self) -> str:
-        return "NewPassword(…)"
-
-
-class Details(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be set and changed of a user; UNSET stays as it is."""
-
-    external_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    username: str | msgspec.UnsetType | None = msgspec.UNSET
-    first_name: str | msgspec.UnsetType | None = msgspec.UNSET
-    last_name: str | msgspec.UnsetType | None = msgspec.UNSET
-    locale: str | msgspec.UnsetType | None = msgspec.UNSET
-    timezone: str | msgspec.UnsetType | None = msgspec.UNSET
-    delete_self_enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    create_organization_enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    create_organizations_limit: int | msgspec.UnsetType | None = msgspec.UNSET
-    bypass_client_trust: bool | msgspec.UnsetType = msgspec.UNSET
-    legal_accepted_at: int | msgspec.UnsetType | None = msgspec.UNSET
-    created_at: int | msgspec.UnsetType = msgspec.UNSET
-    primary_email_address_id: str | msgspec.UnsetType = msgspec.UNSET
-    primary_phone_number_id: str | msgspec.UnsetType = msgspec.UNSET
-    public_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
-    private_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
-    unsafe_metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
-
-    def given(self) -> dict[str, Any]:
-        """The members that are set, metadata in their stored form. Raises Refused (422)."""
-        members = {
-            name: value
-            for name in self.__struct_fields__
-            if (value := getattr(self, name)) is not msgspec.UNSET
-        }
-        for name in ("public_metadata", "private_metadata", "unsafe_metadata"):
-            if name in members:
-                members[name] = metadata.as_text(name, members[name])
-        if "username" in members:
-            members["username"] = members["username"].lower() if members["username"] else None
-        _check(members)
-        return members
 
 
 class Administration:
@@ -129,80 +72,19 @@ class Administration:
         """Raises Refused (404)."""
         return await self._database.read(lambda tx: self._account(tx, user_id))
 
-    async def create(
-        self,
-        details: Details,
-        *,
-        email_addresses: Iterable[Identifier],
-        phone_numbers: Iterable[Identifier],
-        password: NewPassword,
-        is_banned: bool = False,
-        is_locked: bool = False,
-        actor: str,
-    ) -> Account:
+    async def create(self, wish: NewUser, *, actor: str) -> Account:
         """Raises Refused (422)."""
-        now, user_id = self._clock(), new_id("user")
-        emails = [
-            EmailAddressRecord(
-                id=new_id("idn"),
-                user_id=user_id,
-                address=email_of(each.value),
-                verified_at=now if each.status == "verified" else None,
-                created_at=now,
-                updated_at=now,
-                verified_by="admin" if each.status == "verified" else None,
-                is_reserved=each.status == "reserved",
-            )
-            for each in email_addresses
-        ]
-        if not emails:
-            raise Refused(FORM_DATA_MISSING.at(names=["email_address"]))
-        numbers = [
-            PhoneNumberRecord(
-                id=new_id("idn"),
-                user_id=user_id,
-                number=phone_of(each.value),
-                verified_at=now if each.status == "verified" else None,
-                is_reserved=each.status == "reserved",
-                is_second_factor=False,
-                created_at=now,
-                updated_at=now,
-            )
-            for each in phone_numbers
-        ]
-        members = details.given()
-        encoded = await self._encoded(password, emails[0].address)
-        user = replace(
-            UserRecord(
-                id=user_id,
-                primary_email_address_id=emails[0].id,
-                password_hash=encoded,
-                password_updated_at=None if encoded is None else now,
-                first_name=None,
-                last_name=None,
-                public_metadata="{}",
-                unsafe_metadata="{}",
-                is_administrator=False,
-                is_banned=is_banned,
-                locked_until=now + LOCK_MS if is_locked else None,
-                last_sign_in_at=None,
-                created_at=now,
-                updated_at=now,
-                primary_phone_number_id=numbers[0].id if numbers else None,
-            ),
-            **members,
-        )
+        now = self._clock()
+        account = new_account(wish, now)
+        encoded = await self.encoded(wish.password, account.primary_email.address)
+        account = with_password(account, encoded, now)
 
         def work(tx: Tx) -> Account:
-            _refuse_taken(tx, user, emails, numbers)
-            store.insert_user(tx, user)
-            for phone in numbers:
-                phones.insert_phone(tx, phone)
-            for email in emails:
-                store.insert_email(tx, email)
-            audit.record(tx, now=now, actor=actor, action="user.created", object_id=user_id)
-            self._events.user(tx, "user.created", user_id, now=now)
-            return self._account(tx, user_id)
+            _refuse_taken(tx, account.user, account.email_addresses, account.phone_numbers)
+            store.insert_accounts(tx, [account])
+            audit.record(tx, now=now, actor=actor, action="user.created", object_id=account.user.id)
+            self._events.user(tx, "user.created", account.user.id, now=now)
+            return self._account(tx, account.user.id)
 
         return await self._write_unique(work)
 
@@ -218,7 +100,7 @@ class Administration:
         """Raises Refused (404, 422)."""
         account = await self.get(user_id)
         members, now = details.given(), self._clock()
-        encoded = await self._encoded(password, account.primary_email.address)
+        encoded = await self.encoded(password, account.primary_email.address)
         if sign_out_of_other_sessions and encoded is None:
             raise Refused(
                 FORM_CONDITIONAL_PARAM_DISALLOWED.at(
@@ -320,10 +202,10 @@ class Administration:
 
         return await self._database.write(work)
 
-    async def _encoded(self, wanted: NewPassword, address: str) -> str | None:
+    async def encoded(self, wanted: NewPassword, address: str) -> str | None:
         """What to store of a password, or None where none was given. Raises Refused (422)."""
         if wanted.digest is not None or wanted.hasher is not None:
-            return _imported(wanted)
+            return stored_digest(wanted)
         if wanted.password is None:
             return None
         chosen = rules.normalise_password(wanted.password)
@@ -387,55 +269,6 @@ class Administration:
             ) from error
 
 
-def _imported(wanted: NewPassword) -> str:
-    if wanted.digest is None or wanted.hasher is None:
-        absent = "password_digest" if wanted.digest is None else "password_hasher"
-        raise Refused(
-            FORM_CONDITIONAL_PARAM_MISSING.at(
-                absent, long_message="password_digest and password_hasher go together."
-            )
-        )
-    if wanted.password is not None:
-        raise Refused(
-            FORM_CONDITIONAL_PARAM_DISALLOWED.at(
-                "password", long_message="A password or its digest, not both."
-            )
-        )
-    if wanted.hasher not in foreign_hashes.HASHERS:
-        known = ", ".join(foreign_hashes.HASHERS)
-        raise Refused(
-            FORM_PARAM_VALUE_INVALID.at("password_hasher", long_message=f"Known hashers are: {known}.")
-        )
-    try:
-        return foreign_hashes.stored_form(wanted.hasher, wanted.digest)
-    except foreign_hashes.BadDigest as error:
-        raise Refused(
-            FORM_PASSWORD_DIGEST_INVALID.at(long_message=f"The digest cannot be used: {error}.")
-        ) from error
-
-
-def _check(members: dict[str, Any]) -> None:
-    """Raises Refused (422)."""
-    for name, longest in (
-        ("first_name", rules.NAME_MAX_LENGTH),
-        ("last_name", rules.NAME_MAX_LENGTH),
-        ("external_id", EXTERNAL_ID_MAX_LENGTH),
-        ("locale", 35),
-        ("timezone", 64),
-    ):
-        value = members.get(name)
-        if value is not None and len(value) > longest:
-            raise Refused(FORM_PARAM_MAX_LENGTH.at(name))
-        if value is not None and not value.isprintable():
-            raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
-    if members.get("external_id") == "":
-        members["external_id"] = None
-    username = members.get("username")
-    problem = None if username is None else rules.username_problem(username)
-    if problem is not None:
-        raise Refused(problem)
-
-
 def _check_primaries(account: Account, members: dict[str, Any]) -> None:
     """A primary one belongs to the user and is proved. Raises Refused (422)."""
     owned: tuple[tuple[str, tuple[EmailAddressRecord | PhoneNumberRecord, ...]], ...] = (
@@ -467,23 +300,3 @@ def _refuse_taken(
 
 def taken(param: str) -> Problem:
     return FORM_IDENTIFIER_EXISTS.at(param, long_message=f"That {param} is taken. Please try another.")
-
-
-def email_of(text: str) -> str:
-    """Raises Refused (422)."""
-    address = rules.normalise_email(text)
-    if address is None:
-        raise Refused(rules.email_problem("email_address"))
-    return address
-
-
-def phone_of(text: str) -> str:
-    """Raises Refused (422)."""
-    number = rules.normalise_phone(text)
-    if number is None:
-        raise Refused(
-            FORM_PARAM_FORMAT_INVALID.at(
-                "phone_number", long_message="A phone number is written as E.164 says."
-            )
-        )
-    return number

@@ -64,6 +64,14 @@ def stored_form(hasher: str, digest: str) -> str:
     return f"{_MARK}{hasher}:{digest}"
 
 
+def told_form(stored: str) -> tuple[str, str]:
+    """Hasher and digest of what `identity_users.password_hash` keeps, as an import takes them; ours is Argon2id."""
+    if not is_foreign(stored):
+        return "argon2id", stored
+    hasher, _, digest = stored.removeprefix(_MARK).partition(":")
+    return hasher, digest
+
+
 def is_foreign(stored: str) -> bool:
     return stored.startswith(_MARK)
 

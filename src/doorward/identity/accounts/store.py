@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from doorward.identity.accounts.phones import PhoneNumberRecord, phones_of
 from doorward.identity.accounts.rules import ordinal_of, search_text_of
 from doorward.store import Tx
+
+R = TypeVar("R")
 
 
 class UserRecord(msgspec.Struct, frozen=True):
@@ -101,6 +104,7 @@ _BOOLEANS = tuple(
     )
 )
 _EMAIL = "id, user_id, address, verified_at, created_at, updated_at, verified_by, is_reserved"
+_ROWS_AT_ONCE = 100
 USER_COLUMNS = ", ".join(f"identity_users.{name}" for name in _FIELDS)
 
 
@@ -119,6 +123,35 @@ def insert_user(tx: Tx, user: UserRecord) -> None:
         f"INSERT INTO identity_users ({_USER}, ordinal, search_text) VALUES ({places}, ?, ?)",
         (*msgspec.structs.astuple(user), user.ordinal, search_text_of(user, (), ())),
     )
+
+
+def insert_accounts(tx: Tx, accounts: Sequence[Account]) -> None:
+    """Many users with what belongs to them, a few statements for all. Raises ConstraintViolated as the single ones do."""
+    for some in _pieces(accounts):
+        _insert_rows(
+            tx,
+            "identity_users",
+            (*_FIELDS, "ordinal", "search_text"),
+            [
+                (
+                    *msgspec.structs.astuple(account.user),
+                    account.user.ordinal,
+                    search_text_of(
+                        account.user,
+                        [email.address for email in account.email_addresses],
+                        [phone.number for phone in account.phone_numbers],
+                    ),
+                )
+                for account in some
+            ],
+        )
+    for table, owned in (
+        ("identity_email_addresses", [email for account in accounts for email in account.email_addresses]),
+        ("identity_phone_numbers", [phone for account in accounts for phone in account.phone_numbers]),
+    ):
+        for records in _pieces(owned):
+            columns = records[0].__struct_fields__
+            _insert_rows(tx, table, columns, [msgspec.structs.astuple(record) for record in records])
 
 
 def update_user(tx: Tx, user: UserRecord) -> None:
@@ -194,6 +227,16 @@ def set_password(tx: Tx, user_id: str, password_hash: str | None, now: int) -> N
         "UPDATE identity_users SET password_hash = ?, password_updated_at = ?, updated_at = ? WHERE id = ?",
         (password_hash, now, now, user_id),
     )
+
+
+def password_hashes_of(tx: Tx, user_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """(user, hash) of those who have one; some hundreds at most."""
+    places = ", ".join("?" for _ in user_ids)
+    rows = tx.fetch_all(
+        f"SELECT id, password_hash FROM identity_users WHERE id IN ({places}) AND password_hash IS NOT NULL",
+        user_ids,
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def upgrade_password_hash(tx: Tx, user_id: str, *, old: str, new: str) -> None:
@@ -292,6 +335,20 @@ def delete_email(tx: Tx, email_address_id: str) -> None:
     tx.execute("DELETE FROM identity_email_addresses WHERE id = ?", (email_address_id,))
     if email is not None:
         refresh_search(tx, email.user_id)
+
+
+def _insert_rows(tx: Tx, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    places = f"({', '.join('?' for _ in columns)})"
+    tx.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join(places for _ in rows)}",
+        [value for row in rows for value in row],
+    )
+
+
+def _pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
+    """As many as one statement takes: both engines number its values in 16 bits."""
+    for start in range(0, len(records), _ROWS_AT_ONCE):
+        yield records[start : start + _ROWS_AT_ONCE]
 
 
 def _email(row: tuple[object, ...]) -> EmailAddressRecord:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from doorward.identity.identifiers import new_id
@@ -54,6 +56,23 @@ def record(
         "INSERT INTO identity_audit (id, at, actor, action, object, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (new_id("evt"), now, actor, action, object_id, ip, detail),
     )
+
+
+def record_each(
+    tx: Tx, *, now: int, actor: str | None, action: str, object_ids: Sequence[str], detail: str = ""
+) -> None:
+    """Add one event for each object, all in one statement; a few hundred at most."""
+    if object_ids:
+        places = ", ".join("(?, ?, ?, ?, ?, '', ?)" for _ in object_ids)
+        values = [
+            value
+            for object_id in object_ids
+            for value in (new_id("evt"), now, actor, action, object_id, detail)
+        ]
+        tx.execute(
+            f"INSERT INTO identity_audit (id, at, actor, action, object, ip, detail) VALUES {places}",
+            values,
+        )
 
 
 def page(

@@ -32,6 +32,27 @@ class MachineKeys(Protocol):
         ...
 
 
+class Recognition(Protocol):
+    """Tells who calls."""
+
+    async def caller_of(self, authorization: str | None, allowed: frozenset[CallerKind]) -> Caller:
+        """Raises Refused (401): nobody, or not one of a kind that may do this."""
+        ...
+
+
+class LocalOperator:
+    """Whoever runs a command on the server's own machine. What is a machine's alone they may do with its key."""
+
+    def __init__(self, name: str, callers: Callers) -> None:
+        self._name = name
+        self._callers = callers
+
+    async def caller_of(self, authorization: str | None, allowed: frozenset[CallerKind]) -> Caller:
+        if authorization is None and "instance" in allowed:
+            return Caller("instance", f"operator:{self._name}")
+        return await self._callers.caller_of(authorization, allowed)
+
+
 class Callers:
     def __init__(self, secret_keys: SecretKeys, machines: MachineKeys | None = None) -> None:
         self._secret_keys = secret_keys

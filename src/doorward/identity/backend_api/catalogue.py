@@ -18,10 +18,13 @@ from doorward.identity.backend_api import (
     organization_roles,
     organizations,
     redirect_urls,
+    secret_keys,
     sessions,
     tickets,
+    user_imports,
     users,
     waitlist_entries,
+    webhook_endpoints,
     webhooks,
 )
 from doorward.identity.backend_api.operations import Operation
@@ -33,7 +36,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *m2m_tokens.OPERATIONS,
     *api_keys.OPERATIONS,
     *users.OPERATIONS,
+    *user_imports.OPERATIONS,
     *webhooks.OPERATIONS,
+    *webhook_endpoints.OPERATIONS,
     *oauth_applications.OPERATIONS,
     *instance.OPERATIONS,
     *listed_identifiers.OPERATIONS,
@@ -47,4 +52,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *organizations.OPERATIONS,
     *organization_members.OPERATIONS,
     *organization_roles.OPERATIONS,
+)
+
+#: For the operator of the machine, in its own process (`operator_application`); no server has a route to them.
+LOCAL_OPERATIONS: tuple[Operation, ...] = (
+    *secret_keys.OPERATIONS,
+    *user_imports.LOCAL_OPERATIONS,
 )

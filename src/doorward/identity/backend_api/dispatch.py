@@ -20,7 +20,7 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from doorward.identity.answers import error_response, json
-from doorward.identity.backend_api.callers import Callers
+from doorward.identity.backend_api.callers import Recognition
 from doorward.identity.backend_api.openapi import openapi_document
 from doorward.identity.backend_api.operations import Call, Operation, Upload
 from doorward.identity.backend_api.reading import read_body, read_query
@@ -67,7 +67,7 @@ class BackendApi:
     It stands beside Starlette's and not in it: the layers of pages and browsers took longer than the work of a request.
     """
 
-    def __init__(self, identity: Identity, callers: Callers, operations: Iterable[Operation]) -> None:
+    def __init__(self, identity: Identity, callers: Recognition, operations: Iterable[Operation]) -> None:
         self._identity = identity
         self._callers = callers
         self.operations = tuple(operations)

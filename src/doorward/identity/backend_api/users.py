@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from msgspec import UNSET, UnsetType
 
-from doorward.identity.accounts.administration import Details, Identifier, NewPassword
 from doorward.identity.accounts.directory import Choice, Filter, Order, Ordering
+from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.accounts.store import Account
 from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, Page, Upload, operation
 from doorward.identity.backend_api.ordering import order_of
@@ -37,42 +37,7 @@ def user(call: Call[Any, Any], account: Account) -> wire.User:
 
 async def create_user(call: Call[NoQuery, wire.CreateUser]) -> wire.User:
     """Make a user; addresses count as verified unless said otherwise."""
-    body = call.body
-    refuse_second_factors(body.totp_secret, body.backup_codes)
-    if body.web3_wallet:
-        raise Refused(FEATURE_NOT_IMPLEMENTED.at("web3_wallet"))
-    details = Details(
-        external_id=body.external_id,
-        username=body.username,
-        first_name=body.first_name,
-        last_name=body.last_name,
-        locale=body.locale,
-        timezone=body.timezone,
-        delete_self_enabled=_or_unset(body.delete_self_enabled),
-        create_organization_enabled=_or_unset(body.create_organization_enabled),
-        create_organizations_limit=body.create_organizations_limit,
-        bypass_client_trust=_or_unset(body.bypass_client_trust),
-        legal_accepted_at=_instant("legal_accepted_at", body.legal_accepted_at),
-        created_at=_or_unset(_instant("created_at", body.created_at)),
-        public_metadata=body.public_metadata or {},
-        private_metadata=body.private_metadata or {},
-        unsafe_metadata=body.unsafe_metadata or {},
-    )
-    account = await call.identity.administration.create(
-        details,
-        email_addresses=_identifiers(
-            "email_address_identification_status",
-            body.email_address,
-            body.email_address_identification_status,
-        ),
-        phone_numbers=_identifiers(
-            "phone_number_identification_status", body.phone_number, body.phone_number_identification_status
-        ),
-        password=_password(body),
-        is_banned=bool(body.banned),
-        is_locked=bool(body.locked),
-        actor=call.caller.id,
-    )
+    account = await call.identity.administration.create(new_user(call.body), actor=call.caller.id)
     return user(call, account)
 
 
@@ -263,12 +228,52 @@ def refuse_second_factors(totp_secret: str | None, backup_codes: Sequence[str] |
         raise Refused(FEATURE_NOT_IMPLEMENTED.at("backup_codes"))
 
 
-def _identifiers(param: str, values: tuple[str, ...], statuses: Sequence[Any] | None) -> list[Identifier]:
+def new_user(body: wire.CreateUser) -> NewUser:
+    """Raises Refused (403, 422)."""
+    refuse_second_factors(body.totp_secret, body.backup_codes)
+    if body.web3_wallet:
+        raise Refused(FEATURE_NOT_IMPLEMENTED.at("web3_wallet"))
+    details = Details(
+        external_id=body.external_id,
+        username=body.username,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        locale=body.locale,
+        timezone=body.timezone,
+        delete_self_enabled=_or_unset(body.delete_self_enabled),
+        create_organization_enabled=_or_unset(body.create_organization_enabled),
+        create_organizations_limit=body.create_organizations_limit,
+        bypass_client_trust=_or_unset(body.bypass_client_trust),
+        legal_accepted_at=_instant("legal_accepted_at", body.legal_accepted_at),
+        created_at=_or_unset(_instant("created_at", body.created_at)),
+        public_metadata=body.public_metadata or {},
+        private_metadata=body.private_metadata or {},
+        unsafe_metadata=body.unsafe_metadata or {},
+    )
+    return NewUser(
+        details=details,
+        email_addresses=_identifiers(
+            "email_address_identification_status",
+            body.email_address,
+            body.email_address_identification_status,
+        ),
+        phone_numbers=_identifiers(
+            "phone_number_identification_status", body.phone_number, body.phone_number_identification_status
+        ),
+        password=_password(body),
+        is_banned=bool(body.banned),
+        is_locked=bool(body.locked),
+    )
+
+
+def _identifiers(
+    param: str, values: tuple[str, ...], statuses: Sequence[Any] | None
+) -> tuple[Identifier, ...]:
     if statuses is None:
-        return [Identifier(value) for value in values]
+        return tuple(Identifier(value) for value in values)
     if len(statuses) != len(values):
         raise Refused(FORM_PARAM_ARRAY_LENGTH_MISMATCH.at(param))
-    return [Identifier(value, status) for value, status in zip(values, statuses, strict=True)]
+    return tuple(Identifier(value, status) for value, status in zip(values, statuses, strict=True))
 
 
 def _password(body: wire.CreateUser | wire.UpdateUser) -> NewPassword:

@@ -4,7 +4,7 @@ import msgspec
 from msgspec.structs import replace
 from starlette.responses import Response
 
-from doorward.identity.accounts.administration import Details, NewPassword
+from doorward.identity.accounts.new_accounts import Details, NewPassword
 from doorward.identity.accounts.store import Account, UserRecord
 from doorward.identity.console.call import Call
 from doorward.identity.console.json_fields import indented, object_of

@@ -3,7 +3,7 @@
 import msgspec
 from starlette.responses import Response
 
-from doorward.identity.accounts.administration import Details, NewPassword
+from doorward.identity.accounts.new_accounts import Details, NewPassword
 from doorward.identity.accounts.store import Account
 from doorward.identity.console.call import Call
 from doorward.identity.console.sections import PageRoute, Question, asking

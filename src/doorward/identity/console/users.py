@@ -3,8 +3,8 @@
 import msgspec
 from starlette.responses import Response
 
-from doorward.identity.accounts.administration import Details, Identifier, NewPassword
 from doorward.identity.accounts.directory import Filter, Ordering
+from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.console import user, user_access, user_addresses
 from doorward.identity.console.call import Call
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
@@ -60,10 +60,11 @@ async def create(call: Call) -> Response:
     form = await call.form_of(NewUserForm)
     try:
         account = await call.identity.administration.create(
-            Details(first_name=form.first_name or None, last_name=form.last_name or None),
-            email_addresses=[Identifier(form.email_address)],
-            phone_numbers=[],
-            password=NewPassword(password=form.password or None),
+            NewUser(
+                details=Details(first_name=form.first_name or None, last_name=form.last_name or None),
+                email_addresses=(Identifier(form.email_address),),
+                password=NewPassword(password=form.password or None),
+            ),
             actor=call.actor,
         )
     except Refused as refused:
