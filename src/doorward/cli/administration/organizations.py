@@ -205,6 +205,20 @@ def remove_member(target: Target, org: str, user: str, yes: bool) -> None:
         )
 
 
+@orgs.command("settings")
+@click.option("--on/--off", "enabled", default=None, help="Whether there are organizations at all.")
+@click.option("--max-members", type=click.IntRange(0), help="Of a new organization; 0 is without limit.")
+@administration
+def settings(target: Target, enabled: bool | None, max_members: int | None) -> None:
+    """Show what holds for all organizations, or change it."""
+    from doorward.cli.administration.api import given
+
+    body = given(enabled=enabled, max_allowed_memberships=max_members)
+    path = "/instance/organization_settings"
+    found = target.run(lambda api: api.ask("PATCH" if body else "GET", path, body=body or None))
+    answer_record(target, found)
+
+
 @orgs.command("roles")
 @administration
 def list_roles(target: Target) -> None:

@@ -146,6 +146,7 @@ class _Unread:
             self.take()
             if found == name and self.sign() == "[":
                 return
+            self.sign()
             self.value()
             if self.sign() == ",":
                 self.take()
