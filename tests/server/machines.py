@@ -1,9 +1,10 @@
-"""A linked machine as the database knows it, and its connector token: what a link leaves behind, without the link."""
+"""A linked machine and its owner as the database knows them, and a connector token: what a link leaves behind, without the link."""
 
 import secrets
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from doorward.identity.accounts import store as accounts
 from doorward.jose import b64url_encode
 from doorward.relay.links.store import Capabilities, LinkRow, upsert
 from doorward.store import Database, Tx
@@ -25,6 +26,8 @@ class Machine:
         key, environment = b64url_encode(public), f"env-{self.tunnel_id}"
 
         def write(tx: Tx) -> None:
+            if accounts.find_user(tx, self.account) is None:
+                _insert_account(tx, self.account)
             link = LinkRow(
                 user_id=self.account,
                 environment_id=environment,
@@ -61,3 +64,15 @@ class Machine:
             generation=1,
             seed=self.seed,
         )
+
+
+def _insert_account(tx: Tx, user_id: str) -> None:
+    email_id = f"idn_{user_id}"
+    accounts.insert_user(
+        tx,
+        accounts.UserRecord(
+            user_id, email_id, None, None, None, None, "{}", "{}", False, False, None, None, 1, 1
+        ),
+    )
+    address = f"{user_id}@example.com"
+    accounts.insert_email(tx, accounts.EmailAddressRecord(email_id, user_id, address, 1, 1, 1))

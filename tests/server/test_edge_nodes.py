@@ -287,14 +287,6 @@ async def ban(database: Database, user_id: str, *, is_banned: bool) -> None:
     """What identity's transaction does, whichever node it runs on."""
 
     def write(tx: Tx) -> None:
-        if accounts.find_user(tx, user_id) is None:
-            user = accounts.UserRecord(
-                user_id, "idn_1", None, None, None, None, "{}", "{}", False, False, None, None, 1, 1
-            )
-            accounts.insert_user(tx, user)
-            accounts.insert_email(
-                tx, accounts.EmailAddressRecord("idn_1", user_id, "ada@example.com", 1, 1, 1)
-            )
         accounts.set_banned(tx, user_id, is_banned, 2)
         tx.notify(BARRED_CHANNEL, user_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -14,7 +15,7 @@ class ErrorItem(msgspec.Struct):
     message: str
     long_message: str
     code: str
-    meta: dict[str, object]
+    meta: dict[str, Any]
 
 
 class ErrorBody(msgspec.Struct):

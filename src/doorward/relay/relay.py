@@ -85,7 +85,7 @@ class Relay:
 
     `link_notices` are what the owners of links have to be told.
     `is_connected` may be set to a function from tunnel id to "is open now"; until then the list of environments
-    does not say. `claims` is what the nodes of the edge agree upon, `is_barred` whether an account is banned.
+    does not say. `claims` is what the nodes of the edge agree upon, `is_barred` whether an account is banned or gone.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where a ban at identity reaches the relay, which asks at every request: one read of an index.
+"""Where a ban or a deletion at identity reaches the relay, which asks at every request: one read of an index.
 
 The edge holds tunnels open for days and therefore listens instead (`edge_node`).
 """
@@ -11,10 +11,10 @@ from doorward.store import Database
 
 
 def barred_by_identity(database: Database) -> IsBarred:
-    """Reads identity's own row. An account that was deleted, or is kept elsewhere, has none."""
+    """Reads identity's own row. An account without one was deleted: where the accounts are ours, nobody else is named."""
 
     async def is_barred(user_id: str) -> bool:
         user = await database.lookup(lambda tx: accounts.find_user(tx, user_id))
-        return user is not None and user.is_banned
+        return user is None or user.is_banned
 
     return is_barred

@@ -134,9 +134,9 @@ async def _follow_unlinks(database: Database, relay: Relay, edge: Edge) -> None:
 
 
 async def _follow_bans(database: Database, relay: Relay, edge: Edge) -> None:
-    """End the tunnels, and with them the visitors, of an account that was banned on whichever node.
+    """End the tunnels, and with them the visitors, of an account that was banned or deleted on whichever node.
 
-    The ban's own transaction tells of it; the machine's next attempt is refused by the row.
+    That change's own transaction tells of it; the machine's next attempt is refused by the row.
     """
     async with database.subscribe(BARRED_CHANNEL) as told:
         async for user_id in told:

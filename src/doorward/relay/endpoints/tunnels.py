@@ -50,7 +50,7 @@ _SUPERSEDED = TunnelRefused(
     "This connector's key was released or replaced by a newer one. Restart the agent.",
 )
 _FORGED = TunnelRefused("invalid_signature", "The connector's signature does not match its registered key.")
-_BARRED = TunnelRefused("account_barred", "The account this machine is linked to was banned.")
+_BARRED = TunnelRefused("account_barred", "The account this machine is linked to was banned or deleted.")
 
 
 class Tunnels:

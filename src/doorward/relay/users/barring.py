@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 IsBarred = Callable[[str], Awaitable[bool]]
-"""Whether the account of this id is banned now. Asked at every request: an answer is never kept."""
+"""Whether the account of this id is banned or gone now. Asked at every request: an answer is never kept."""
 
 
 async def nobody_is_barred(user_id: str) -> bool:

@@ -100,7 +100,7 @@ class Users:
         return Subject(session.user_id)
 
     async def refuse_barred(self, user_id: str) -> None:
-        """The one check that keeps banned accounts out, whatever they hold. Raises `NotAuthenticated`."""
+        """The one check that keeps banned and deleted accounts out, whatever they hold. Raises `NotAuthenticated`."""
         if await self._is_barred(user_id):
             raise NotAuthenticated("account_barred")
 
