@@ -25,7 +25,7 @@ _SECRETS = re.compile(
     r"""
     (?P<json>\beyJ[\w-]{20,}(?:\.[\w-]*)*)
     | (?P<scheme>\b(?:bearer|dpop|basic)\s+)(?P<credential>[^\s'",;]{8,})
-    | (?P<prefixed>\b(?:sk_(?:live|test)|oat|ort|ak|mt|t3env)_[\w-]{8,})
+    | (?P<prefixed>\b(?:sk_(?:live|test)|oat|ort|ak|mt|t3env|whsec)_[\w+/-]{8,})
     | (?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)
     | (?P<key>-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z))
     | (?P<name>\b(?:password|secret|token|credential|authorization|cookie|dpop|private_key|client_secret)['"]?\s*[=:]\s*['"]?)
