@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -178,3 +179,21 @@ def test_whatever_comes_is_a_wish_or_a_refusal(body: bytes) -> None:
         assert isinstance(read_body(body, "application/json", Wish), Wish)
     except Refused as refused:
         assert refused.status in (400, 422)
+
+
+@pytest.mark.parametrize("family", ["/api/v1", "/api"])
+async def test_a_number_beyond_what_a_database_counts_with_is_a_wrong_value(
+    backend: Backend, family: str
+) -> None:
+    numbers = ("offset", "limit", "created_at_before", "last_active_at_since", "last_sign_in_at_after")
+    asked = 0
+    for operation in OPERATIONS:
+        if family == "/api" and not operation.is_versionless:
+            continue
+        for name in set(numbers) & set(operation.query.__struct_fields__):
+            path = family + re.sub(r"\{\w+\}", "none", operation.path)
+            answer = await backend.http.get(path, params={"subject": "user_x", name: str(10**19)})
+            expected = 400 if operation.is_versionless else 422
+            assert answer.status_code == expected, (path, name, answer.text)
+            asked += 1
+    assert asked >= 4

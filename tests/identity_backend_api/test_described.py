@@ -69,7 +69,13 @@ async def test_a_running_server_answers_as_its_own_document_says(backend: Backen
     document.write_text(json.dumps(described))
     seconds = os.environ.get("DOORWARD_SCHEMATHESIS")
     bounds = (
-        ["--max-time", seconds, "--generation-database=none", "--phases", "examples,coverage,fuzzing,stateful"]
+        [
+            "--max-time",
+            seconds,
+            "--generation-database=none",
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+        ]
         if seconds
         else ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--phases", "fuzzing"]
     )

@@ -20,13 +20,15 @@ import pytest
 from doorward.http1 import Answer, Peer, RequestHead
 from doorward.identity import SCHEMA as IDENTITY_SCHEMA
 from doorward.identity import DevelopmentInbox
+from doorward.identity.instance import store as instance
 from doorward.jose import create_dpop_proof, generate_key
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay import RelaySettings
 from doorward.relay.credentials.rules import new_credential
 from doorward.relay.credentials.store import CredentialOwner, insert
+from doorward.server.barring import barred_by_identity
 from doorward.server.node import Node, NodePlan, running_node
-from doorward.store import Sealer, system_clock
+from doorward.store import Sealer, open_database, system_clock
 from doorward.tunnel import Connector
 from tests import databases
 from tests.http1.wire import client
@@ -305,3 +307,13 @@ async def test_an_organization_that_is_deleted_at_one_node_has_no_keys_at_the_ot
     await second.ask("POST", "/api_keys/verify", json=secret)
     await first.ask("DELETE", f"/organizations/{works['id']}")
     await second.ask("POST", "/api_keys/verify", 404, json=secret)
+
+
+async def test_a_relay_with_a_database_of_its_own_bars_nobody_it_does_not_know(tmp_path: Path) -> None:
+    schemas = [RELAY_SCHEMA, IDENTITY_SCHEMA]
+    database = await open_database(databases.new_sqlite(tmp_path, schemas), schemas=schemas)
+    is_barred = barred_by_identity(database)
+    assert not await is_barred("user_elsewhere")
+    await database.write(lambda tx: instance.plant(tx, 1))
+    assert await is_barred("user_elsewhere")
+    await database.close()

@@ -6,15 +6,19 @@ The edge holds tunnels open for days and therefore listens instead (`edge_node`)
 from __future__ import annotations
 
 from doorward.identity.accounts import store as accounts
+from doorward.identity.instance import store as instance
 from doorward.relay import IsBarred
 from doorward.store import Database
 
 
 def barred_by_identity(database: Database) -> IsBarred:
-    """Reads identity's own row. An account without one was deleted: where the accounts are ours, nobody else is named."""
+    """Reads identity's own row. An account without one was deleted, if it is kept in this database at all: a relay may
+    have a database of its own, and then only the lifetime of tokens bounds them."""
 
     async def is_barred(user_id: str) -> bool:
         user = await database.lookup(lambda tx: accounts.find_user(tx, user_id))
-        return user is None or user.is_banned
+        if user is None:
+            return await database.lookup(instance.is_planted)
+        return user.is_banned
 
     return is_barred

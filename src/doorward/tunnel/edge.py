@@ -224,7 +224,11 @@ class Edge:
         """End every tunnel of an account at once, with every visitor in them; how many there were."""
         ended = [link for link in self.links if link.grant is not None and link.grant.account == account]
         for link in ended:
-            link.go_away("account_barred", "The account this machine is linked to was banned or deleted.", is_final=True)
+            link.go_away(
+                "account_barred",
+                "The account this machine is linked to was banned or deleted.",
+                is_final=True,
+            )
         return len(ended)
 
     def accounts(self) -> set[str]:

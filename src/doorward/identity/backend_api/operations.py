@@ -28,6 +28,12 @@ MACHINE: frozenset[CallerKind] = frozenset({"machine"})
 EITHER: frozenset[CallerKind] = INSTANCE | MACHINE
 
 
+#: Whole numbers that both databases can count with: a larger one is the asker's mistake, not a fault of ours.
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+#: Milliseconds since the epoch.
+Time = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of a query string; unknown ones are ignored, as Clerk's SDKs send some everywhere."""
 
@@ -57,7 +63,7 @@ class Page(Query, frozen=True, kw_only=True):
     """`limit` and `offset` of a list. With `paginated` a bare array becomes `{data, total_count}`."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 10
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    offset: Offset = 0
     paginated: bool = False
 
 

@@ -22,6 +22,11 @@ def plant(tx: Tx, now: int) -> None:
     )
 
 
+def is_planted(tx: Tx) -> bool:
+    """Whether an instance keeps its accounts in this database."""
+    return tx.fetch_one("SELECT 1 FROM identity_instance WHERE name = ?", (_NAME,)) is not None
+
+
 def settings(tx: Tx) -> InstanceSettings:
     """Raises msgspec.ValidationError for settings a later version wrote: better no
     answer than one that forgets a restriction."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.identity.api_keys.rules import SUBJECT
-from doorward.identity.backend_api.operations import Body, Query
+from doorward.identity.backend_api.operations import Body, Offset, Query
 from doorward.identity.backend_api.wire.m2m_tokens import Seconds
 
 Subject = Annotated[str, msgspec.Meta(pattern=SUBJECT)]
@@ -53,7 +53,7 @@ class ListAPIKeys(Query, frozen=True, kw_only=True):
     include_invalid: Literal["true", "false"] = "false"
     query: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    offset: Offset = 0
 
 
 class CreateAPIKey(Body, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Query
+from doorward.identity.backend_api.operations import Body, Offset, Query
 from doorward.identity.machines.rules import MAX_TOKEN_SECONDS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class ListM2MTokens(Query, frozen=True, kw_only=True):
     revoked: bool = False
     expired: bool = False
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    offset: Offset = 0
 
 
 class RevokeM2MToken(Body, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from doorward.identity.backend_api.operations import Body, Query
+from doorward.identity.backend_api.operations import Body, Offset, Query, Time
 from doorward.identity.resources import users as shared
 
 if TYPE_CHECKING:
@@ -86,20 +86,20 @@ class UserFilters(Query, frozen=True, kw_only=True):
     username_query: str | None = None
     name_query: str | None = None
     banned: bool | None = None
-    last_active_at_before: int | None = None
-    last_active_at_after: int | None = None
-    last_active_at_since: int | None = None
-    created_at_before: int | None = None
-    created_at_after: int | None = None
-    last_sign_in_at_before: int | None = None
-    last_sign_in_at_after: int | None = None
+    last_active_at_before: Time | None = None
+    last_active_at_after: Time | None = None
+    last_active_at_since: Time | None = None
+    created_at_before: Time | None = None
+    created_at_after: Time | None = None
+    last_sign_in_at_before: Time | None = None
+    last_sign_in_at_after: Time | None = None
     provider: str | None = None
     provider_user_id: tuple[str, ...] = ()
 
 
 class UserPage(UserFilters, frozen=True, kw_only=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 10
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    offset: Offset = 0
     order_by: str = "-created_at"
     starting_after: str | None = None
 
