@@ -16,7 +16,7 @@ import re
 import sys
 from pathlib import Path
 
-SUITES = ("jose", "verify", "server", "connect", "machines", "tunnel", "tunnels", "users")
+SUITES = ("jose", "verify", "middleware", "server", "connect", "machines", "tunnel", "tunnels", "users")
 PROCESSOR = Path("/proc/cpuinfo")
 VERSIONS = ("cryptography", "msgspec", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt")
 

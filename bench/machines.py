@@ -19,7 +19,6 @@ import contextlib
 import http.client
 import json
 import math
-import os
 import shutil
 import statistics
 import subprocess
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers import process
-from bench.rows import free_port, row
+from bench.rows import cpu_seconds, free_port, row
 from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
 from doorward.identity.m2m_tokens import TokenWish
 from doorward.identity.services import Identity
@@ -60,9 +59,9 @@ class Endpoint:
 
     def per_cpu_second(self) -> float:
         """Requests per second of the server's CPU in one round."""
-        before = _cpu_seconds(self._pid)
+        before = cpu_seconds(self._pid)
         asyncio.run(self._round())
-        return REQUESTS / (_cpu_seconds(self._pid) - before)
+        return REQUESTS / (cpu_seconds(self._pid) - before)
 
     async def _round(self) -> None:
         await asyncio.gather(*(self._ask(REQUESTS // CONNECTIONS) for _ in range(CONNECTIONS)))
@@ -110,12 +109,6 @@ def _compare(name: str, ours: Endpoint, peer: Endpoint | None, *, at_least: floa
 
 def _better_half(rates: list[float]) -> float:
     return statistics.median(sorted(rates)[len(rates) // 2 :])
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

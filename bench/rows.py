@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 
@@ -36,3 +37,10 @@ def row(
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, its threads too and those that have ended, to the nanosecond (Linux)."""
+    return time.clock_gettime(
+        (~pid << 3) | 2
+    )  # clock_getcpuclockid(3) of the C library, which Python does not have

@@ -1,23 +1,18 @@
 """`doorward.verify` against what a back end would use instead, all in one run.
 
 Python's sides take turns in this process (`bench.jose`); the JavaScript ones run in a node process each, started in
-turn with ours, and count CPU time of theirs. A framework's cost is CPU time of a server with the middleware, against the
-same server without.
+turn with ours, and count CPU time of theirs. What a framework's integration costs is in `bench.middleware`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jwt as pyjwt
 
@@ -33,14 +28,12 @@ NODE_PROJECT = Path(__file__).parents[1] / "tests" / "sdk_clients"
 NODE_SECONDS = 2.0
 PYJWT_GOAL = 3.0
 ROUNDS, CALLS = 200, 25
-SERVER_ROUNDS, REQUESTS = 3, 60
 
 
 def measure() -> list[dict[str, Any]]:
     found, rates = _verifying()
     found += _remembered()
     found += _javascript(rates)
-    found += _frameworks()
     found += _importing()
     return found
 
@@ -157,83 +150,6 @@ def _javascript(rates: dict[str, float]) -> list[dict[str, Any]]:
             )
         )
     return found
-
-
-_SERVE = """
-import sys
-from doorward.verify import Authenticator
-from tests.verify.frameworks import applications
-make, serve = applications.FRAMEWORKS[sys.argv[1]]
-auth = Authenticator(jwt_key=sys.stdin.readline(), environment={}, verified_tokens=100) if sys.argv[2] == "with" else None
-with serve(make(auth) if auth else applications.BARE[sys.argv[1]]()) as url:
-    print(url, flush=True)
-    sys.stdin.read()
-"""
-
-
-def _frameworks() -> list[dict[str, Any]]:
-    """CPU time of a server for a request that carries a session token, with the middleware and without.
-
-    The token was seen before, as on a page that makes many requests; signatures are measured above.
-    """
-    key = generate_key("RS256", kid="ins_1")
-    headers = {"authorization": f"Bearer {_session(key)}"}
-    pem = "".join(key.public.to_pem().split("\n")[1:-2])
-    found = []
-    for name in ("starlette", "fastapi", "litestar", "aiohttp", "flask"):
-        with _server(name, "with", pem) as own, _server(name, "without", pem) as bare:
-            spent = {own: [], bare: []}
-            for _ in range(SERVER_ROUNDS):
-                for server in (own, bare):
-                    spent[server].append(server.cpu_of_requests(REQUESTS, headers))
-        mine, other = min(spent[own]), min(spent[bare])
-        found.append(
-            row(
-                f"middleware of {name}, of a request's CPU",
-                round(100 * (mine - other) / other, 1),
-                "%",
-                at_most=15.0,
-            )
-        )
-    return found
-
-
-class _Server:
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
-        self._process = process
-        self._address = urlsplit(url)
-
-    def cpu_of_requests(self, count: int, headers: dict[str, str]) -> float:
-        """CPU seconds of the server for `count` requests, one after another."""
-        before = self._cpu()
-        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=30)
-        for _ in range(count):
-            connection.request("GET", "/", headers=headers)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200
-        connection.close()
-        return self._cpu() - before
-
-    def _cpu(self) -> float:
-        tasks = Path(f"/proc/{self._process.pid}/task").glob(
-            "*/schedstat"
-        )  # nanoseconds, where stat has hundredths
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-
-@contextlib.contextmanager
-def _server(name: str, kind: str, pem: str) -> Iterator[_Server]:
-    command = [sys.executable, "-c", _SERVE, name, kind]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(pem + "\n")
-        process.stdin.flush()
-        yield _Server(process, process.stdout.readline().strip())
-        process.stdin.close()
 
 
 _MEMORY = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmRSS')))"

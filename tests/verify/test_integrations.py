@@ -48,6 +48,13 @@ def site(request: pytest.FixtureRequest, wire: BackendWire) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def remembering_site(request: pytest.FixtureRequest, wire: BackendWire) -> Iterator[str]:
+    make, serve = FRAMEWORKS[request.param]
+    with serve(make(authenticator(wire, verified_tokens=10))) as url:
+        yield url
+
+
 # One client for all: each would read every certificate of the system anew.
 CLIENT = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
@@ -71,6 +78,17 @@ def test_a_session_is_told_from_its_bearer_token(site: str, tokens: Tokens) -> N
 def test_a_session_is_told_from_its_cookies(site: str, tokens: Tokens) -> None:
     cookies = f"__session_{suffix(LIVE)}={tokens.session()}; __client_uat_{suffix(LIVE)}={NOW - 60}"
     assert ask(site, "/orders", cookie=cookies, **BROWSER).json()["who"] == "user_1"
+
+
+def test_a_token_seen_before_is_good_again_but_not_beside_another(
+    remembering_site: str, tokens: Tokens
+) -> None:
+    token = tokens.session()
+    for _ in range(2):
+        assert ask(remembering_site, "/orders", **bearer(token)).json()["who"] == "user_1"
+    both = [("authorization", f"Bearer {token}"), ("authorization", "Bearer another")]
+    assert CLIENT.get(f"{remembering_site}/orders", headers=both).status_code == 401
+    assert ask(remembering_site, "/machine", **bearer(token)).status_code == 401
 
 
 @pytest.mark.conformance("clerk-backend", 173)

@@ -115,20 +115,34 @@ class Authenticator:
     ) -> RequestState:
         """The verdict on `request`, in a thread. Raises HandshakeFailed (development), ConfigurationError."""
         accepts = self._accepted(accepts_token)
-        state = self._known_bearer(request, accepts)
-        if state is None:
-            state = self.run(decide(request, self.settings, accepts, self._clock()))
-        return self._finished(state, request)
+        known = self.remembered_bearer(request.header("authorization"), accepts)
+        return known or self._finished(self.run(decide(request, self.settings, accepts, self._clock())))
 
     async def authenticate_request_async(
         self, request: AuthRequest, *, accepts_token: AcceptsToken | None = None
     ) -> RequestState:
         """As `authenticate_request`, in a coroutine."""
         accepts = self._accepted(accepts_token)
-        state = self._known_bearer(request, accepts)
-        if state is None:
-            state = await self.run_async(decide(request, self.settings, accepts, self._clock()))
-        return self._finished(state, request)
+        known = self.remembered_bearer(request.header("authorization"), accepts)
+        return known or self._finished(
+            await self.run_async(decide(request, self.settings, accepts, self._clock()))
+        )
+
+    def remembered_bearer(self, authorization: str | None, accepts: Accepted) -> RequestState | None:
+        """Signed in by a bearer token verified lately, which nothing else of the request changes.
+
+        None leaves the verdict to `authenticate_request`, also where the token holds no more.
+        """
+        if self._verified is None or not authorization or not takes_sessions(accepts):
+            return None
+        text = bearer_text(authorization)
+        if text is None:
+            return None
+        try:
+            claims = self._remembered(text)
+        except TokenRefused:
+            return None
+        return None if claims is None else self._with_age_of_keys(signed_in_session(text, claims))
 
     def verify_token(self, token: str) -> dict[str, Any]:
         """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
@@ -232,23 +246,13 @@ class Authenticator:
         check_sufficient(self.settings, accepts)
         return accepts
 
-    def _finished(self, state: RequestState, request: AuthRequest) -> RequestState:
+    def _finished(self, state: RequestState) -> RequestState:
         if self._verified is not None and state.session_claims is not None and state.token is not None:
             self._verified.add(state.token, state.session_claims, self._current_keys())
-        return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
+        return self._with_age_of_keys(state)
 
-    def _known_bearer(self, request: AuthRequest, accepts: Accepted) -> RequestState | None:
-        """Signed in by a bearer token verified lately; None leaves it to `decide`, also when it holds no more."""
-        if self._verified is None or not takes_sessions(accepts):
-            return None
-        text = bearer_text(request.header("authorization"))
-        if text is None:
-            return None
-        try:
-            claims = self._remembered(text)
-        except TokenRefused:
-            return None
-        return None if claims is None else signed_in_session(text, claims)
+    def _with_age_of_keys(self, state: RequestState) -> RequestState:
+        return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
 
     def _remembered(self, token: str) -> dict[str, Any] | None:
         if self._verified is None:

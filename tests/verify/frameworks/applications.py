@@ -232,6 +232,28 @@ FRAMEWORKS: dict[str, tuple[Callable[[Authenticator], Any], Server]] = {
 }
 
 
+NOBODY = {"kind": "session_token", "who": "user_2abcDEFghiJKLmnoPQRstuVWXyz", "signed_in": True}
+
+
+def bare_asgi() -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = json.dumps(NOBODY).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def bare_wsgi() -> Any:
+    def app(environ: Any, start_response: Any) -> Any:
+        body = json.dumps(NOBODY).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return app
+
+
 def bare_starlette() -> Any:
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
@@ -240,29 +262,30 @@ def bare_starlette() -> Any:
     async def answer(request: Any) -> Any:
         return JSONResponse(NOBODY)
 
-    return Starlette(routes=[Route("/", answer)])
+    return Starlette(routes=[Route("/bare", answer)])
 
 
 def bare_fastapi() -> Any:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
 
     app = FastAPI()
 
-    @app.get("/")
-    async def answer() -> dict[str, Any]:
+    async def answer(request: Request) -> dict[str, Any]:
         return NOBODY
 
+    answer.__annotations__["request"] = Request
+    app.add_api_route("/bare", answer)
     return app
 
 
 def bare_litestar() -> Any:
-    from litestar import Litestar, get
+    from litestar import Litestar, Request, get
 
-    @get("/")
-    async def answer() -> dict[str, Any]:
+    async def answer(request: Request) -> dict[str, Any]:
         return NOBODY
 
-    return Litestar([answer])
+    answer.__annotations__ = {"request": Request, "return": dict[str, Any]}
+    return Litestar([get("/bare")(answer)])
 
 
 def bare_aiohttp() -> Any:
@@ -272,7 +295,7 @@ def bare_aiohttp() -> Any:
         return web.json_response(NOBODY)
 
     app = web.Application()
-    app.router.add_get("/", answer)
+    app.router.add_get("/bare", answer)
     return app
 
 
@@ -280,16 +303,26 @@ def bare_flask() -> Any:
     from flask import Flask
 
     app = Flask("orders")
-    app.add_url_rule("/", "home", lambda: NOBODY)
+    app.add_url_rule("/bare", "bare", lambda: NOBODY)
     return app
 
 
-NOBODY = {"kind": "session_token", "who": None, "signed_in": False}
-# The same without authentication, for `bench/verify.py` to compare with.
+def bare_django() -> Any:
+    from django.core.handlers.wsgi import WSGIHandler
+
+    from tests.verify.frameworks import django_site
+
+    return django_site.bare(WSGIHandler)
+
+
+# The same without authentication, at `/bare`, for `bench/middleware.py` to compare with.
 BARE: dict[str, Callable[[], Any]] = {
+    "asgi": bare_asgi,
+    "wsgi": bare_wsgi,
     "starlette": bare_starlette,
     "fastapi": bare_fastapi,
     "litestar": bare_litestar,
     "aiohttp": bare_aiohttp,
     "flask": bare_flask,
+    "django-wsgi": bare_django,
 }

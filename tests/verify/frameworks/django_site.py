@@ -4,6 +4,7 @@ authenticator put in place for each server."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -16,11 +17,13 @@ from doorward.verify import Authenticator
 from doorward.verify.integrations.django import get_auth, require_auth
 from tests.verify.frameworks import applications
 
+_URLS = "tests.verify.frameworks.urls"
+
 
 def configure(authenticator: Authenticator) -> None:
     if not settings.configured:
         settings.configure(
-            ROOT_URLCONF="tests.verify.frameworks.urls",
+            ROOT_URLCONF=_URLS,
             ALLOWED_HOSTS=["127.0.0.1"],
             SECRET_KEY="only for tests",
             MIDDLEWARE=["doorward.verify.integrations.django.AuthMiddleware"],
@@ -35,6 +38,15 @@ def configure(authenticator: Authenticator) -> None:
         django.setup()
     settings.DOORWARD = {"authenticator": authenticator}
     _mount([path(route[1:], guard(accepts)) for route, accepts, guard in _views()])
+
+
+def bare(handler: Callable[[], Any]) -> Any:
+    """The configured site without the middleware, which a handler takes up when it is made."""
+    settings.MIDDLEWARE, used = [], settings.MIDDLEWARE
+    made = handler()
+    settings.MIDDLEWARE = used
+    _mount([path("", view("session_token")), path("bare", lambda _: JsonResponse(applications.NOBODY))])
+    return made
 
 
 def use_rest_framework() -> None:
@@ -94,7 +106,7 @@ def _views() -> list[tuple[str, Any, Any]]:
 
 
 def _mount(patterns: list[Any]) -> None:
-    urls = ModuleType("tests.verify.frameworks.urls")
+    urls = ModuleType(_URLS)
     urls.urlpatterns = patterns  # type: ignore[attr-defined]
-    sys.modules["tests.verify.frameworks.urls"] = urls
+    sys.modules[_URLS] = urls
     clear_url_caches()

@@ -37,11 +37,13 @@ Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def auth_middleware(authenticator: Authenticator, *, accepts_token: AcceptsToken = "any") -> Middleware:
     """Judges each request; `accepts_token` are the kinds worth verifying at all."""
-    read_accepts(accepts_token)
+    accepts = read_accepts(accepts_token)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        state = await judge_async(authenticator, request_of(request), accepts_token)
+        sent = request.headers.getall("authorization", ())
+        authorization = sent[0] if len(sent) == 1 else None
+        state = await judge_async(authenticator, authorization, lambda: request_of(request), accepts)
         request[_STATE] = state
         answer = redirect(state)
         if answer is not None:

@@ -31,14 +31,15 @@ class AuthMiddleware:
     ) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._accepts = accepts_token
-        read_accepts(accepts_token)
+        self._accepts = read_accepts(accepts_token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        state = await judge_async(self._authenticator, request_of(scope), self._accepts)
+        state = await judge_async(
+            self._authenticator, authorization_of(scope), lambda: request_of(scope), self._accepts
+        )
         scope[KEY] = state
         answer = redirect(state) if scope["type"] == "http" else None
         if answer is not None:
@@ -54,6 +55,12 @@ class AuthMiddleware:
 def get_auth(scope: Scope, accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the request is by. Raises LookupError without the middleware."""
     return read_auth(scope.get(KEY), read_accepts(accepts_token))
+
+
+def authorization_of(scope: Scope) -> str | None:
+    """The `Authorization` header, if there is exactly one."""
+    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    return found[0].decode("latin-1") if len(found) == 1 else None
 
 
 def request_of(scope: Scope) -> AuthRequest:

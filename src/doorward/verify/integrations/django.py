@@ -46,7 +46,7 @@ class AuthMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         options: dict[str, Any] = dict(getattr(settings, "DOORWARD", {}))
-        self._accepts: AcceptsToken = options.pop("accepts_token", "any")
+        self._accepts = read_accepts(options.pop("accepts_token", "any"))
         self._authenticator = options.pop("authenticator", None) or Authenticator(**options)
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
@@ -56,12 +56,16 @@ class AuthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self._call_async(request)
-        state = judge(self._authenticator, request_of(request), self._accepts)
+        authorization = request.META.get("HTTP_AUTHORIZATION")
+        state = judge(self._authenticator, authorization, lambda: request_of(request), self._accepts)
         answer = _begin(request, state)
         return response(answer) if answer is not None else _end(self._get_response(request), state)
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        state = await judge_async(self._authenticator, request_of(request), self._accepts)
+        authorization = request.META.get("HTTP_AUTHORIZATION")
+        state = await judge_async(
+            self._authenticator, authorization, lambda: request_of(request), self._accepts
+        )
         answer = _begin(request, state)
         return response(answer) if answer is not None else _end(await self._get_response(request), state)
 

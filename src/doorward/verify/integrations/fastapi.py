@@ -18,7 +18,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from doorward.verify.authenticator import Authenticator
-from doorward.verify.integrations.asgi import AuthMiddleware, request_of
+from doorward.verify.integrations.asgi import AuthMiddleware, authorization_of, request_of
 from doorward.verify.integrations.requirement import KEY, NotLetIn, Requirement, judge_async
 from doorward.verify.integrations.starlette import get_auth
 from doorward.verify.results import Auth
@@ -37,7 +37,6 @@ class RequireAuth(SecurityBase):
         self, authenticator: Authenticator, accepts_token: AcceptsToken = "session_token", **asked: Any
     ) -> None:
         self._authenticator = authenticator
-        self._accepts_token = accepts_token
         self._requirement = Requirement(accepts_token, **asked)
         self.model = HTTPBearer(bearerFormat="JWT", description="A token of the accounts server.")
         self.scheme_name = "Doorward"
@@ -45,7 +44,13 @@ class RequireAuth(SecurityBase):
     async def __call__(self, request: Request) -> Auth:
         state = request.scope.get(KEY)
         if state is None:
-            state = await judge_async(self._authenticator, request_of(request.scope), self._accepts_token)
+            scope = request.scope
+            state = await judge_async(
+                self._authenticator,
+                authorization_of(scope),
+                lambda: request_of(scope),
+                self._requirement.accepts,
+            )
         try:
             return self._requirement.check(state)
         except NotLetIn as refused:

@@ -37,12 +37,14 @@ T = TypeVar("T")
 
 def init_app(app: Flask, authenticator: Authenticator, *, accepts_token: AcceptsToken = "any") -> None:
     """Judges each request of `app`; `accepts_token` are the kinds worth verifying at all."""
-    read_accepts(accepts_token)
+    accepts = read_accepts(accepts_token)
 
     @app.before_request
     def authenticate() -> Response | None:
-        state = judge(authenticator, request_of(request.environ), accepts_token)
-        request.environ[KEY] = state
+        environ = request.environ
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        state = judge(authenticator, authorization, lambda: request_of(environ), accepts)
+        environ[KEY] = state
         answer = redirect(state)
         return None if answer is None else response(answer)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -77,20 +77,34 @@ class Requirement:
         return auth
 
 
-def judge(authenticator: Authenticator, request: AuthRequest, accepts: AcceptsToken) -> RequestState:
-    """The verdict, in a thread."""
+def judge(
+    authenticator: Authenticator,
+    authorization: str | None,
+    read_request: Callable[[], AuthRequest],
+    accepts: Accepted,
+) -> RequestState:
+    """The verdict, in a thread. The request is read whole only where its one `Authorization` header does not do."""
+    known = authenticator.remembered_bearer(authorization, accepts)
+    if known is not None:
+        return known
     try:
-        return authenticator.authenticate_request(request, accepts_token=accepts)
+        return authenticator.authenticate_request(read_request(), accepts_token=accepts)
     except HandshakeFailed as failure:
         return signed_out("session_token", reasons.UNEXPECTED_ERROR, str(failure))
 
 
 async def judge_async(
-    authenticator: Authenticator, request: AuthRequest, accepts: AcceptsToken
+    authenticator: Authenticator,
+    authorization: str | None,
+    read_request: Callable[[], AuthRequest],
+    accepts: Accepted,
 ) -> RequestState:
-    """The verdict, in a coroutine."""
+    """As `judge`, in a coroutine."""
+    known = authenticator.remembered_bearer(authorization, accepts)
+    if known is not None:
+        return known
     try:
-        return await authenticator.authenticate_request_async(request, accepts_token=accepts)
+        return await authenticator.authenticate_request_async(read_request(), accepts_token=accepts)
     except HandshakeFailed as failure:
         return signed_out("session_token", reasons.UNEXPECTED_ERROR, str(failure))
 

@@ -29,11 +29,11 @@ class AuthMiddleware:
     ) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._accepts = accepts_token
-        read_accepts(accepts_token)
+        self._accepts = read_accepts(accepts_token)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        state = judge(self._authenticator, request_of(environ), self._accepts)
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        state = judge(self._authenticator, authorization, lambda: request_of(environ), self._accepts)
         environ[KEY] = state
         answer = redirect(state)
         if answer is not None:
