@@ -268,8 +268,8 @@ def _run_gate(folder: Path, origin: int, tunnel: int) -> None:
     import msgspec
 
     from doorward.environment.access import MACHINE
+    from doorward.environment.app import create_environment
     from doorward.environment.approvals.rules import Knock
-    from doorward.environment.environment import create_environment
     from doorward.environment.gate.router import Gate
     from doorward.environment.gate.rules import nonce_hash
     from doorward.environment.keys import names

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from doorward.environment.app import create_environment
 from doorward.environment.approvals.rules import Knock
-from doorward.environment.environment import create_environment
 from doorward.environment.settings import EnvironmentSettings
 from doorward.outbound import Outbound
 from doorward.store import system_clock

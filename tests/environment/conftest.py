@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from doorward.environment.access import MACHINE, Actor
-from doorward.environment.environment import SCHEMA, Environment, create_environment
+from doorward.environment.app import create_environment
+from doorward.environment.environment import SCHEMA, Environment
 from doorward.environment.settings import EnvironmentSettings
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key, peek_claims, sign_jwt, verify_jwt
 from doorward.outbound import Outbound

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from doorward.environment.access import MACHINE
+from doorward.environment.app import create_environment
 from doorward.environment.approvals.rules import MAX_PENDING_PER_USER, Knock
-from doorward.environment.environment import SCHEMA, create_environment
+from doorward.environment.environment import SCHEMA
 from doorward.environment.settings import EnvironmentSettings
 from doorward.outbound import Outbound
 from doorward.store import Tx, open_database

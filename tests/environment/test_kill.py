@@ -12,7 +12,7 @@ import pytest
 
 from doorward.environment import EnvironmentSettings
 from doorward.environment.access import MACHINE
-from doorward.environment.environment import create_environment
+from doorward.environment.app import create_environment
 from doorward.environment.keys.runtime_file import read_runtime_file, remove_runtime_file
 from doorward.environment.local import VerbFailed, open_machine
 from doorward.outbound import Outbound

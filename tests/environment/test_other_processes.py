@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from doorward.environment import EnvironmentSettings
 from doorward.environment.access import MACHINE
+from doorward.environment.app import create_environment
 from doorward.environment.approvals import Knock
-from doorward.environment.environment import create_environment
 from doorward.environment.local import open_machine
 from doorward.outbound import Outbound
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES

@@ -25,9 +25,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from doorward.environment.access import MACHINE
+from doorward.environment.app import create_environment
 from doorward.environment.approvals.rules import Knock
 from doorward.environment.children import Child
-from doorward.environment.environment import Environment, create_environment
+from doorward.environment.environment import Environment
 from doorward.environment.gate.router import Gate
 from doorward.environment.gate.rules import nonce_hash
 from doorward.environment.keys import names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorward.environment.environment import create_environment
+from doorward.environment.app import create_environment
 from doorward.environment.keys import names
 from doorward.environment.sessions.tokens import SessionClaims, TicketClaims, sign_token
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES

@@ -16,8 +16,9 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 
+from doorward.environment.app import create_environment
 from doorward.environment.control import SOCKET_NAME, control_socket
-from doorward.environment.environment import Environment, create_environment
+from doorward.environment.environment import Environment
 from doorward.environment.gate.origin import GateOrigin
 from doorward.environment.gate.router import Gate
 from doorward.environment.keys import SecretStoreFailed

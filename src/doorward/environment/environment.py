@@ -36,7 +36,7 @@ from doorward.environment.sessions.ending import Endings
 from doorward.environment.sessions.service import Sessions
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.outbound import Outbound
-from doorward.store import Clock, Database, Schema, StoreError, Tx, open_database, system_clock
+from doorward.store import Clock, Database, Schema, StoreError, Tx
 from doorward.t3_connect import InsecureOrigin, secure_origin
 from doorward.t3_connect.messages import EndpointRuntimeStatus
 
@@ -243,25 +243,3 @@ class Environment:
             except StoreError:
                 log.warning("old rows could not be pruned; trying again later", exc_info=True)
             await asyncio.sleep(PRUNE_SECONDS)
-
-
-async def create_environment(
-    settings: EnvironmentSettings,
-    *,
-    outbound: Outbound,
-    clock: Clock = system_clock,
-    database: Database | None = None,
-) -> Environment:
-    """Open the data folder (made when missing) and put the environment together.
-
-    Without `database`, `<home>/userdata/state.sqlite` is opened and belongs to the environment.
-    Raises StoreError, SecretStoreFailed, OSError.
-    """
-    from doorward.environment.api.apps import build_apps  # the apps need the class above
-
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if database is None:
-        database = await open_database(settings.database_url, schemas=[SCHEMA])
-    environment = Environment(settings, database, outbound=outbound, clock=clock)
-    environment.loopback_app, environment.tunnel_app = build_apps(environment)
-    return environment

@@ -14,10 +14,11 @@ from typing import Literal, TypeVar, cast
 import msgspec
 
 from doorward.environment import verbs
+from doorward.environment.app import create_environment
 from doorward.environment.approvals.mode import SecurityMode
 from doorward.environment.audit import AuditEntry
 from doorward.environment.control import AgentUnreachable, VerbFailed, ask_agent, failed, watch_agent
-from doorward.environment.environment import Environment, create_environment
+from doorward.environment.environment import Environment
 from doorward.environment.services import PublishedService
 from doorward.environment.settings import EnvironmentSettings, Service
 from doorward.environment.verbs import Status, UnlinkReport
