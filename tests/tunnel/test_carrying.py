@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 import websockets
 
-from doorward.http1 import Limits
+from doorward.http1 import Forward, Limits, Peer, RequestHead, TcpUpstream
 from tests.http1.wire import Client, Handler, Origin, answers, client, origin
-from tests.tunnel.carriers import TAG, Carrier, proxy, tunnel
+from tests.tunnel.carriers import TAG, Carrier, Registry, proxy, tunnel, until
 
 pytestmark = pytest.mark.anyio
 
@@ -379,3 +379,23 @@ async def test_a_websocket_with_compression_and_close_codes_works(
         with pytest.raises(websockets.ConnectionClosed):
             await asyncio.wait_for(chat.recv(), 5)
         assert chat.close_code == 4321
+
+
+async def test_a_body_that_is_there_before_the_machine_has_decided_goes_to_the_origin() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + await reader.readexactly(5))
+
+    async with origin(echo) as server, Registry() as registry:
+        await registry.start_edge()
+        upstream = TcpUpstream("127.0.0.1", server.port)
+
+        async def decide(head: RequestHead, peer: Peer) -> Forward:
+            (link,) = connector._links
+            await until(lambda: any(stream.is_remote_ended for stream in link.endpoint.streams.values()))
+            return Forward(upstream, head)
+
+        async with registry.connector(router=decide) as connector, client(registry.port) as visitor:
+            await visitor.send(b"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 5\r\n\r\nhello")
+            assert (await visitor.head())[0] == 200
+            assert await visitor.body(5) == b"hello"

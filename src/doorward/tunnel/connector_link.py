@@ -75,7 +75,8 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
         self._outbound = outbound = self.engine.open(forward, self.peer, self)
         if self.stream.is_choked:
             outbound.pause_receiving()
-        if self.left and not self.head.upgrade:
+        if self.head.length and not self.head.upgrade:
+            # All of it may have come while the router thought: what is left to come says nothing here.
             self._release_early()
 
     def _release_early(self) -> None:
