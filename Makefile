@@ -21,7 +21,7 @@ test: $(DEV) ## run every test, against SQLite and PostgreSQL, in a real browser
 
 .PHONY: pictures
 pictures: $(DEV) ## leave a picture of every page and state in build/screenshots
-	@DOORWARD_PICTURES=1 $(BIN)/python -m pytest -q $(or $(ARGS),-n auto --dist loadgroup tests/web tests/identity_pages tests/environment_pages)
+	@DOORWARD_PICTURES=1 $(BIN)/python -m pytest -q $(or $(ARGS),-n auto --dist loadgroup tests/web tests/identity_pages tests/identity_console tests/environment_pages)
 
 .PHONY: check
 check: $(DEV) ## lint, types, import contract, spelling

@@ -1,6 +1,6 @@
 """Every page of the console and its states: at 320 px and at 1280 px, light and dark, by keyboard and by name.
 
-`DOORWARD_PICTURES=1` leaves what was seen in build/screenshots/console.
+`make pictures` leaves what was seen in build/screenshots/console.
 """
 
 import pytest
@@ -9,21 +9,13 @@ from playwright.async_api import Page
 from doorward.identity.accounts.directory import Filter, Ordering
 from tests.identity_console.visitors import new_user
 from tests.identity_pages.world import World, new_address
-from tests.web.browser import accessibility_faults, focused_without_ring, horizontal_overflow
-from tests.web.pictures import SIZES, picture
+from tests.web.pictures import look as look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
 
 async def look(page: Page, name: str) -> None:
-    """Hold the page, as it stands, to what every page owes its readers."""
-    await picture(page, f"console/{name}")
-    await page.emulate_media(reduced_motion="reduce")
-    for width, height in SIZES:
-        await page.set_viewport_size({"width": width, "height": height})
-        assert await horizontal_overflow(page) == [], name
-        assert await accessibility_faults(page) == [], name
-        assert await focused_without_ring(page, stops=60) == [], name
+    await look_at(page, f"console/{name}", skips_navigation=name != "overview")
 
 
 async def test_pages_about_users(accounts: World, page: Page) -> None:

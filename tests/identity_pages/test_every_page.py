@@ -1,6 +1,6 @@
 """Every page and state: at 320 px and at 1280 px, light and dark, by keyboard and by name.
 
-`make pictures` leaves what was seen in build/screenshots.
+The console's are in tests/identity_console. `make pictures` leaves what was seen in build/screenshots.
 """
 
 import hashlib
@@ -14,21 +14,14 @@ from doorward.identity.oauth.clients import PASTE_PATH
 from tests.identity_pages.test_applications import ask_for_device, authorize_url
 from tests.identity_pages.test_machines import ATTIC, CELLAR, WORKBENCH, RelayAnswers
 from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_up
-from tests.web.browser import Complaints, accessibility_faults, focused_without_ring, horizontal_overflow
-from tests.web.pictures import SIZES, picture
+from tests.web.browser import Complaints
+from tests.web.pictures import look as look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
 
 async def look(page: Page, name: str) -> None:
-    """Hold the page, as it stands, to what every page owes its readers."""
-    await picture(page, f"identity/{name}")
-    await page.emulate_media(reduced_motion="reduce")
-    for width, height in SIZES:
-        await page.set_viewport_size({"width": width, "height": height})
-        assert await horizontal_overflow(page) == [], name
-    assert await accessibility_faults(page) == [], name
-    assert await focused_without_ring(page) == [], name
+    await look_at(page, f"identity/{name}")
 
 
 @pytest.fixture

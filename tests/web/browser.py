@@ -192,10 +192,12 @@ async def horizontal_overflow(page: Page) -> list[str]:
     )
 
 
-async def focused_without_ring(page: Page, stops: int = 40) -> list[str]:
+async def focused_without_ring(page: Page, stops: int = 40, *, skips_navigation: bool = False) -> list[str]:
     """Walk the page with the Tab key; name the elements that take the focus and do not show it."""
     faults: list[str] = []
     await page.evaluate("document.activeElement?.blur()")
+    if skips_navigation:
+        await page.evaluate("document.querySelector('main').focus()")
     for _ in range(stops):
         await page.keyboard.press("Tab")
         seen = await page.evaluate(
