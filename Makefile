@@ -37,7 +37,7 @@ format: $(DEV) ## format the code and sort its imports
 	$(BIN)/ruff format -q .
 
 .PHONY: bench
-bench: $(DEV) ## measure speed and memory; writes build/bench.json
+bench: $(DEV) ## measure speed and memory (ARGS=verify: one suite; ARGS=--help lists them); writes build/bench.json
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak

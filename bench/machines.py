@@ -1,10 +1,11 @@
 """Machines' tokens: making an opaque one and verifying it, against npm `oidc-provider`.
 
 Ours is `doorward serve` on SQLite, each token on the disk before it is answered. The peer's are its token endpoint
-(client credentials) and its introspection endpoint with its own store, which is a map in memory: the comparison is in its
-favour. Both are asked over kept-alive connections by this process; what counts is requests per second of the server's
-own CPU time, all its threads, taken turn by turn from the better half of several rounds. Without node or its package the
-peer is left out and the rows say so.
+(client credentials) and its introspection endpoint, twice: with an adapter that keeps its tokens in SQLite, in the settings
+of our own database (`synchronous=FULL`), which is like for like, and with its own store, a map in memory that ends with the
+process. All are asked over kept-alive connections by this process; what counts is requests per second of the server's own
+CPU time, all its threads, taken turn by turn from the better half of several rounds. Without node or the packages a peer is
+left out and the rows say so.
 
 The second part is a report and no gate: how much longer looking up a secret key takes for one that exists than for one
 that never did, and Welch's t of the two. Both ask the database once, by a keyed hash, so the difference tells nothing of
@@ -42,7 +43,7 @@ REQUESTS = 1500
 CONNECTIONS = 16
 LOOK_UPS = 4000
 PEER = Path(__file__).parent / "oidc_provider"
-PEER_NAME = "oidc-provider (npm)"
+DURABLE, IN_MEMORY = "oidc-provider (npm) on SQLite", "oidc-provider (npm) in memory"
 
 
 class Endpoint:
@@ -84,27 +85,35 @@ class Endpoint:
 def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        ours = stack.enter_context(_doorward(folder))
-        peer = stack.enter_context(_oidc_provider())
-        rows = [
-            _compare("M2M token made, opaque, durable", ours[0], peer and peer[0], at_least=1.0),
-            _compare("M2M token verified", ours[1], peer and peer[1], at_least=1.2),
-        ]
+        making, verifying = stack.enter_context(_doorward(folder))
+        peers = {
+            DURABLE: stack.enter_context(_oidc_provider("better-sqlite3", str(folder / "peer.sqlite"))),
+            IN_MEMORY: stack.enter_context(_oidc_provider("oidc-provider")),
+        }
+        made = {peer: ends and ends[0] for peer, ends in peers.items()}
+        verified = {peer: ends and ends[1] for peer, ends in peers.items()}
+        rows = _compare("M2M token made, opaque, durable", making, made, at_least=1.0)
+        rows += _compare("M2M token verified", verifying, verified, at_least=1.2)
     return [*rows, *asyncio.run(_timing())]
 
 
-def _compare(name: str, ours: Endpoint, peer: Endpoint | None, *, at_least: float) -> dict[str, Any]:
-    mine, theirs = [], []
+def _compare(
+    name: str, ours: Endpoint, peers: dict[str, Endpoint | None], *, at_least: float
+) -> list[dict[str, Any]]:
+    mine: list[float] = []
+    theirs: dict[str, list[float]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
         mine.append(ours.per_cpu_second())
-        if peer is not None:
-            theirs.append(peer.per_cpu_second())
+        for peer, endpoint in peers.items():
+            if endpoint is not None:
+                theirs[peer].append(endpoint.per_cpu_second())
     value = _better_half(mine)
-    if peer is None:
-        return row(name, value, "/CPU s", against=f"{PEER_NAME}: not installed")
-    return row(
-        name, value, "/CPU s", against=PEER_NAME, ratio=value / _better_half(theirs), at_least=at_least
-    )
+    return [
+        row(name, value, "/CPU s", against=peer, ratio=value / _better_half(rates), at_least=at_least)
+        if rates
+        else row(name, value, "/CPU s", against=f"{peer}: not installed")
+        for peer, rates in theirs.items()
+    ]
 
 
 def _better_half(rates: list[float]) -> float:
@@ -173,13 +182,14 @@ def _bearer(secret: str) -> str:
 
 
 @contextlib.contextmanager
-def _oidc_provider() -> Iterator[tuple[Endpoint, Endpoint] | None]:
-    if not _is_peer_installed():
-        print(f"  {PEER_NAME} is left out: node or its package cannot be had here", flush=True)
+def _oidc_provider(package: str, *store: str) -> Iterator[tuple[Endpoint, Endpoint] | None]:
+    """`package` is what it needs, `store` the database's file, or nothing for its own store."""
+    if not _is_installed(package):
+        print(f"  a peer is left out: node or its package {package} cannot be had here", flush=True)
         yield None
         return
     port = free_port()
-    with process(["node", str(PEER / "server.mjs"), str(port)], port) as pid:
+    with process(["node", str(PEER / "server.mjs"), str(port), *store], port) as pid:
         basic = base64.b64encode(b"caller:a-secret-of-the-benchmark").decode()
         headers = f"Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded"
         host = f"127.0.0.1:{port}"
@@ -191,14 +201,20 @@ def _oidc_provider() -> Iterator[tuple[Endpoint, Endpoint] | None]:
         )
 
 
-def _is_peer_installed() -> bool:
+def _is_installed(package: str) -> bool:
+    """Installed where it is not; SQLite's binding is built or fetched by a script of its own, and of no other's."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return False
-    if (PEER / "node_modules" / "oidc-provider").is_dir():
+    if not (PEER / "node_modules" / package).is_dir() and not _npm("ci", "--ignore-scripts", "--silent"):
+        return False
+    if package != "better-sqlite3":
         return True
-    return (
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=PEER, check=False).returncode == 0
-    )
+    is_built = (PEER / "node_modules" / package / "build" / "Release" / "better_sqlite3.node").is_file()
+    return is_built or _npm("rebuild", package, "--silent")
+
+
+def _npm(*arguments: str) -> bool:
+    return subprocess.run(["npm", *arguments], cwd=PEER, check=False).returncode == 0
 
 
 def _token_of(port: int, headers: str, body: str) -> str:

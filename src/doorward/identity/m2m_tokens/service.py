@@ -75,7 +75,8 @@ class M2MTokens:
         if wish.is_jwt:
             return await self._sign(machine_id, wish)
         now, token_id = self._clock(), new_hex_id("mt")
-        token_hash = self._hash.of(_STORED, self._value(token_id))
+        value = self._value(token_id)
+        token_hash = self._hash.of(_STORED, value)
 
         def work(tx: Tx) -> M2MToken:
             lifetime, scopes = _terms(tx, machine_id, wish)
@@ -92,7 +93,7 @@ class M2MTokens:
             return token
 
         token = await self._database.write(work)
-        return MadeToken(token, self._value(token.id))
+        return MadeToken(token, value if token.id == token_id else self._value(token.id))
 
     async def verify(self, value: str, machine_id: str | None) -> M2MToken:
         """The token, if it is opaque, lives, and is meant for the machine that asks. Raises Refused (404) of any
