@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.identity.conftest import PASSWORD
+from tests.identity.conftest import PASSWORD, error_codes
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -497,3 +497,48 @@ async def test_a_password_can_be_taken_away(backend: Backend) -> None:
     for _ in range(2):
         without = await backend.ask("POST", f"/users/{user['id']}/remove_password")
         assert not without["password_enabled"]
+
+
+async def test_a_password_that_others_may_know_signs_nobody_in_until_a_new_one_is_chosen(
+    backend: Backend,
+) -> None:
+    world, sign_ins = backend.world, "/v1/client/sign_ins"
+    elsewhere = await world.signed_up("ada@example.com")
+    path = f"/users/{await elsewhere.user_id()}/password"
+    await backend.ask("POST", f"{path}/set_compromised")
+    assert (await elsewhere.get("/v1/client"))["response"]["sessions"]
+    form = {"identifier": "ada@example.com", "password": PASSWORD}
+    refused = await world.browser().post(sign_ins, 422, **form)
+    assert error_codes(refused) == ["form_password_compromised"]
+    wrong = await world.browser().post(sign_ins, 422, **{**form, "password": "not the password"})
+    assert error_codes(wrong) == ["form_password_or_identifier_incorrect"]
+    await backend.ask("POST", f"{path}/unset_compromised")
+    await world.browser().post(sign_ins, **form)
+    await backend.ask("POST", f"{path}/set_compromised", json={"revoke_all_sessions": True})
+    assert (await elsewhere.get("/v1/client"))["response"]["sessions"] == []
+
+    browser = world.browser()
+    one = f"{sign_ins}/{(await browser.post(sign_ins, identifier=form['identifier']))['response']['id']}"
+    await browser.post(f"{one}/prepare_first_factor", strategy="reset_password_email_code")
+    code = await world.code_for("ada@example.com")
+    await browser.post(f"{one}/attempt_first_factor", strategy="reset_password_email_code", code=code)
+    same = await browser.post(f"{one}/reset_password", 422, password=PASSWORD)
+    assert error_codes(same) == ["form_password_compromised"]
+    done = await browser.post(f"{one}/reset_password", password="another harbour, at dawn")
+    assert done["response"]["status"] == "complete"
+    await world.browser().sign_in("ada@example.com", "another harbour, at dawn")
+
+    await backend.ask("POST", f"{path}/set_compromised")
+    new = {"password": "a third harbour, at noon"}
+    await backend.ask("PATCH", path.removesuffix("/password"), json=new)
+    await world.browser().sign_in("ada@example.com", new["password"])
+
+
+async def test_a_password_that_is_not_there_cannot_be_known_to_others(backend: Backend) -> None:
+    made = await backend.ask("POST", "/users", json={"email_address": ["ada@example.com"]})
+    for what in ("set", "unset"):
+        path = f"/users/{made['id']}/password/{what}_compromised"
+        await backend.refused("POST", path, 400, "no_password_set")
+        await backend.refused(
+            "POST", f"/users/user_none/password/{what}_compromised", 404, "resource_not_found"
+        )

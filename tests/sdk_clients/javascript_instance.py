@@ -147,8 +147,6 @@ NOT_OFFERED = {
     "users.deleteUserExternalAccount": [{"userId": "user_x", "externalAccountId": "eac_x"}],
     "users.deleteUserPasskey": [{"userId": "user_x", "passkeyIdentificationId": "idn_x"}],
     "users.deleteUserWeb3Wallet": [{"userId": "user_x", "web3WalletIdentificationId": "idn_x"}],
-    "users.setPasswordCompromised": ["user_x"],
-    "users.unsetPasswordCompromised": ["user_x"],
 }
 
 

@@ -105,6 +105,8 @@ def passwords(js: JavaScript) -> None:
     short = {"password": "short"}
     assert js.refused("users.updateUser", bob, short) == (422, "form_password_length_too_short")
     shows(js("users.updateUser", bob, {**short, "skipPasswordChecks": True}), passwordEnabled=True)
+    for call in ("users.setPasswordCompromised", "users.unsetPasswordCompromised"):
+        shows(js(call, bob), id=bob, passwordEnabled=True)
     nobody = {"emailAddress": [new_address()], "passwordDigest": "nonsense", "passwordHasher": "bcrypt"}
     assert js.refused("users.createUser", nobody) == (422, "form_password_digest_invalid_code")
     assert js.refused("users.verifyTOTP", {"userId": bob, "code": "123456"}) == (400, "totp_disabled")

@@ -75,6 +75,8 @@ def passwords(py: Python) -> None:
     assert wrong == (422, "incorrect_password")
     shows(py.users.remove_password(user_id=bob), password_enabled=False)
     assert refused_otherwise(py.users.verify_password, user_id=bob, password="x") == (400, "no_password_set")
+    none = refused(py.users.set_password_compromised, user_id=bob)
+    assert none == refused(py.users.unset_password_compromised, user_id=bob) == (400, "no_password_set")
     short = refused(py.users.update, user_id=bob, password="short")
     assert short == (422, "form_password_length_too_short")
     assert refused_otherwise(py.users.verify_totp, user_id=bob, code="123456") == (400, "totp_disabled")

@@ -114,7 +114,9 @@ class Administration:
             _check_primaries(current, members)
             user = replace(current.user, **members, updated_at=now)
             if encoded is not None:
-                user = replace(user, password_hash=encoded, password_updated_at=now)
+                user = replace(
+                    user, password_hash=encoded, password_updated_at=now, is_password_compromised=False
+                )
             _refuse_taken(tx, user, (), ())
             store.update_user(tx, user)
             if sign_out_of_other_sessions:
@@ -198,6 +200,28 @@ class Administration:
                 self._events.user(tx, "user.updated", user_id, now=now)
                 if sign_out:
                     self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
+            return self._account(tx, user_id)
+
+        return await self._database.write(work)
+
+    async def set_password_compromised(
+        self, user_id: str, is_compromised: bool, *, sign_out: bool = False, actor: str
+    ) -> Account:
+        """Whether others may know the password: then it signs nobody in, and a new one has to be chosen with a mailed
+        code. Raises Refused (404, 400 without a password)."""
+        now = self._clock()
+        action = "user.password_compromised" if is_compromised else "user.password_cleared"
+
+        def work(tx: Tx) -> Account:
+            user = self._account(tx, user_id).user
+            if user.password_hash is None:
+                raise Refused(NO_PASSWORD_SET)
+            store.update_user(tx, replace(user, is_password_compromised=is_compromised, updated_at=now))
+            audit.record(tx, now=now, actor=actor, action=action, object_id=user_id)
+            if sign_out:
+                self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
+                grants.revoke_of_user(tx, user_id, because="password_compromised", now=now)
+            self._events.user(tx, "user.updated", user_id, now=now)
             return self._account(tx, user_id)
 
         return await self._database.write(work)

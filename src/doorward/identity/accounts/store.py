@@ -39,6 +39,7 @@ class UserRecord(msgspec.Struct, frozen=True):
     primary_phone_number_id: str | None = None
     locale: str | None = None
     timezone: str | None = None
+    is_password_compromised: bool = False
     image_id: str | None = None
     delete_self_enabled: bool = True
     create_organization_enabled: bool = True
@@ -101,6 +102,7 @@ _BOOLEANS = tuple(
         "delete_self_enabled",
         "create_organization_enabled",
         "bypass_client_trust",
+        "is_password_compromised",
     )
 )
 _EMAIL = "id, user_id, address, verified_at, created_at, updated_at, verified_by, is_reserved"
@@ -223,9 +225,13 @@ def is_taken(tx: Tx, column: str, value: str, *, but: str | None = None) -> bool
 
 
 def set_password(tx: Tx, user_id: str, password_hash: str | None, now: int) -> None:
+    """A new one is nobody else's yet."""
     tx.execute(
-        "UPDATE identity_users SET password_hash = ?, password_updated_at = ?, updated_at = ? WHERE id = ?",
-        (password_hash, now, now, user_id),
+        """
+        UPDATE identity_users SET password_hash = ?, password_updated_at = ?, is_password_compromised = ?,
+            updated_at = ? WHERE id = ?
+        """,
+        (password_hash, now, False, now, user_id),
     )
 
 

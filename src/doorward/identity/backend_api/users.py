@@ -193,6 +193,22 @@ async def remove_password(call: Call[NoQuery, wire.RemovePassword]) -> wire.User
     return user(call, account)
 
 
+async def set_user_password_compromised(call: Call[NoQuery, wire.SetPasswordCompromised]) -> wire.User:
+    """Say that others may know the password: it signs nobody in until a new one is chosen."""
+    account = await call.identity.administration.set_password_compromised(
+        call.path["user_id"], True, sign_out=bool(call.body.revoke_all_sessions), actor=call.caller.id
+    )
+    return user(call, account)
+
+
+async def unset_user_password_compromised(call: Call[NoQuery, NoBody]) -> wire.User:
+    """Trust the password again."""
+    account = await call.identity.administration.set_password_compromised(
+        call.path["user_id"], False, actor=call.caller.id
+    )
+    return user(call, account)
+
+
 async def verify_totp(call: Call[NoQuery, wire.CodeGuess]) -> wire.Verified:
     """No account has a second factor here, so there is none to verify."""
     await call.identity.administration.get(call.path["user_id"])
@@ -383,6 +399,19 @@ OPERATIONS = (
         "/users/{user_id}/remove_password",
         remove_password,
         body=wire.RemovePassword,
+        answer=wire.User,
+    ),
+    operation(
+        "POST",
+        "/users/{user_id}/password/set_compromised",
+        set_user_password_compromised,
+        body=wire.SetPasswordCompromised,
+        answer=wire.User,
+    ),
+    operation(
+        "POST",
+        "/users/{user_id}/password/unset_compromised",
+        unset_user_password_compromised,
         answer=wire.User,
     ),
     operation("POST", "/users/{user_id}/verify_totp", verify_totp, body=wire.CodeGuess, answer=wire.Verified),

@@ -171,6 +171,12 @@ FORM_PASSWORD_INCORRECT = Problem(
     "Password is incorrect. Try again, or use another method.",
     param="password",
 )
+FORM_PASSWORD_COMPROMISED = Problem(
+    422,
+    "form_password_compromised",
+    "Others may know this password. Reset it with a code by e-mail.",
+    param="password",
+)
 FORM_PASSWORD_OR_IDENTIFIER_INCORRECT = Problem(
     422,
     "form_password_or_identifier_incorrect",

@@ -29,6 +29,7 @@ TABLES = (
         username TEXT UNIQUE,
         password_hash TEXT,
         password_updated_at BIGINT,
+        is_password_compromised BOOLEAN NOT NULL,
         first_name TEXT,
         last_name TEXT,
         locale TEXT,

@@ -11,6 +11,7 @@ from doorward.identity.errors import Problem, Refused
 SENTENCES = {
     "form_password_or_identifier_incorrect": "The e-mail address or the password is not right.",
     "form_password_incorrect": "This password is not right.",
+    "form_password_compromised": "Others may know this password. “Forgot the password?” mails you a code for a new one.",
     "form_password_validation_failed": "This is not your current password.",
     "form_password_length_too_short": "Use at least 8 characters. A few words in a row are easy to remember.",
     "form_password_length_too_long": "Use at most 256 characters.",

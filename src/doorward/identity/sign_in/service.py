@@ -18,6 +18,7 @@ from doorward.identity.errors import (
     CLIENT_STATE_INVALID,
     FORM_CODE_INCORRECT,
     FORM_IDENTIFIER_NOT_FOUND,
+    FORM_PASSWORD_COMPROMISED,
     FORM_PASSWORD_INCORRECT,
     FORM_PASSWORD_OR_IDENTIFIER_INCORRECT,
     SESSION_EXISTS,
@@ -271,6 +272,7 @@ class SignIns:
         )
         if problem is not None:
             raise Refused(problem)
+        await self._refuse_known_to_others(user_id, chosen)
         encoded = await self._hasher.hash(chosen)
         entry = self._entry(visit, attempt.client_id, user_id)
 
@@ -299,6 +301,14 @@ class SignIns:
             )
         return await self._completed(sign_in, entry)
 
+    async def _refuse_known_to_others(self, user_id: str, chosen: str) -> None:
+        """The password that others may know is no new one. Raises Refused (422)."""
+        user = await self._database.read(lambda tx: accounts.find_user(tx, user_id))
+        if user is None or not user.is_password_compromised or user.password_hash is None:
+            return
+        if (await self._hasher.check(user.password_hash, chosen)).is_correct:
+            raise Refused(FORM_PASSWORD_COMPROMISED)
+
     # -- factors
 
     async def _attempt_password(self, visit: Visit, attempt: SignInRecord, password: str) -> Changed[SignIn]:
@@ -321,6 +331,8 @@ class SignIns:
             raise Refused(FORM_PASSWORD_OR_IDENTIFIER_INCORRECT if hidden else FORM_PASSWORD_INCORRECT)
         # Only who knows the password learns that the account is barred.
         refuse_barred(user, now)
+        if user.is_password_compromised:
+            raise Refused(FORM_PASSWORD_COMPROMISED)
         entry = self._entry(visit, attempt.client_id, user.id)
 
         def work(tx: Tx) -> SignIn:

@@ -196,5 +196,9 @@ class CodeGuess(Body, frozen=True, kw_only=True):
     code: str
 
 
+class SetPasswordCompromised(Body, frozen=True, kw_only=True):
+    revoke_all_sessions: bool | None = None
+
+
 class RemovePassword(Body, frozen=True, kw_only=True):
     sign_out_of_other_sessions: bool = False
