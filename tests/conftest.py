@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from doorward.store import Database, Schema, open_database
 from tests import databases
@@ -20,6 +21,10 @@ from tests.system_parts import report_missing_parts
 
 DatabaseUrl = Callable[..., str]
 OpenTestDatabase = Callable[..., Awaitable[Database]]
+
+# Property tests are judged by what they find, not by the clock: other suites share the processor.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -196,23 +196,16 @@ class ServerConnection(asyncio.Protocol):
         self._routing = None
         if self._transport.is_closing() or self._head is None:
             return
-        if isinstance(decision, Forward):
-            self._forward(decision)
-        elif isinstance(decision, Answer):
-            self._answer(decision)
-        elif isinstance(decision, Takeover):
-            self._take_over(decision)
-        else:
-            self._answer(self._problem(decision))
-
-    def _forward(self, forward: Forward) -> None:
+        if not isinstance(decision, Forward):
+            self._decided_otherwise(decision)
+            return
         engine = self._state.engine
-        if forward.tag:
-            self.tag = forward.tag
+        if decision.tag:
+            self.tag = decision.tag
             engine.tagged.add(self)
-        self._rewrite = forward.rewrite_response
-        self._rewrite_failure = forward.rewrite_failure
-        self._outbound = outbound = engine.open(forward, self._peer, self)
+        self._rewrite = decision.rewrite_response
+        self._rewrite_failure = decision.rewrite_failure
+        self._outbound = outbound = engine.open(decision, self._peer, self)
         if self._is_writing_paused:
             outbound.pause_receiving()
         # A body that came while the router was still deciding may have paused us, and nobody else would resume.
@@ -223,6 +216,14 @@ class ServerConnection(asyncio.Protocol):
             self._resume_reading()
             self._touch_body()
             self._release_waiting_body(self._reader)
+
+    def _decided_otherwise(self, decision: Answer | Takeover | Failure) -> None:
+        if isinstance(decision, Answer):
+            self._answer(decision)
+        elif isinstance(decision, Takeover):
+            self._take_over(decision)
+        else:
+            self._answer(self._problem(decision))
 
     def _release_waiting_body(self, reader: BodyReader) -> None:
         waiting, self._buffer = self._buffer, b""

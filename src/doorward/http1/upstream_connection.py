@@ -57,6 +57,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._connecting: asyncio.Task[None] | None = None
         self._inbound: Inbound | None = None
         self._received: memoryview | None = None
+        self._reader: BodyReader | None = None
+        self._is_raw = False
         self._is_sending_paused = False
         self._is_reading_paused = False
 
@@ -71,7 +73,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._inbound = inbound
         self._may_repeat = may_repeat
         self._buffer = b""
-        self._reader: BodyReader | None = None
+        self._reader = None
         self._early: list[Data] = []
         self._early_bytes = 0
         self._is_raw = False
@@ -206,20 +208,17 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         buffer, self._received = self._received, None
-        if buffer is not None:
-            data = buffer[:nbytes]
-            is_bulk = nbytes > _VIEW_BYTES and (self._is_raw or isinstance(self._reader, LengthReader))
-            self._take(data if is_bulk else bytes(data))
-
-    def _take(self, data: bytes | memoryview) -> None:
-        inbound = self._inbound
+        if buffer is None:
+            return
+        data, inbound, reader = buffer[:nbytes], self._inbound, self._reader
         if inbound is None:
             # An origin that speaks unasked, on an idle connection or after its answer, cannot be trusted with another.
             self.discard()
         elif self._is_raw:
-            inbound.on_data(data)
-        elif self._reader is not None:
-            self._body(self._reader, data)
+            inbound.on_data(data if nbytes > _VIEW_BYTES else bytes(data))
+        elif reader is not None:
+            is_bulk = nbytes > _VIEW_BYTES and isinstance(reader, LengthReader)
+            self._body(reader, data if is_bulk else bytes(data))
         else:
             self._heads(self._buffer + bytes(data))
 

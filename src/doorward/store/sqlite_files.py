@@ -69,10 +69,11 @@ def create(path: Path) -> None:
 def data_version(connection: sqlite3.Connection) -> int | None:
     """Another number after each commit of any *other* connection; None when the file cannot be read now."""
     try:
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        # Read to its end, which lets go of the file's lock.
+        [(version,)] = connection.execute("PRAGMA data_version")
     except sqlite3.Error:
         return None
-    return version
+    return int(version)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

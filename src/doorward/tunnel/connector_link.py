@@ -58,21 +58,18 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
 
     def _decided(self, decision: Decision | Failure) -> None:
         self._routing = None
-        if isinstance(decision, Forward):
-            self._forward(decision)
-        elif isinstance(decision, Answer):
-            self._answer(decision)
-        else:
-            failure = decision if isinstance(decision, Failure) else errors.CANNOT_TAKE_OVER
-            self.on_failure(failure)
-
-    def _forward(self, forward: Forward) -> None:
-        if forward.tag:
-            self.tag = forward.tag
+        if not isinstance(decision, Forward):
+            if isinstance(decision, Answer):
+                self._answer(decision)
+            else:
+                self.on_failure(decision if isinstance(decision, Failure) else errors.CANNOT_TAKE_OVER)
+            return
+        if decision.tag:
+            self.tag = decision.tag
             self.engine.tagged.add(self)
-        self._rewrite = forward.rewrite_response
-        self._rewrite_failure = forward.rewrite_failure
-        self._outbound = outbound = self.engine.open(forward, self.peer, self)
+        self._rewrite = decision.rewrite_response
+        self._rewrite_failure = decision.rewrite_failure
+        self._outbound = outbound = self.engine.open(decision, self.peer, self)
         if self.stream.is_choked:
             outbound.pause_receiving()
         if self.head.length and not self.head.upgrade:

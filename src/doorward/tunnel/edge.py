@@ -41,7 +41,7 @@ from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.machine_link import MachineLink, VisitorWebSocket
 from doorward.tunnel.t3_relay import T3_RELAY_PATH, T3RelayDoor
-from doorward.tunnel.way_here import TrustedFronts, with_forwarded
+from doorward.tunnel.way_here import TrustedFronts, Way
 from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
 from doorward.tunnel.window_budget import WindowBudget, quarter_of_memory
 
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 TUNNEL_PATH = b"/.well-known/connect/tunnel"
 UPGRADE = b"connect-mux/1"
+_OWN_PATHS = b"/.well-known/"
 _WANT_SECONDS = 1.0
 # Long enough for an admission that is under way while another node tells of a later one.
 _REMEMBERED_EPOCHS = 10_000
@@ -352,22 +353,22 @@ class Edge:
     # Routing.
 
     def _route(self, head: RequestHead, peer: Peer) -> Decision | asyncio.Future[Decision]:
-        host = head.host
-        peer, forwarded_host = self._fronts.true_peer(head, peer), head.get(b"host") or b""
-        if head.path == TUNNEL_PATH:
-            return self._tunnel(head, peer)
-        name = host if host.startswith("[") else host.partition(":")[0]
-        if self._t3_relay is not None and head.path == T3_RELAY_PATH:
-            return self._refused_for_now(peer, head) or asyncio.ensure_future(
-                self._t3_relay.decide(head, peer, name)
-            )
-        link = self._hosts.get(name)
+        way = self._fronts.way(head, peer)
+        if head.target.startswith(_OWN_PATHS):
+            path = head.path
+            if path == TUNNEL_PATH:
+                return self._tunnel(head, way.peer)
+            if self._t3_relay is not None and path == T3_RELAY_PATH:
+                return self._refused_for_now(way.peer, head) or asyncio.ensure_future(
+                    self._t3_relay.decide(head, way.peer, way.name)
+                )
+        link = self._hosts.get(way.name)
         if link is not None:
-            return _through(link, with_forwarded(head, peer, forwarded_host), peer)
-        control = self._control.get(host) or self._control.get(name)
+            return _through(link, head, way)
+        control = self._control.get(way.host) or self._control.get(way.name)
         if control is not None:
-            return Forward(control, with_forwarded(head, peer, forwarded_host))
-        return asyncio.ensure_future(self._find(name, head, peer, forwarded_host))
+            return Forward(control, way.carried(head))
+        return asyncio.ensure_future(self._find(head, way))
 
     def _tunnel(self, head: RequestHead, peer: Peer) -> Decision:
         refusal = self._refused_for_now(peer, head)
@@ -402,9 +403,9 @@ class Edge:
             return _busy(problem(503, "edge_restarting", "This edge is restarting.", accept=accept), 1)
         return None
 
-    async def _find(self, name: str, head: RequestHead, peer: Peer, forwarded_host: bytes) -> Decision:
+    async def _find(self, head: RequestHead, way: Way) -> Decision:
         """A host without a tunnel: unknown, or known and perhaps just reconnecting."""
-        accept = head.get(b"accept")
+        accept, name = head.get(b"accept"), way.name
         owner = await self.resolve_host(name)
         if owner is None:
             self._unknown += 1
@@ -425,7 +426,7 @@ class Edge:
         if link is None:
             self._offline += 1
             return _offline(accept)
-        return _through(link, with_forwarded(head, peer, forwarded_host), peer)
+        return _through(link, head, way)
 
     async def _arrival(self, environment_id: str, name: str) -> None:
         """Wait for the environment's tunnel, at most `hold_seconds`; it may have to come from another node."""
@@ -465,14 +466,15 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
-def _through(link: MachineLink, head: RequestHead, peer: Peer) -> Decision:
+def _through(link: MachineLink, head: RequestHead, way: Way) -> Decision:
     grant = link.grant
-    refusal = link.refusal(peer.ip)
+    refusal = link.refusal(way.peer.ip)
     if refusal is not None:
         failure, wait = refusal
         accept = head.get(b"accept")
         return _busy(problem(failure.status, failure.code, failure.message, accept=accept), wait)
-    return Forward(link, head, tag=grant.environment_id if grant is not None else "", peer=peer)
+    tag = "" if grant is None else grant.environment_id
+    return Forward(link, way.carried(head), tag, peer=way.peer)
 
 
 def _busy(answer: Answer, seconds: int) -> Answer:

@@ -240,13 +240,16 @@ class EdgeLink(Link):
         """Why one more request of this address may not come now, and seconds until it may."""
         if self.use is None:
             return None
-        streams = self.endpoint.streams
         return refusal_of_one_more(
             self.use,
-            streams=len(streams),
-            of_visitor=lambda: sum(stream.context.visitor == visitor for stream in streams.values()),
+            streams=len(self.endpoint.streams),
+            visitor=visitor,
+            of_visitor=self._streams_of,
             now=self.loop.time(),
         )
+
+    def _streams_of(self, visitor: str) -> int:
+        return sum(stream.context.visitor == visitor for stream in self.endpoint.streams.values())
 
     @property
     def open_streams(self) -> int:

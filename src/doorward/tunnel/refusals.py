@@ -42,17 +42,17 @@ class Refused:
 
 
 def refusal_of_one_more(
-    use: AccountUse, *, streams: int, of_visitor: Callable[[], int], now: float
+    use: AccountUse, *, streams: int, visitor: str, of_visitor: Callable[[str], int], now: float
 ) -> tuple[Failure, int] | None:
     """Why one more request may not come now, and seconds until it may.
 
-    `of_visitor` counts the tunnel's streams of the visitor's address, and is asked only where it may matter.
+    `of_visitor` counts the tunnel's streams of an address, and is asked only where it may matter.
     """
     allowance = use.allowance
     if streams >= allowance.streams_per_tunnel:
         return TUNNEL_BUSY, 1
     most = allowance.streams_per_visitor
-    if most is not None and streams >= most and of_visitor() >= most:
+    if most is not None and streams >= most and of_visitor(visitor) >= most:
         return VISITOR_BUSY, 1
     wait = use.request(now)
     return (TOO_FAST, max(1, round(wait))) if wait else None

@@ -5,11 +5,31 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection
 
+import msgspec
+
 from doorward.http1 import Headers, Peer, RequestHead
 from doorward.http1.heads import Derived
 
 _FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-original-host", b"x-original-url", b"x-rewrite-url"})
 _FORWARDED_PREFIXES = (b"x-forwarded-", b"x-connect-")
+
+
+class Way(msgspec.Struct, frozen=True, gc=False):
+    """How a request came: the same for every request of this header block from this peer."""
+
+    asked_by: Peer
+    """The other end of the connection."""
+    peer: Peer
+    """Who asks, by the word of a trusted front."""
+    host: str
+    """`Host` in lower case."""
+    name: str
+    """`Host` without its port."""
+    headers: Headers
+    """What came with nothing of what a visitor claims about its way here, and with what we know of it."""
+
+    def carried(self, head: RequestHead) -> RequestHead:
+        return RequestHead(head.method, head.target, self.headers, head.upgrade, head.length)
 
 
 class TrustedFronts:
@@ -18,8 +38,18 @@ class TrustedFronts:
     def __init__(self, networks: Collection[str]) -> None:
         self._has_unix = "unix" in networks
         self._networks = [ipaddress.ip_network(item) for item in networks if item != "unix"]
+        self._ways: Derived[Way] = Derived()
 
-    def true_peer(self, head: RequestHead, peer: Peer) -> Peer:
+    def way(self, head: RequestHead, peer: Peer) -> Way:
+        known = self._ways.get(id(head.headers))
+        if known is not None and known[1].asked_by == peer:
+            return known[1]
+        true_peer, host = self._true_peer(head, peer), head.host
+        name = host if host.startswith("[") else host.partition(":")[0]
+        headers = _forwarded_headers(head.headers, true_peer, head.get(b"host") or b"")
+        return self._ways.keep(head.headers, Way(peer, true_peer, host, name, headers))
+
+    def _true_peer(self, head: RequestHead, peer: Peer) -> Peer:
         """Who asks: a trusted front's word counts, anybody else's does not."""
         if not self._networks and not self._has_unix:
             return peer
@@ -35,18 +65,6 @@ class TrustedFronts:
     def holds(self, ip: str) -> bool:
         address = ipaddress.ip_address(ip)
         return any(address in network for network in self._networks)
-
-
-def with_forwarded(head: RequestHead, peer: Peer, host: bytes) -> RequestHead:
-    """`head` with nothing of what a visitor claims about its way here, and with what we know of it."""
-    known = _forwarded.get(id(head.headers))
-    way = None if known is None else known[1]
-    if way is None or way[0] != peer or way[1] != host:
-        way = _forwarded.keep(head.headers, (peer, host, _forwarded_headers(head.headers, peer, host)))
-    return RequestHead(head.method, head.target, way[2], head.upgrade, head.length)
-
-
-_forwarded: Derived[tuple[Peer, bytes, Headers]] = Derived()
 
 
 def _forwarded_headers(received: Headers, peer: Peer, host: bytes) -> Headers:

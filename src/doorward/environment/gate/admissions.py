@@ -67,12 +67,14 @@ class Admissions:
         if known is None:
             return None
         grounds, admission = known[1]
+        environment = self._environment
         is_same = (
             admission.method == head.method
             and admission.upgrade == head.upgrade
             and admission.peer == peer
-            and self._environment.clock() < admission.expires_at
-            and grounds == self.grounds()
+            and environment.clock() < admission.expires_at
+            and environment.services.generation == grounds.services_generation
+            and environment.database.version() == grounds.database_version
         )
         return admission if is_same else None
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 CALLBACK = OWN_PATHS + "callback"
 SIGN_OUT = OWN_PATHS + "sign-out"
+OWN_PATHS_START = OWN_PATHS.rstrip("/").encode()
+"""A target that does not start so is no path of ours; one that does is judged by `is_own_path`."""
 
 
 def is_own_path(path: bytes) -> bool:
-    return path.startswith(OWN_PATHS.encode()) or path == OWN_PATHS.rstrip("/").encode()
+    return path.startswith(OWN_PATHS.encode()) or path == OWN_PATHS_START
 
 
 async def answer_own_path(

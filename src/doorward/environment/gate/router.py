@@ -22,7 +22,7 @@ from doorward.environment.gate.headers import (
     outbound_headers,
     visitor_of,
 )
-from doorward.environment.gate.own_paths import answer_own_path, is_own_path
+from doorward.environment.gate.own_paths import OWN_PATHS_START, answer_own_path, is_own_path
 from doorward.environment.gate.rules import (
     approach_of,
     is_authority_of,
@@ -81,7 +81,11 @@ class Gate:
 
     def route(self, head: RequestHead, peer: Peer) -> Decision | Awaitable[Decision]:
         admission = self._admissions.find(head, peer)
-        if admission is None or is_own_path(head.path) or self._streams.has_ended(admission.session_id):
+        if (
+            admission is None
+            or head.target.startswith(OWN_PATHS_START)
+            or self._streams.has_ended(admission.session_id)
+        ):
             return self._judge(head, peer)
         return admission.forward(head)
 

@@ -121,9 +121,13 @@ class T3RelayLink(asyncio.Protocol):
         return refusal_of_one_more(
             self.use,
             streams=len(self._streams),
-            of_visitor=lambda: sum(stream.visitor == visitor for stream in self._streams.values()),
+            visitor=visitor,
+            of_visitor=self._streams_of,
             now=self._loop.time(),
         )
+
+    def _streams_of(self, visitor: str) -> int:
+        return sum(stream.visitor == visitor for stream in self._streams.values())
 
     def want_elsewhere(self, hostname: str) -> None:
         """The protocol cannot say it. A machine's one name leads its visitors and itself to the same node."""
