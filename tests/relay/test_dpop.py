@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from doorward.jose import b64url_decode, b64url_encode, generate_key, sign_jwt, verify_dpop_proof
+from doorward.relay import RateLimits
+from doorward.relay.limits.service import Count, Limits
 from doorward.relay.replay.service import DpopProofs, ProofRefused
 from doorward.relay.replay.store import consume
-from doorward.store import Tx
 from tests.relay.conftest import OpenWorld
 from tests.relay.world import World
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.anyio
 PATH = "/v1/environments/env-1/status"
 
 
-def uncounted(_tx: Tx) -> None:
-    """A request that nobody limits."""
+def counted(world: World) -> Count:
+    return Limits(RateLimits(), world.database, world.clock).counting("user", "connects")
 
 
 async def refusal(world: World, **proof: Any) -> tuple[int, str, str]:
@@ -176,14 +177,14 @@ async def test_a_proof_from_the_future_is_remembered_as_long_as_it_could_be_used
     proofs = DpopProofs(world.database, world.clock)
     now = world.clock() // 1000
     proof = world.proof("POST", "/x", now=now + 5)
-    await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
+    await proofs.consume(proof, counting=counted(world), method="POST", url=world.origin + "/x")
     world.clock.advance(305_000)
     await world.relay.prune()
     with pytest.raises(ProofRefused, match="replayed"):
-        await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
+        await proofs.consume(proof, counting=counted(world), method="POST", url=world.origin + "/x")
     world.clock.advance(1_000)
     with pytest.raises(ProofRefused, match="time_window"):
-        await proofs.consume(proof, counting=uncounted, method="POST", url=world.origin + "/x")
+        await proofs.consume(proof, counting=counted(world), method="POST", url=world.origin + "/x")
 
 
 async def test_a_proof_id_that_could_not_be_remembered_is_refused(world: World) -> None:

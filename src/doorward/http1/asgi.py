@@ -176,6 +176,10 @@ class _Exchange:
         if self._headers is not None:
             head = self._response_head(self._headers, body, is_last)
             self._headers = None
+            if is_last and head.length == len(body) > 0:
+                self._end()
+                self._inbound.on_whole(head, body)
+                return
             self._left = head.length
             self._inbound.on_response(head)
         if self._left == 0:
@@ -187,8 +191,7 @@ class _Exchange:
         if body:
             self._inbound.on_data(body)
         if is_last:
-            self._has_ended = True
-            self._wake()
+            self._end()
             if self._inbound is not None:
                 self._inbound.on_end([])
         while self._is_receiving_paused and self._inbound is not None and not self._has_ended:
@@ -211,6 +214,11 @@ class _Exchange:
         else:
             length = LENGTH_UNKNOWN
         return ResponseHead(self._status, b"", headers, b"", length)
+
+    def _end(self) -> None:
+        """The answer is whole: who still waits to read or send has no more to wait for."""
+        self._has_ended = True
+        self._wake()
 
     def _wake(self) -> None:
         if self._changed is not None:

@@ -16,9 +16,10 @@ def barred_by_identity(database: Database) -> IsBarred:
     have a database of its own, and then only the lifetime of tokens bounds them."""
 
     async def is_barred(user_id: str) -> bool:
-        user = await database.lookup(lambda tx: accounts.find_user(tx, user_id))
-        if user is None:
+        [rows] = await database.ask(accounts.is_banned(user_id))
+        if not rows:
             return await database.lookup(instance.is_planted)
-        return user.is_banned
+        [(is_banned,)] = rows
+        return bool(is_banned)
 
     return is_barred

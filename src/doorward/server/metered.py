@@ -12,7 +12,7 @@ from typing import TypeVar
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorward.metering import DATABASE_FAILURES, DATABASE_SECONDS, HTTP_REQUESTS, HTTP_SECONDS
-from doorward.store import Database, StoreError, Subscription, Tx
+from doorward.store import Database, Row, Statement, StoreError, Subscription, Tx
 from doorward.store.database import Dialect
 
 T = TypeVar("T")
@@ -73,6 +73,12 @@ class MeteredDatabase:
 
     async def lookup(self, fn: Callable[[Tx], T]) -> T:
         return await self._timed("read", self._database.lookup(fn))
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        return await self._timed("write", self._database.run(*statements))
+
+    async def ask(self, *statements: Statement) -> list[list[Row]]:
+        return await self._timed("read", self._database.ask(*statements))
 
     def version(self) -> int | None:
         return self._database.version()

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -12,6 +12,14 @@ Dialect = Literal["sqlite", "postgresql"]
 
 #: Rows are plain tuples in SELECT order; the caller names the columns by unpacking them.
 Row = tuple[Any, ...]
+
+
+class Statement(NamedTuple):
+    """One statement with `?` placeholders. What it returns are rows: say RETURNING to learn what was written."""
+
+    sql: str
+    params: tuple[object, ...] = ()
+
 
 #: Milliseconds since the Unix epoch.
 Clock = Callable[[], int]
@@ -100,6 +108,21 @@ class Database(Protocol):
         """`read` for a few rows by their index: an engine on this machine answers at once, in the caller's own thread.
 
         A thread's turn costs more than such a look. `fn` must not scan or sort a table: it keeps the event loop.
+        """
+        ...
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        """`write` without a function, in one trip to the database: the rows of each, after COMMIT.
+
+        One transaction, kept or undone as a whole; but each statement sees what others have committed until it begins,
+        and is atomic by itself alone. So a condition on what a row says belongs into the statement that relies on it.
+        """
+        ...
+
+    async def ask(self, *statements: Statement) -> list[list[Row]]:
+        """`lookup` without a function, in one trip to the database: the rows of each. Nothing may be written.
+
+        For a few rows by their index; where it matters that two statements see the same moment, use `read`.
         """
         ...
 

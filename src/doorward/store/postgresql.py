@@ -16,7 +16,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import errors as pg
 
-from doorward.store.database import Dialect, Subscription, Tx
+from doorward.store.database import Dialect, Row, Statement, Subscription, Tx
 from doorward.store.errors import (
     ConstraintKind,
     ConstraintViolated,
@@ -30,7 +30,8 @@ from doorward.store.errors import (
 )
 from doorward.store.notifications import Hub
 from doorward.store.postgresql_listener import NOTIFY_CHANNEL_SQL, Listener, connect, unreachable
-from doorward.store.statements import for_postgresql
+from doorward.store.postgresql_pipeline import Pipelines, TripLost
+from doorward.store.statements import for_postgresql, require_reading
 from doorward.store.transaction import Transaction
 
 T = TypeVar("T")
@@ -43,6 +44,12 @@ LONGEST_PAUSE = 0.2
 
 _BEGIN_WRITE = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_OUTCOME_UNKNOWN = (
+    "The connection to PostgreSQL broke while a change was being committed: it may or may not have happened."
+    " Look before repeating it."
+)
+_CONTENDED = f"A change collided with others {MAX_ATTEMPTS} times in a row and was given up; nothing was changed. Try again."
 
 _KINDS: dict[type[psycopg.Error], ConstraintKind] = {
     pg.UniqueViolation: "unique",
@@ -58,6 +65,11 @@ class _Collided(StoreError):
 
 class _ConnectionLost(StoreError):
     """The connection broke before COMMIT was sent; nothing was kept. Never leaves this module."""
+
+
+def _pause(attempt: int) -> float:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+    return random.uniform(0, longest)  # noqa: S311 - spreads retries, guards nothing
 
 
 def store_error(error: Exception) -> StoreError:
@@ -116,6 +128,7 @@ class PostgresqlDatabase:
         self._idle: queue.LifoQueue[psycopg.Connection[Any]] = queue.LifoQueue()
         self._listener = Listener(url, self._hub)
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="doorward-postgresql")
+        self._pipelines = Pipelines(url)
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
@@ -128,6 +141,37 @@ class PostgresqlDatabase:
     async def lookup(self, fn: Callable[[Tx], T]) -> T:
         return await self.read(fn)
 
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        self._require_open()
+        collision: StoreError | None = None
+        for attempt in range(MAX_ATTEMPTS):
+            if collision is not None:
+                await asyncio.sleep(_pause(attempt))
+            try:
+                return await self._pipelines.run(statements)
+            except TripLost as error:
+                raise OutcomeUnknown(_OUTCOME_UNKNOWN) from error
+            except psycopg.Error as error:
+                failure = store_error(error)
+                if not isinstance(failure, _Collided):
+                    raise failure from error
+                collision = failure
+        raise DatabaseContended(_CONTENDED) from collision
+
+    async def ask(self, *statements: Statement) -> list[list[Row]]:
+        self._require_open()
+        for statement in statements:
+            require_reading(statement.sql)
+        for attempt in range(2):
+            try:
+                return await self._pipelines.run(statements)
+            except TripLost as error:
+                if attempt:
+                    raise unreachable(error) from error
+            except psycopg.Error as error:
+                raise store_error(error) from error
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
     def version(self) -> int | None:
         return None
 
@@ -138,6 +182,7 @@ class PostgresqlDatabase:
         if self._closed:
             return
         self._closed = True
+        await self._pipelines.close()
         await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
 
     def _shut_down(self) -> None:
@@ -151,8 +196,7 @@ class PostgresqlDatabase:
         collision: StoreError | None = None
         for attempt in range(MAX_ATTEMPTS):
             if collision is not None:
-                longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
-                time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads retries, guards nothing
+                time.sleep(_pause(attempt))
             try:
                 return self._attempt(fn)
             except _Collided as error:
@@ -167,10 +211,7 @@ class PostgresqlDatabase:
                 if error.kind != "unique" or attempt > 0:
                     raise
                 collision = error
-        raise DatabaseContended(
-            f"A change collided with others {MAX_ATTEMPTS} times in a row and was given up; nothing was changed. "
-            "Try again."
-        ) from collision
+        raise DatabaseContended(_CONTENDED) from collision
 
     def _attempt(self, fn: Callable[[Tx], T]) -> T:
         connection = self._begin(_BEGIN_WRITE)
@@ -194,10 +235,7 @@ class PostgresqlDatabase:
             done = connection.execute("COMMIT").statusmessage
         except psycopg.Error as error:
             if connection.closed:
-                raise OutcomeUnknown(
-                    "The connection to PostgreSQL broke while a change was being committed: it may or may not have "
-                    "happened. Look before repeating it."
-                ) from error
+                raise OutcomeUnknown(_OUTCOME_UNKNOWN) from error
             raise store_error(error) from error
         if done != "COMMIT":
             raise DatabaseFailed(f"PostgreSQL answered COMMIT with {done}; nothing was changed.")

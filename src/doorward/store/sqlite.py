@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store import sqlite_files
-from doorward.store.database import Dialect, Subscription, Tx
+from doorward.store.database import Dialect, Row, Statement, Subscription, Tx
 from doorward.store.errors import DatabaseClosed, StoreError
 from doorward.store.notifications import Hub
 from doorward.store.statements import for_sqlite
@@ -253,6 +253,13 @@ class SqliteDatabase:
     async def lookup(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
         return self._read(fn)
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        return await self.write(lambda tx: [tx.fetch_all(*statement) for statement in statements])
+
+    async def ask(self, *statements: Statement) -> list[list[Row]]:
+        self._require_open()
+        return self._read(lambda tx: [tx.fetch_all(*statement) for statement in statements])
 
     def version(self) -> int | None:
         return None if self._closed else sqlite_files.data_version(self._watch)

@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from itertools import count
 
 from doorward.store.errors import TransactionMisused
 
@@ -13,6 +14,8 @@ _CONTROL = re.compile(
     r"\s*(begin|start|commit|end|rollback|abort|savepoint|release|pragma|attach|detach|vacuum|listen|notify|set)\b",
     re.IGNORECASE,
 )
+
+_READING = re.compile(r"\s*select\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
@@ -27,6 +30,23 @@ def for_postgresql(sql: str) -> str:
     """`sql` with psycopg's `%s` for each `?` outside quotes and comments, and every `%` doubled."""
     _check(sql)
     return _TOKEN.sub(_translate, sql)
+
+
+@lru_cache(maxsize=4096)
+def for_pipeline(sql: str) -> bytes:
+    """`sql` with `$1`, `$2`, ... for the `?` outside quotes and comments, as PostgreSQL itself reads it."""
+    _check(sql)
+    numbers = count(1)
+    return _TOKEN.sub(
+        lambda token: f"${next(numbers)}" if token.group() == "?" else token.group(), sql
+    ).encode()
+
+
+@lru_cache(maxsize=4096)
+def require_reading(sql: str) -> None:
+    """Refuse what `Database.ask` is not for, where no transaction of ours says so to the engine."""
+    if not _READING.match(sql):
+        raise TransactionMisused(f"a read cannot change anything: use `run`, not `ask`: {sql.strip()[:60]!r}")
 
 
 def _translate(token: re.Match[str]) -> str:

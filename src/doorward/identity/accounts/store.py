@@ -11,7 +11,7 @@ import msgspec
 
 from doorward.identity.accounts.phones import PhoneNumberRecord, phones_of
 from doorward.identity.accounts.rules import ordinal_of, search_text_of
-from doorward.store import Tx
+from doorward.store import Statement, Tx
 
 R = TypeVar("R")
 
@@ -181,6 +181,11 @@ def refresh_search(tx: Tx, user_id: str) -> None:
 def find_user(tx: Tx, user_id: str) -> UserRecord | None:
     row = tx.fetch_one(f"SELECT {_USER} FROM identity_users WHERE id = ?", (user_id,))
     return None if row is None else user_of(row)
+
+
+def is_banned(user_id: str) -> Statement:
+    """A row that says so, where there is such a user."""
+    return Statement("SELECT is_banned FROM identity_users WHERE id = ?", (user_id,))
 
 
 def find_account(tx: Tx, user_id: str) -> Account | None:

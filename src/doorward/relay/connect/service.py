@@ -20,7 +20,7 @@ from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.relay.tracing import Trace
 from doorward.spans import traced
-from doorward.store import Clock, Database, Tx
+from doorward.store import Clock, Database
 from doorward.t3_connect import SchemaMismatch, decode_json, encode_json
 from doorward.t3_connect.errors import EnvironmentScopeRequired, decode_environment_error
 from doorward.t3_connect.messages import (
@@ -166,14 +166,16 @@ class Connector:
 
     @traced("relay.environment_connector.resolve_managed_endpoint")
     async def _target(self, user_id: str, environment_id: str) -> Target:
-        def read(tx: Tx) -> tuple[link_store.LinkRow | None, endpoint_store.AllocationRow | None]:
-            return (
-                link_store.find_active(tx, user_id=user_id, environment_id=environment_id),
-                endpoint_store.find(tx, user_id=user_id, environment_id=environment_id),
-            )
-
-        link, allocation = await self._database.lookup(read)
-        return resolve_target(link, allocation, self._settings)
+        # The two need not be of one moment: a target comes only of a link and an allocation that agree.
+        links, allocations = await self._database.ask(
+            link_store.active(user_id=user_id, environment_id=environment_id),
+            endpoint_store.reserved(user_id=user_id, environment_id=environment_id),
+        )
+        return resolve_target(
+            next(iter(link_store.links_of(links)), None),
+            next(iter(endpoint_store.allocations_of(allocations)), None),
+            self._settings,
+        )
 
     async def _post(self, url: str, request: SignedRequest, trace: Trace) -> bytes:
         """The body of a 200. Redirects are failures: following one would show the proof to another host."""

@@ -1,9 +1,12 @@
 """Rows of endpoint allocations."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from doorward.relay.endpoints.rules import EndpointNames
-from doorward.store import Tx
+from doorward.store import Row, Statement, Tx
 
 _COLUMNS = (
     "user_id, environment_id, hostname, tunnel_name, tunnel_id, dns_record_id, ready_at, generation,"
@@ -45,16 +48,25 @@ def origin_text(host: str, port: int) -> str:
     return f"{host} {port}"
 
 
-def _row(row: tuple[object, ...]) -> AllocationRow:
-    return msgspec.convert(dict(zip(AllocationRow.__struct_fields__, row, strict=True)), AllocationRow)
+def _row(row: tuple[Any, ...]) -> AllocationRow:
+    return AllocationRow(**dict(zip(AllocationRow.__struct_fields__, row, strict=True)))
 
 
-def find(tx: Tx, *, user_id: str, environment_id: str) -> AllocationRow | None:
-    row = tx.fetch_one(
+def reserved(*, user_id: str, environment_id: str) -> Statement:
+    """What is reserved, for `allocations_of`."""
+    return Statement(
         f"SELECT {_COLUMNS} FROM relay_managed_endpoint_allocations"  # noqa: S608
         " WHERE user_id = ? AND environment_id = ?",
         (user_id, environment_id),
     )
+
+
+def allocations_of(rows: Sequence[Row]) -> list[AllocationRow]:
+    return [_row(row) for row in rows]
+
+
+def find(tx: Tx, *, user_id: str, environment_id: str) -> AllocationRow | None:
+    row = tx.fetch_one(*reserved(user_id=user_id, environment_id=environment_id))
     return None if row is None else _row(row)
 
 
@@ -162,12 +174,12 @@ def find_by_tunnel(tx: Tx, tunnel_id: str) -> AllocationRow | None:
     return None if row is None else _row(row)
 
 
-def list_linked_of_user(tx: Tx, user_id: str) -> list[AllocationRow]:
-    rows = tx.fetch_all(
+def linked_of_user(user_id: str) -> Statement:
+    """What is reserved for an account's links, for `allocations_of`."""
+    return Statement(
         f"SELECT {_PREFIXED} FROM relay_managed_endpoint_allocations{_OF_LINKED} WHERE a.user_id = ?",  # noqa: S608
         (user_id,),
     )
-    return [_row(row) for row in rows]
 
 
 def find_linked_by_hostname(tx: Tx, hostname: str) -> AllocationRow | None:

@@ -1,11 +1,13 @@
 """Counting requests of an account."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Literal
+
+import msgspec
 
 from doorward.relay.limits import store
 from doorward.relay.settings import RateLimits
-from doorward.store import Clock, Database, Tx
+from doorward.store import Clock, Database, Row, Statement
 
 WINDOW_MS = 60_000
 
@@ -20,6 +22,21 @@ class TooManyRequests(Exception):
         self.retry_after = retry_after
 
 
+class Count(msgspec.Struct, frozen=True):
+    """One request of an account, to be counted. `statement` counts it; `condition` holds where it was not too many."""
+
+    statement: Statement
+    condition: Statement
+    allowed: int
+    retry_after: int
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """What `statement` returned. Raises `TooManyRequests`."""
+        [(requests,)] = rows
+        if requests > self.allowed:
+            raise TooManyRequests(self.retry_after)
+
+
 class Limits:
     def __init__(self, rates: RateLimits, database: Database, clock: Clock) -> None:
         self._rates = rates
@@ -28,16 +45,20 @@ class Limits:
 
     async def take(self, user_id: str, bucket: Bucket) -> None:
         """Count one request. Raises `TooManyRequests` beyond the account's rate."""
-        await self._database.write(self.counting(user_id, bucket))
+        counted = self.counting(user_id, bucket)
+        [rows] = await self._database.run(counted.statement)
+        counted.check(rows)
 
-    def counting(self, user_id: str, bucket: Bucket) -> Callable[[Tx], None]:
-        """`take` as a part of a larger transaction, which it ends by raising `TooManyRequests`."""
+    def counting(self, user_id: str, bucket: Bucket) -> Count:
+        """`take` as a part of a larger transaction."""
         now = self._clock()
         window_start = now - now % WINDOW_MS
         allowed: int = getattr(self._rates, bucket)
-
-        def count(tx: Tx) -> None:
-            if store.count(tx, subject=user_id, bucket=bucket, window_start=window_start) > allowed:
-                raise TooManyRequests(-(-(window_start + WINDOW_MS - now) // 1000))
-
-        return count
+        return Count(
+            statement=store.count(subject=user_id, bucket=bucket, window_start=window_start),
+            condition=store.within(
+                subject=user_id, bucket=bucket, window_start=window_start, allowed=allowed
+            ),
+            allowed=allowed,
+            retry_after=-(-(window_start + WINDOW_MS - now) // 1000),
+        )

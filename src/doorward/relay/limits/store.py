@@ -1,19 +1,25 @@
 """Rows of rate windows."""
 
-from doorward.store import Tx
+from doorward.store import Statement, Tx
 
 
-def count(tx: Tx, *, subject: str, bucket: str, window_start: int) -> int:
-    """Count one request; returns how many there were in this window, this one included."""
-    row = tx.fetch_one(
+def count(*, subject: str, bucket: str, window_start: int) -> Statement:
+    """Count one request; one row: how many there were in this window, this one included."""
+    return Statement(
         "INSERT INTO relay_rate_windows (subject, bucket, window_start, requests) VALUES (?, ?, ?, 1)"
         " ON CONFLICT (subject, bucket, window_start) DO UPDATE SET requests = relay_rate_windows.requests + 1"
         " RETURNING requests",
         (subject, bucket, window_start),
     )
-    if row is None:
-        raise LookupError("The window that was just counted is gone.")
-    return int(row[0])
+
+
+def within(*, subject: str, bucket: str, window_start: int, allowed: int) -> Statement:
+    """A row if what was counted is no more than `allowed`: the condition of another statement."""
+    return Statement(
+        "SELECT 1 FROM relay_rate_windows"
+        " WHERE subject = ? AND bucket = ? AND window_start = ? AND requests <= ?",
+        (subject, bucket, window_start, allowed),
+    )
 
 
 def prune(tx: Tx, *, before: int) -> int:

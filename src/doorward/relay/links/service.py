@@ -278,23 +278,25 @@ class Links:
     async def list(self, user_id: str) -> list[ListedEnvironment]:
         """The caller's active links, oldest first."""
 
-        def read(tx: Tx) -> list[ListedEnvironment]:
-            tunnels = {
-                row.environment_id: row.tunnel_id
-                for row in endpoint_store.list_linked_of_user(tx, user_id)
-                if row.is_ready
-            }
-            names: dict[str, list[str]] = {}
-            for service in service_store.list_active_of_user(tx, user_id):
-                names.setdefault(service.environment_id, []).append(service.name)
-            return [
-                ListedEnvironment(
-                    link, tuple(names.get(link.environment_id, ())), tunnels.get(link.environment_id)
-                )
-                for link in store.list_active(tx, user_id)
-            ]
-
-        return await self._database.read(read)
+        links, allocations, services = await self._database.ask(
+            store.all_active(user_id),
+            endpoint_store.linked_of_user(user_id),
+            service_store.active_of_user(user_id),
+        )
+        tunnels = {
+            row.environment_id: row.tunnel_id
+            for row in endpoint_store.allocations_of(allocations)
+            if row.is_ready
+        }
+        names: dict[str, list[str]] = {}
+        for service in service_store.names_of(services):
+            names.setdefault(service.environment_id, []).append(service.name)
+        return [
+            ListedEnvironment(
+                link, tuple(names.get(link.environment_id, ())), tunnels.get(link.environment_id)
+            )
+            for link in store.links_of(links)
+        ]
 
 
 def _refusal(error: EndpointError) -> LinkRefused:

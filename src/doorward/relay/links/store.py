@@ -1,10 +1,11 @@
 """Rows of links."""
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from doorward.store import Tx
+from doorward.store import Row, Statement, Tx
 
 ProviderKind = Literal["manual", "cloudflare_tunnel", "t3_relay"]
 
@@ -49,11 +50,13 @@ class UnknownStoredValue(Exception):
     """A row holds a value this program does not know. It is never read as some known one."""
 
 
-def _row(row: tuple[object, ...]) -> LinkRow:
-    kind = row[6]
-    if kind not in get_args(ProviderKind):
+_PROVIDER_KINDS = frozenset(get_args(ProviderKind))
+
+
+def _row(row: tuple[Any, ...]) -> LinkRow:
+    if row[6] not in _PROVIDER_KINDS:
         raise UnknownStoredValue("relay_environment_links.endpoint_provider_kind")
-    return msgspec.convert(dict(zip(LinkRow.__struct_fields__, row, strict=True)), LinkRow)
+    return LinkRow(**dict(zip(LinkRow.__struct_fields__, row, strict=True)))
 
 
 def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str | None, now: int) -> None:
@@ -93,22 +96,31 @@ def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str 
     )
 
 
-def find_active(tx: Tx, *, user_id: str, environment_id: str) -> LinkRow | None:
-    row = tx.fetch_one(
+def active(*, user_id: str, environment_id: str) -> Statement:
+    """The link, for `links_of`."""
+    return Statement(
         f"SELECT {_COLUMNS} FROM relay_environment_links"  # noqa: S608
         " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL",
         (user_id, environment_id),
     )
-    return None if row is None else _row(row)
 
 
-def list_active(tx: Tx, user_id: str) -> list[LinkRow]:
-    rows = tx.fetch_all(
+def all_active(user_id: str) -> Statement:
+    """The account's links, oldest first, for `links_of`."""
+    return Statement(
         f"SELECT {_COLUMNS} FROM relay_environment_links"  # noqa: S608
         " WHERE user_id = ? AND revoked_at IS NULL ORDER BY created_at, environment_id",
         (user_id,),
     )
+
+
+def links_of(rows: Sequence[Row]) -> list[LinkRow]:
     return [_row(row) for row in rows]
+
+
+def find_active(tx: Tx, *, user_id: str, environment_id: str) -> LinkRow | None:
+    row = tx.fetch_one(*active(user_id=user_id, environment_id=environment_id))
+    return None if row is None else _row(row)
 
 
 def revoke(tx: Tx, *, user_id: str, environment_id: str, now: int) -> bool:

@@ -1,12 +1,11 @@
 """Checking a DPoP proof and using it up."""
 
-from collections.abc import Callable
-
 from doorward.jose import DpopError, DpopProof, verify_dpop_proof
+from doorward.relay.limits.service import Count
 from doorward.relay.replay import store
 from doorward.relay.replay.rules import dpop_expiry_ms
 from doorward.spans import traced
-from doorward.store import Clock, Database, Tx
+from doorward.store import Clock, Database
 
 
 class ProofRefused(Exception):
@@ -28,7 +27,7 @@ class DpopProofs:
         self,
         header: str | None,
         *,
-        counting: Callable[[Tx], None],
+        counting: Count,
         method: str,
         url: str,
         access_token: str | None = None,
@@ -36,30 +35,30 @@ class DpopProofs:
     ) -> DpopProof:
         """The proof, verified and from now on refused. Raises `ProofRefused`; nothing is stored of a bad proof.
 
-        `counting` counts the request, with a good proof or a bad one, in the transaction that uses the proof up; what
-        it raises comes before anything that is to be said about the proof.
+        `counting` counts the request, with a good proof or a bad one, in the transaction that uses the proof up. That
+        it is one too many (`TooManyRequests`) is said before anything about the proof, which then stays good.
         """
         now = self._clock()
-        proof: DpopProof | None = None
-        refusal = ProofRefused("replayed")
         try:
             proof = self._verified(header, method, url, access_token, thumbprint, now)
-        except ProofRefused as error:
-            refusal = error
-
-        def write(tx: Tx) -> bool:
-            counting(tx)
-            return proof is not None and store.consume(
-                tx,
+        except ProofRefused:
+            [counted] = await self._database.run(counting.statement)
+            counting.check(counted)
+            raise
+        counted, used_up = await self._database.run(
+            counting.statement,
+            store.consuming(
                 owner=proof.thumbprint,
                 jti=proof.jti,
                 iat=proof.iat,
                 expires_at=dpop_expiry_ms(iat=proof.iat, now=now),
                 now=now,
-            )
-
-        if not await self._database.write(write) or proof is None:
-            raise refusal
+                condition=counting.condition,
+            ),
+        )
+        counting.check(counted)
+        if not used_up:
+            raise ProofRefused("replayed")
         return proof
 
     def _verified(

@@ -1,7 +1,9 @@
 """Rows of service names."""
 
+from collections.abc import Sequence
+
 from doorward.relay.services.rules import ServiceNameRow
-from doorward.store import Tx
+from doorward.store import Row, Statement, Tx
 
 _COLUMNS = "name, user_id, environment_id, released_at"
 
@@ -27,12 +29,16 @@ def list_active(tx: Tx, *, user_id: str, environment_id: str) -> list[ServiceNam
     return [_row(row) for row in rows]
 
 
-def list_active_of_user(tx: Tx, user_id: str) -> list[ServiceNameRow]:
-    rows = tx.fetch_all(
+def active_of_user(user_id: str) -> Statement:
+    """Every name of an account, for `names_of`."""
+    return Statement(
         f"SELECT {_COLUMNS} FROM relay_service_names"  # noqa: S608
         " WHERE user_id = ? AND released_at IS NULL ORDER BY name",
         (user_id,),
     )
+
+
+def names_of(rows: Sequence[Row]) -> list[ServiceNameRow]:
     return [_row(row) for row in rows]
 
 

@@ -157,8 +157,8 @@ class Users:
 
     async def _environment_at(self, user_id: str, origin: str) -> str | None:
         """The environment whose API host has this origin, among the account's own links."""
-        rows = await self._database.read(lambda tx: endpoint_store.list_linked_of_user(tx, user_id))
-        for row in rows:
+        [rows] = await self._database.ask(endpoint_store.linked_of_user(user_id))
+        for row in endpoint_store.allocations_of(rows):
             if row.is_ready and urls_of(row.hostname, self._settings).http == f"{origin}/":
                 return row.environment_id
         return None
