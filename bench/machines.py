@@ -7,8 +7,8 @@ process. All are asked over kept-alive connections by this process; what counts 
 CPU time, all its threads, taken turn by turn from the better half of several rounds. Without node or the packages a peer is
 left out and the rows say so.
 
-The second part is a report and no gate: how much longer looking up a secret key takes for one that exists than for one
-that never did, and Welch's t of the two. Both ask the database once, by a keyed hash, so the difference tells nothing of
+The second part is a report and no gate: how much longer looking up a machine's key, a back end's secret key and an API key
+takes for one that exists than for one that never did, and Welch's t of the two. Both ask the database once, by a keyed hash, so the difference tells nothing of
 how much of a guess was right; what is left is reading the row that was found.
 """
 
@@ -26,13 +26,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.peers import process
 from bench.rows import cpu_seconds, free_port, row
 from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
+from doorward.identity.api_keys.service import KeyWish
+from doorward.identity.errors import Refused
 from doorward.identity.m2m_tokens import TokenWish
 from doorward.identity.services import Identity
 from doorward.server.backup.places import KEY_FILE
@@ -224,32 +226,51 @@ def _token_of(port: int, headers: str, body: str) -> str:
 
 
 async def _timing() -> list[dict[str, Any]]:
-    """Keys that exist and keys that do not, looked up in turn."""
+    """Secrets that exist and secrets that do not, looked up in turn: of machines, of back ends, of API keys."""
     with tempfile.TemporaryDirectory() as name:
         identity = await _identity(
             f"sqlite:///{name}/timing.sqlite", Sealer(b"k" * 32), "http://accounts.localhost"
         )
-        made = [
-            await identity.machines.create(
+        machines, keys, api_keys = [], [], []
+        for number in range(50):
+            machine = await identity.machines.create(
                 f"machine {number}", scoped_machines=(), default_token_ttl=60, actor="bench"
             )
-            for number in range(50)
+            wish = KeyWish(type="api_key", name=f"key {number}", subject=machine.detail.machine.id)
+            machines.append(machine.secret_key)
+            keys.append((await identity.secret_keys.make(f"key {number}", actor=None)).secret)
+            api_keys.append((await identity.api_keys.create(wish, actor="bench")).secret)
+        kinds = {
+            "machine's key": (machines, identity.machines.recognise),
+            "secret key": (keys, identity.secret_keys.recognise),
+            "API key": (api_keys, identity.api_keys.verify),
+        }
+        rows = [
+            each for kind, (known, look_up) in kinds.items() for each in await _compared(kind, known, look_up)
         ]
-        known = [machine.secret_key for machine in made]
-        unknown = [key[:-8] + key[:2:-1][:8] for key in known]  # shares all but the end with a real one
-        spent: dict[bool, list[float]] = {True: [], False: []}
-        for number in range(LOOK_UPS):
-            for is_known, keys in ((True, known), (False, unknown)):
-                key = keys[number % len(keys)]
-                began = time.perf_counter()
-                await identity.machines.recognise(key)
-                spent[is_known].append(time.perf_counter() - began)
         await identity.database.close()
+    return rows
+
+
+async def _compared(
+    kind: str, known: list[str], look_up: Callable[[str], Awaitable[object]]
+) -> list[dict[str, Any]]:
+    unknown = [key[:-8] + key[:2:-1][:8] for key in known]  # shares all but the end with a real one
+    for key in known:
+        await look_up(key)  # the first use of an API key is written down
+    spent: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(LOOK_UPS):
+        for is_known, keys in ((True, known), (False, unknown)):
+            key = keys[number % len(keys)]
+            began = time.perf_counter()
+            with contextlib.suppress(Refused):
+                await look_up(key)
+            spent[is_known].append(time.perf_counter() - began)
     known_times, unknown_times = _trimmed(spent[True]), _trimmed(spent[False])
     difference = (statistics.fmean(known_times) - statistics.fmean(unknown_times)) * 1e6
     return [
-        row("secret key look-up, real less unknown", difference, "us"),
-        row("secret key look-up, Welch's t", abs(_welch(known_times, unknown_times)), "|t|"),
+        row(f"{kind} looked up, real less unknown", difference, "us"),
+        row(f"{kind} looked up, Welch's t", abs(_welch(known_times, unknown_times)), "|t|"),
     ]
 
 
