@@ -54,6 +54,7 @@ async def make_inventory(http: httpx.AsyncClient, *, tag: str = "a", api: str = 
     await _machines_and_keys(http, make, made, keep, tag, api)
     await _organizations(make, made, tag)
     await _doors(make, keep, tag)
+    await _webhooks(http, make, made, keep, tag, api)
     domains = (await http.get(f"{api}/domains")).json()["data"]
     made.ids["/domains"] = domains[0]["id"]
     return made
@@ -165,6 +166,17 @@ async def _doors(make: Any, keep: Any, tag: str) -> None:
         redirect_uris=[f"https://{tag}.example.com/callback"],
     )
     keep(**{"OAuth client's secret": application["client_secret"]})
+
+
+async def _webhooks(
+    http: httpx.AsyncClient, make: Any, made: Inventory, keep: Any, tag: str, api: str
+) -> None:
+    path = "/webhook_endpoints"
+    endpoint = await make(path, path, url=f"https://{tag}.example.com/hooks")
+    keep(**{"webhook's secret": endpoint["secret"]})
+    assert (await http.post(f"{api}{path}/{endpoint['id']}/test")).is_success
+    sent = (await http.get(f"{api}{path}/{endpoint['id']}/deliveries")).json()["data"]
+    made.ids["/webhook_endpoints/{}/deliveries"] = sent[0]["id"]
 
 
 def _digits(tag: str) -> str:

@@ -256,30 +256,6 @@ async def test_a_deleted_organization_takes_its_members_and_tickets_along(backen
     await backend.refused("GET", f"/organizations/{made['id']}", 404, "resource_not_found")
 
 
-PRIORITY_TWO = """
-GET /public/interstitial;GET /templates/email;PUT /templates/email/x;POST /templates/sms/x/revert
-PATCH /beta_features/instance_settings;PUT /beta_features/domain;POST /proxy_checks;GET /sign_ups/x;PATCH /sign_ups/x
-GET /saml_connections;POST /saml_connections;DELETE /saml_connections/x;GET /enterprise_connections
-POST /enterprise_connections;PATCH /enterprise_connections/x;POST /enterprise_connections/x/test_runs
-POST /agents/tasks;POST /agents/tasks/x/revoke;GET /billing/plans;GET /billing/prices;POST /billing/prices
-GET /billing/subscription_items;DELETE /billing/subscription_items/x;GET /billing/statements/x/payment_attempts
-GET /role_sets;POST /role_sets;PATCH /role_sets/x;POST /role_sets/x/replace;POST /role_sets/x/roles/replace
-GET /scim_directories;POST /scim_directories/x/rotate_api_key;PUT /scim_directories/x/group_role_mappings
-GET /directories;DELETE /directories/x/group_role_mappings/y;POST /admin_portal_link_tokens
-POST /accountless_applications;POST /email;POST /beta_features/change_domain;GET /organization_domains
-PUT /organizations/x/logo;POST /organizations/x/domains
-"""
-
-
-async def test_what_is_not_offered_is_said_to_be_so_and_never_a_fault(backend: Backend) -> None:
-    for line in PRIORITY_TWO.replace("\n", ";").split(";"):
-        if line:
-            method, path = line.split()
-            response = await backend.http.request(method, f"/api/v1{path}", json={})
-            told = (response.status_code, response.json()["errors"][0]["code"])
-            assert told in ((404, "resource_not_found"), (403, "feature_not_implemented")), line
-
-
 async def test_every_change_is_told_to_webhooks(backend: Backend) -> None:
     world = backend.world
     await world.identity.webhooks.create("https://hooks.example.org/in", actor=None)

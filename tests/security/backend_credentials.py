@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.identity.conftest import Browser
+from tests.identity.conftest import Browser, World
 from tests.identity_backend_api.conftest import Backend
 from tests.identity_backend_api.inventory import Inventory
 from tests.identity_backend_api.test_oauth_applications import OPAQUE, make_app, tokens_of
@@ -19,6 +19,7 @@ UNREADABLE = (
     "the secret key without a scheme",
     "the secret key in a cookie",
     "the cookies of a signed-in browser",
+    "the cookies of a signed-in administrator",
 )
 #: Real credentials, for something else or no longer good: to the Backend API they are no key.
 NO_KEY = (
@@ -97,6 +98,7 @@ async def make_credentials(backend: Backend, inventory: Inventory) -> dict[str, 
         "the secret key without a scheme": {"authorization": own.partition(" ")[2]},
         "the secret key in a cookie": {"cookie": f"__session={own.partition(' ')[2]}"},
         "the cookies of a signed-in browser": {"cookie": _cookies(browser, session_token)},
+        "the cookies of a signed-in administrator": {"cookie": _cookies(await _administrator(world))},
         **{name: {"authorization": f"Bearer {bearer}"} for name, bearer in bearers.items()},
     }
 
@@ -123,7 +125,17 @@ async def _machines(backend: Backend) -> dict[str, str]:
     }
 
 
-def _cookies(browser: Browser, session_token: str) -> str:
+async def _administrator(world: World) -> Browser:
+    """Whoever may use the console: the console's forms, not what a back end may."""
+    link = await world.identity.administrator_invitation()
+    assert link is not None
+    ticket = link.rpartition("=")[2]
+    browser = await world.signed_up("administrator@example.com", strategy="ticket", ticket=ticket)
+    assert (await browser.http.get("/admin")).status_code == 200
+    return browser
+
+
+def _cookies(browser: Browser, session_token: str = "") -> str:
     """What a browser has for us, and what its page has beside it."""
     kept = {**browser.http.cookies, "__session": session_token}
-    return "; ".join(f"{name}={value}" for name, value in kept.items())
+    return "; ".join(f"{name}={value}" for name, value in kept.items() if value)

@@ -53,7 +53,7 @@ async def every_secret(backend: Backend, inventory: Inventory) -> dict[str, str]
     again = await backend.ask("POST", f"/oauth_applications/{application}/rotate_secret")
     secrets["OAuth client's new secret"] = again["client_secret"]
     hook = await world.identity.webhooks.create("https://hooks.example.org/second", actor=None)
-    secrets["webhook's secret"] = hook.secret
+    secrets["another webhook's secret"] = hook.secret
     rotated_hook = await world.identity.webhooks.rotate_secret(hook.endpoint.id, actor=None)
     secrets["webhook's new secret"] = rotated_hook.secret
     signing = base64.b64encode(b"a key that another system made, 32+ bytes").decode()

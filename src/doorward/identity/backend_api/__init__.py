@@ -5,6 +5,7 @@
     reading      query and body into those types, with Clerk's errors
     token_errors refusals of the family without version: M2M tokens, API keys, checks of OAuth access tokens
     dispatch     the two URL families, versions, the last handler of errors
+    not_offered  what Clerk has there and we do not
     openapi      `/api/openapi.json`, from the same types
 
 One file per resource lists its `OPERATIONS`; `wire/` holds their structs. Every operation is at `/api/v1/…`; those Clerk's

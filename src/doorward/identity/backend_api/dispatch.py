@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from doorward.identity.answers import error_response, json
 from doorward.identity.backend_api.callers import Recognition
+from doorward.identity.backend_api.not_offered import is_not_offered
 from doorward.identity.backend_api.openapi import openapi_document
 from doorward.identity.backend_api.operations import Call, Operation, Upload
 from doorward.identity.backend_api.reading import read_body, read_query
@@ -28,10 +29,12 @@ from doorward.identity.backend_api.token_errors import token_error_response
 from doorward.identity.backend_api.uploads import read_upload
 from doorward.identity.errors import (
     API_VERSION_INVALID,
+    FEATURE_NOT_IMPLEMENTED,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     REQUEST_BODY_TOO_LARGE,
     REQUEST_INVALID,
+    Problem,
     Refused,
     not_found,
 )
@@ -94,7 +97,7 @@ class BackendApi:
             return Response(self._document, media_type="application/json")
         resource = self._find(request.scope)
         if resource is None:
-            return error_response(Refused(not_found("No such route.")))
+            return error_response(Refused(_why_not(request.scope["path"])))
         request.scope["route"] = resource  # whoever counts requests by route finds the one that answered
         operation = resource.operation(method)
         if operation is None:
@@ -144,6 +147,13 @@ class BackendApi:
         return msgspec.json.encode(
             openapi_document(self.operations, f"{self._identity.settings.origin}{MOUNT}")
         )
+
+
+def _why_not(path: str) -> Problem:
+    """Of a path nothing is at: what Clerk has there is not offered, or there is no such path."""
+    if is_not_offered(path.removeprefix(MOUNT).removeprefix("/v1")):
+        return FEATURE_NOT_IMPLEMENTED
+    return not_found("No such route.")
 
 
 async def _body_of(request: Request, expected: type) -> Any:
