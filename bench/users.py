@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.rows import row
 from doorward.identity import SCHEMA
-from doorward.identity.accounts.directory import Directory, Filter, Ordering
+from doorward.identity.accounts.directory import Directory, Filter, Order, Ordering
 from doorward.store import Database, Tx, open_database
 
 USERS = int(os.environ.get("DOORWARD_BENCH_USERS", "1000000"))
@@ -25,14 +25,35 @@ ROUNDS = 200
 PAGE_GOAL_MS = 50.0
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(? AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+#: Names of three and four syllables: searches live on the letters in which names differ.
+_SYLLABLES = "".join(consonant + vowel for consonant in "bdfghjklmnprstvz" for vowel in "aeiou")
+_STEPS = (7, 11, 13), (17, 19, 23, 29)
+
+
+def _name_in_sql(steps: tuple[int, ...]) -> str:
+    return " || ".join(
+        f"substr('{_SYLLABLES}', CAST((i / {step} + i * {step}) % 80 * 2 + 1 AS INTEGER), 2)"
+        for step in steps
+    )
+
+
+def _name_of(number: int, steps: tuple[int, ...]) -> str:
+    """The same, in Python."""
+    places = [(number // step + number * step) % 80 * 2 for step in steps]
+    return "".join(_SYLLABLES[place : place + 2] for place in places)
+
+
+_FIRST_NAME, _LAST_NAME = map(_name_in_sql, _STEPS)
 _MAKE_USERS = f"""
     {_NUMBERS}
     INSERT INTO identity_users (id, ordinal, primary_email_address_id, primary_phone_number_id, external_id, username,
         first_name, last_name, public_metadata, private_metadata, unsafe_metadata, is_administrator, is_banned,
-        delete_self_enabled, create_organization_enabled, bypass_client_trust, search_text, created_at, updated_at)
+        delete_self_enabled, create_organization_enabled, bypass_client_trust, primary_email, primary_phone, search_text,
+        created_at, updated_at)
     SELECT 'user_' || i, (1700000000000 + i) * 2097152, 'idn_' || i, 'idp_' || i, 'ext-' || i, 'name' || i,
-        'First' || (i % 997), 'Last' || (i % 9973), '{{}}', '{{}}', '{{}}', FALSE, FALSE, TRUE, TRUE, FALSE,
-        'user_' || i || '\n' || 'first' || (i % 997) || ' last' || (i % 9973) || '\n' || 'name' || i || '\n' ||
+        {_FIRST_NAME}, {_LAST_NAME}, '{{}}', '{{}}', '{{}}', FALSE, FALSE, TRUE, TRUE, FALSE,
+        'person' || i || '@example.com', '+1555' || (1000000 + i),
+        'user_' || i || '\n' || {_FIRST_NAME} || ' ' || {_LAST_NAME} || '\n' || 'name' || i || '\n' ||
         'person' || i || '@example.com' || '\n' || '+1555' || (1000000 + i),
         1700000000000 + i, 1700000000000 + i
     FROM n
@@ -91,23 +112,44 @@ async def _fill(database: Database) -> None:
 
 
 def _questions(directory: Directory) -> dict[str, Callable[[int], Any]]:
+    """What is asked, of a number that differs from turn to turn."""
+
     def page(
-        wanted: Callable[[int], Filter], ordering: Ordering | None = None, *, after: bool = False
+        wanted: Callable[[int], Filter] = lambda n: Filter(),
+        by: Order = "created_at",
+        *,
+        offset: Callable[[int], int] = lambda n: 0,
+        after: bool = False,
     ) -> Callable[[int], Any]:
+        ordering = Ordering(by, by == "created_at")
+
         def ask(number: int) -> Any:
             start = f"user_{number}" if after else None
-            return directory.list(wanted(number), ordering or Ordering(), limit=10, offset=0, after=start)
+            return directory.list(wanted(number), ordering, limit=10, offset=offset(number), after=start)
 
         return ask
 
     return {
-        "the newest page": page(lambda n: Filter()),
-        "a page after a user": page(lambda n: Filter(), after=True),
-        "a page by last name": page(lambda n: Filter(), Ordering("last_name", False)),
-        "a page by address": page(lambda n: Filter(), Ordering("email_address", False)),
+        "the newest page": page(),
+        "a page after a user": page(after=True),
+        "a page at any offset": page(offset=lambda n: n),
+        "a page by last name": page(by="last_name"),
+        "a page by address": page(by="email_address"),
+        "a page by address, at any offset": page(by="email_address", offset=lambda n: n),
+        "a page by phone number": page(by="phone_number"),
         "one address": page(lambda n: Filter(email_addresses=(f"person{n}@example.com",))),
-        "a search that few match": page(lambda n: Filter(text=f"person{n}@")),
+        "one phone number": page(lambda n: Filter(phone_numbers=(f"+1555{1_000_000 + n}",))),
+        "one username": page(lambda n: Filter(usernames=(f"name{n}",))),
+        "a search by part of an address": page(lambda n: Filter(text=f"person{n}@")),
+        "a search by part of an id": page(lambda n: Filter(text=f"user_{n}")),
+        "a search by a username": page(lambda n: Filter(text=f"name{n}")),
+        "a search by a name": page(lambda n: Filter(text=" ".join(_name_of(n, steps) for steps in _STEPS))),
+        "a search by part of a phone number": page(lambda n: Filter(phone_text=str(1_000_000 + n))),
+        "a search by two letters": page(lambda n: Filter(text="la")),
         "a search that all match": page(lambda n: Filter(text="example.com")),
+        "a search that all match, at any offset": page(
+            lambda n: Filter(text="example.com"), offset=lambda n: n
+        ),
         "a search that nobody matches": page(lambda n: Filter(text=f"nobody{n}")),
     }
 

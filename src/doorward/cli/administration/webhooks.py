@@ -80,7 +80,7 @@ def show_endpoint(target: Target, endpoint: str) -> None:
 
 
 @webhooks.command("create")
-@click.argument("url")
+@click.argument("receiver", metavar="URL")
 @click.option(
     "--event",
     "kinds",
@@ -90,20 +90,20 @@ def show_endpoint(target: Target, endpoint: str) -> None:
 )
 @click.option("--description")
 @administration
-def create_endpoint(target: Target, url: str, kinds: tuple[str, ...], description: str | None) -> None:
+def create_endpoint(target: Target, receiver: str, kinds: tuple[str, ...], description: str | None) -> None:
     """Tell URL of what happens, and show the secret that signs it."""
     from doorward.cli.administration.api import given
 
-    body = given(url=url, kinds=list(kinds) or None, description=description)
+    body = given(url=receiver, kinds=list(kinds) or None, description=description)
     made = target.run(lambda api: api.ask("POST", "/webhook_endpoints", body=body))
     answer_change(
-        target, made, f"{url} is now endpoint {made['id']}.", secret=("signing secret", made["secret"])
+        target, made, f"{receiver} is now endpoint {made['id']}.", secret=("signing secret", made["secret"])
     )
 
 
 @webhooks.command("update")
 @click.argument("endpoint")
-@click.option("--url")
+@click.option("--receiver", metavar="URL", help="Another URL.")
 @click.option(
     "--event", "kinds", multiple=True, metavar="KIND", help="In place of those there are; may be repeated."
 )
@@ -114,7 +114,7 @@ def create_endpoint(target: Target, url: str, kinds: tuple[str, ...], descriptio
 def update_endpoint(
     target: Target,
     endpoint: str,
-    url: str | None,
+    receiver: str | None,
     kinds: tuple[str, ...],
     every_event: bool,
     description: str | None,
@@ -123,7 +123,7 @@ def update_endpoint(
     """Change an endpoint, or switch it on or off."""
     body: dict[str, object] = {
         name: value
-        for name, value in (("url", url), ("description", description), ("enabled", enabled))
+        for name, value in (("url", receiver), ("description", description), ("enabled", enabled))
         if value is not None
     }
     if kinds or every_event:

@@ -18,7 +18,7 @@ from doorward.identity.accounts import store
 from doorward.identity.accounts.store import Account
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.store import Database, Tx
-from doorward.store.database import Dialect
+from doorward.store.database import Dialect, like_literally
 
 Order = Literal[
     "created_at",
@@ -33,6 +33,8 @@ Order = Literal[
     "last_sign_in_at",
 ]
 TRIGRAM = 3
+#: Where a user's own row keeps the value of another table.
+_COLUMNS = {"email_address": "primary_email", "phone_number": "primary_phone"}
 
 
 class _Want(Protocol):
@@ -103,14 +105,18 @@ class Directory:
                 raise Refused(
                     FORM_PARAM_VALUE_INVALID.at("starting_after", long_message="There is no such user.")
                 )
-            source, terms, values = _matching(wanted, dialect, ordering)
+            source, terms, values = _matching(wanted, dialect)
             if start is not None:
                 terms.append(f"identity_users.ordinal {'<' if ordering.is_descending else '>'} ?")
                 values.append(start.ordinal)
+            order = _order(ordering, source)
+            # Rows that an offset passes over are counted in the index alone; those of the page are fetched afterwards.
             rows = tx.fetch_all(
                 f"""
-                SELECT {store.USER_COLUMNS} FROM {source} WHERE {" AND ".join(terms) or "1 = 1"}
-                ORDER BY {_order(ordering, source)} LIMIT ? OFFSET ?
+                SELECT {store.USER_COLUMNS} FROM identity_users WHERE ordinal IN (
+                    SELECT identity_users.ordinal FROM {source} WHERE {" AND ".join(terms) or "1 = 1"}
+                    ORDER BY {order} LIMIT ? OFFSET ?
+                ) ORDER BY {_order(ordering, "identity_users")}
                 """,
                 (*values, limit, offset),
             )
@@ -121,7 +127,7 @@ class Directory:
     async def count(self, wanted: Filter) -> int:
         if wanted.is_impossible:
             return 0
-        source, terms, values = _matching(wanted, self._database.dialect, Ordering())
+        source, terms, values = _matching(wanted, self._database.dialect)
         row = await self._database.read(
             lambda tx: tx.fetch_one(
                 f"SELECT count(*) FROM {source} WHERE {' AND '.join(terms) or '1 = 1'}", values
@@ -139,17 +145,11 @@ def _order(ordering: Ordering, source: str) -> str:
         ordinal = "identity_user_search.rowid"
     if ordering.by in ("created_at", "web3wallet"):
         return f"{ordinal} {way}"
-    if ordering.by == "email_address":
-        return f"identity_email_addresses.address {way}, identity_email_addresses.id {way}"
-    column = f"identity_users.{ordering.by}"
-    if ordering.by == "phone_number":
-        column = (
-            "(SELECT number FROM identity_phone_numbers WHERE id = identity_users.primary_phone_number_id)"
-        )
+    column = f"identity_users.{_COLUMNS.get(ordering.by, ordering.by)}"
     return f"{column} {way} NULLS {nulls}, identity_users.ordinal {way}"
 
 
-def _matching(wanted: Filter, dialect: Dialect, ordering: Ordering) -> tuple[str, list[str], list[object]]:
+def _matching(wanted: Filter, dialect: Dialect) -> tuple[str, list[str], list[object]]:
     """The tables, the conditions, and their values in order."""
     source, terms, values = "identity_users", list[str](), list[object]()
 
@@ -175,21 +175,10 @@ def _matching(wanted: Filter, dialect: Dialect, ordering: Ordering) -> tuple[str
         text = searched.lower()
         if len(text) >= TRIGRAM and dialect == "sqlite":
             source = "identity_user_search CROSS JOIN identity_users ON identity_users.ordinal = identity_user_search.rowid"
-            want("identity_user_search.search_text LIKE ?", _pattern(text))
+            want("identity_user_search.search_text MATCH ?", _phrase(text))
         elif len(text) >= TRIGRAM:
             want("identity_trigrams(identity_users.search_text) @> identity_trigrams(?)", text)
         _want_part(want, "identity_users.search_text", text)
-    if ordering.by == "email_address":
-        meets = (
-            "identity_users.id = identity_email_addresses.user_id"
-            " AND identity_users.primary_email_address_id = identity_email_addresses.id"
-        )
-        if source == "identity_users":
-            # Addresses first, in the order of their index: SQLite takes CROSS for "in this order".
-            join = "CROSS JOIN" if dialect == "sqlite" else "JOIN"
-            source = f"identity_email_addresses {join} identity_users ON {meets}"
-        else:
-            source += f" JOIN identity_email_addresses ON {meets}"
     if wanted.email_text:
         _want_part(want, _any_of("identity_email_addresses", "address"), wanted.email_text, closing=")")
     if wanted.phone_text:
@@ -233,16 +222,13 @@ def _matching(wanted: Filter, dialect: Dialect, ordering: Ordering) -> tuple[str
 
 
 def _want_part(want: _Want, value: str, text: str, *, closing: str = "") -> None:
-    """That `value` contains `text`, letter by letter: the signs LIKE would read stand for themselves."""
-    pattern = _pattern(text.lower())
-    want(f"{value} LIKE ?{closing}", pattern)
-    if "_" in pattern and value.startswith(("identity_users", "lower")):
-        want(f"replace({value}, ?, '') <> {value}", text.lower())
+    """That `value` contains `text`, letter by letter."""
+    want(f"{value} LIKE ? ESCAPE '\\'{closing}", f"%{like_literally(text.lower())}%")
 
 
-def _pattern(text: str) -> str:
-    """For LIKE without ESCAPE, which keeps SQLite from using its index: a sign of LIKE's becomes any one letter."""
-    return "%" + text.translate({ord(sign): "_" for sign in "%_\\"}) + "%"
+def _phrase(text: str) -> str:
+    """A string of FTS5: all its trigrams, one after the other. LIKE would leave out those with a sign of its own."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _any_of(table: str, column: str) -> str:

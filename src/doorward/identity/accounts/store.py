@@ -85,6 +85,15 @@ class Account(msgspec.Struct, frozen=True):
     phone_numbers: tuple[PhoneNumberRecord, ...] = ()
 
     @property
+    def listed(self) -> tuple[str, str, str | None]:
+        """What lists are searched and sorted by, kept in the user's own row: `_LISTED`."""
+        numbers = {phone.id: phone.number for phone in self.phone_numbers}
+        addresses = [email.address for email in self.email_addresses]
+        text = search_text_of(self.user, addresses, numbers.values())
+        primary = numbers.get(self.user.primary_phone_number_id or "")
+        return text, self.primary_email.address, primary
+
+    @property
     def primary_email(self) -> EmailAddressRecord:
         for email in self.email_addresses:
             if email.id == self.user.primary_email_address_id:
@@ -94,6 +103,7 @@ class Account(msgspec.Struct, frozen=True):
 
 _FIELDS = UserRecord.__struct_fields__
 _USER = ", ".join(_FIELDS)
+_LISTED = ("search_text", "primary_email", "primary_phone")
 _BOOLEANS = tuple(
     _FIELDS.index(name)
     for name in (
@@ -133,17 +143,9 @@ def insert_accounts(tx: Tx, accounts: Sequence[Account]) -> None:
         _insert_rows(
             tx,
             "identity_users",
-            (*_FIELDS, "ordinal", "search_text"),
+            (*_FIELDS, "ordinal", *_LISTED),
             [
-                (
-                    *msgspec.structs.astuple(account.user),
-                    account.user.ordinal,
-                    search_text_of(
-                        account.user,
-                        [email.address for email in account.email_addresses],
-                        [phone.number for phone in account.phone_numbers],
-                    ),
-                )
+                (*msgspec.structs.astuple(account.user), account.user.ordinal, *account.listed)
                 for account in some
             ],
         )
@@ -167,15 +169,11 @@ def update_user(tx: Tx, user: UserRecord) -> None:
 
 
 def refresh_search(tx: Tx, user_id: str) -> None:
-    """Let searches find what the user is now; called after each change of a name, address or number."""
+    """Let lists find and sort the user as they are now; called after each change of a name, address or number."""
     account = find_account(tx, user_id)
-    if account is not None:
-        addresses = [email.address for email in account.email_addresses]
-        numbers = [phone.number for phone in account.phone_numbers]
-        tx.execute(
-            "UPDATE identity_users SET search_text = ? WHERE id = ?",
-            (search_text_of(account.user, addresses, numbers), user_id),
-        )
+    if account is not None and account.email_addresses:
+        sets = ", ".join(f"{name} = ?" for name in _LISTED)
+        tx.execute(f"UPDATE identity_users SET {sets} WHERE id = ?", (*account.listed, user_id))
 
 
 def find_user(tx: Tx, user_id: str) -> UserRecord | None:
@@ -270,6 +268,7 @@ def set_primary_email(tx: Tx, user_id: str, email_address_id: str, now: int) -> 
         "UPDATE identity_users SET primary_email_address_id = ?, updated_at = ? WHERE id = ?",
         (email_address_id, now, user_id),
     )
+    refresh_search(tx, user_id)
 
 
 def set_primary_phone(tx: Tx, user_id: str, phone_number_id: str | None, now: int) -> None:
@@ -277,6 +276,7 @@ def set_primary_phone(tx: Tx, user_id: str, phone_number_id: str | None, now: in
         "UPDATE identity_users SET primary_phone_number_id = ?, updated_at = ? WHERE id = ?",
         (phone_number_id, now, user_id),
     )
+    refresh_search(tx, user_id)
 
 
 def set_banned(tx: Tx, user_id: str, is_banned: bool, now: int) -> int:

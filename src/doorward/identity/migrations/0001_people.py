@@ -49,6 +49,8 @@ TABLES = (
         last_sign_in_at BIGINT,
         last_active_at BIGINT,
         search_text TEXT NOT NULL,
+        primary_email TEXT,
+        primary_phone TEXT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )
@@ -287,7 +289,16 @@ TABLES = (
 
 
 # What lists of users sort by: (value, ordinal), so that equal values come in one order.
-SORTED_BY = ("updated_at", "first_name", "last_name", "username", "last_active_at", "last_sign_in_at")
+SORTED_BY = (
+    "updated_at",
+    "first_name",
+    "last_name",
+    "username",
+    "last_active_at",
+    "last_sign_in_at",
+    "primary_email",
+    "primary_phone",
+)
 
 # Parts of words are found by their trigrams, which either engine indexes in its own way.
 SQLITE_SEARCH = (
