@@ -19,6 +19,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     service: str
     connections: str
     inbox: str
+    console: str
     relay: str
     data: str
     clerk: dict[str, str]
@@ -39,6 +40,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"  This machine's page        {self.connections}\n"
             "                             (once, within half an hour; approve devices there)\n"
             f"  E-mails, while developing  {self.inbox}\n"
+            f"  Administration             {self.console}\n"
             f"  Data                       {self.data}\n\n"
             "For Clerk's SDKs:\n"
             f"{_exports(self.clerk)}\n"

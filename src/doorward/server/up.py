@@ -206,6 +206,7 @@ async def _banner(
         service=f"{places.scheme}://{DEMO}.{places.zone}/",
         connections=await agent.one_time_link(),
         inbox=f"{places.accounts}/dev/inbox",
+        console=f"{places.accounts}/admin",
         relay=places.relay,
         data=str(options.home),
         clerk=clerk,
