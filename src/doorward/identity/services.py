@@ -26,6 +26,7 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.instance import Instance
 from doorward.identity.invitations.service import Invitations
 from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.linked_machines import LinkedMachines, none_known
 from doorward.identity.m2m_tokens import M2MTokens
 from doorward.identity.m2m_tokens import rules as m2m_rules
 from doorward.identity.m2m_tokens import store as m2m_rows
@@ -163,6 +164,7 @@ class Identity:
             mails=self.mails,
             events=events,
         )
+        self.linked_machines: LinkedMachines = none_known
         self.directory = Directory(database)
         self.administrators = Administrators(database, clock)
         self.audit = AuditTrail(database)

@@ -22,6 +22,7 @@ the channel "relay.link_notices").
 from doorward.relay.endpoints.claims import CLAIMS_CHANNEL, WANTED_CHANNEL, TunnelClaimed, TunnelWanted
 from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, TunnelRefused
 from doorward.relay.link_notices.service import LinkNotices
+from doorward.relay.links.directory import LinkDirectory
 from doorward.relay.relay import SCHEMA, Relay, create_relay
 from doorward.relay.settings import ApnsSettings, ClerkCloud, CloudflareSettings, RateLimits, RelaySettings
 from doorward.relay.users.barring import IsBarred, nobody_is_barred
@@ -35,6 +36,7 @@ __all__ = [
     "CloudflareSettings",
     "EndpointOwner",
     "IsBarred",
+    "LinkDirectory",
     "LinkNotices",
     "RateLimits",
     "Relay",

@@ -23,13 +23,21 @@ from doorward.identity.settings import IdentitySettings
 from doorward.identity.webhooks.deliverer import Deliverer
 from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay import LinkNotices, Relay, RelaySettings, create_relay, nobody_is_barred
+from doorward.relay import (
+    LinkDirectory,
+    LinkNotices,
+    Relay,
+    RelaySettings,
+    create_relay,
+    nobody_is_barred,
+)
 from doorward.server.background import background
 from doorward.server.barring import barred_by_identity
 from doorward.server.configuration import Role
 from doorward.server.edge_node import running_edge
 from doorward.server.hosts import HostDispatcher
 from doorward.server.link_mail import tell_owners_of_links
+from doorward.server.linked_machines import machines_in
 from doorward.server.metered import MeteredApp, MeteredDatabase
 from doorward.store import Clock, Database, Schema, Sealer, open_database, system_clock
 from doorward.tunnel import UNLIMITED, Allowances, Edge
@@ -95,6 +103,7 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             identity = await create_identity(
                 plan.identity, database, sealer=sealer, mailer=plan.mailer, clock=clock
             )
+            identity.linked_machines = machines_in(LinkDirectory(database))
             await identity.start()
             stack.push_async_callback(identity.stop)
             callers = Outbound(ca_file=plan.ca_file, private_hosts=plan.identity.webhook_private_hosts)

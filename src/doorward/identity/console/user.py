@@ -84,6 +84,7 @@ async def show(call: Call) -> Response:
         session_count=session_count,
         memberships=memberships,
         membership_count=membership_count,
+        machines=await identity.linked_machines(user_id),
         keys=keys,
         key_count=key_count,
         metadata=[

@@ -8,7 +8,8 @@ from doorward.relay.api.endpoints import endpoint_of, runtime_of
 from doorward.relay.api.guards import Guards
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
-from doorward.relay.links.service import Links, LinkWish, ListedEnvironment
+from doorward.relay.links.directory import ListedEnvironment
+from doorward.relay.links.service import Links, LinkWish
 from doorward.relay.links.store import Capabilities
 from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings

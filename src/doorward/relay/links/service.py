@@ -22,6 +22,7 @@ from doorward.relay.endpoints.provider import (
 from doorward.relay.link_notices.service import noted
 from doorward.relay.links import rules, store
 from doorward.relay.links.challenge import IssuedChallenge, issue_link_challenge
+from doorward.relay.links.directory import ListedEnvironment, linked_environments
 from doorward.relay.links.errors import (
     EndpointNotRemoved,
     EndpointUnavailable,
@@ -60,14 +61,6 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Linked(environment_id={self.link.environment_id!r})"
-
-
-class ListedEnvironment(msgspec.Struct, frozen=True):
-    """One active link with its service names, and the tunnel to ask the edge about (`None`: no tunnel)."""
-
-    link: store.LinkRow
-    service_names: tuple[str, ...]
-    tunnel_id: str | None
 
 
 class Links:
@@ -277,26 +270,7 @@ class Links:
 
     async def list(self, user_id: str) -> list[ListedEnvironment]:
         """The caller's active links, oldest first."""
-
-        links, allocations, services = await self._database.ask(
-            store.all_active(user_id),
-            endpoint_store.linked_of_user(user_id),
-            service_store.active_of_user(user_id),
-        )
-        tunnels = {
-            row.environment_id: row.tunnel_id
-            for row in endpoint_store.allocations_of(allocations)
-            if row.is_ready
-        }
-        names: dict[str, list[str]] = {}
-        for service in service_store.names_of(services):
-            names.setdefault(service.environment_id, []).append(service.name)
-        return [
-            ListedEnvironment(
-                link, tuple(names.get(link.environment_id, ())), tunnels.get(link.environment_id)
-            )
-            for link in store.links_of(links)
-        ]
+        return await linked_environments(self._database, user_id)
 
 
 def _refusal(error: EndpointError) -> LinkRefused:
