@@ -36,7 +36,6 @@ POST /accountless_applications; POST /accountless_applications/complete; POST /e
 GET,PATCH /instance/protect; GET,PATCH /instance/communication; GET,PATCH /instance/oauth_application_settings
 DELETE /users/x/passkeys/y; DELETE /users/x/web3_wallets/y; DELETE /users/x/external_accounts/y
 GET /users/x/trusted_devices; DELETE /users/x/trusted_devices/y
-POST /users/x/password/set_compromised; POST /users/x/password/unset_compromised
 """
 #: Clerk's as well, but about things that are not there: no sign-up is kept for back ends, no page is served to browsers.
 NOT_FOUND = """

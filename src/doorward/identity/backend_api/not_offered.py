@@ -34,7 +34,6 @@ _NOT_OFFERED = re.compile(
             "/role_sets",
             "/agents/tasks",
             f"/users{_ONE}/(?:passkeys|web3_wallets|external_accounts|trusted_devices)(?:/|$)",
-            f"/users{_ONE}/password/(?:set|unset)_compromised$",
         )
     )
 )
