@@ -7,6 +7,7 @@ import re
 import pytest
 
 from doorward.identity.backend_api.catalogue import OPERATIONS
+from doorward.identity.backend_api.not_offered import is_not_offered
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +62,4 @@ async def test_what_is_not_offered_is_said_to_be_so_and_never_a_fault(
 
 
 def test_nothing_that_is_offered_is_said_not_to_be() -> None:
-    paths = {re.sub(r"\{\w+\}", "x", operation.path) for operation in OPERATIONS}
-    denied = {(method, path) for method, path in asked(NOT_OFFERED) if path in paths}
-    assert not denied
+    assert not [operation.path for operation in OPERATIONS if is_not_offered(operation.path)]
