@@ -64,13 +64,15 @@ async def become_administrator(world: World) -> str:
     return address
 
 
-async def new_user(world: World, address: str | None = None, **members: object) -> str:
-    """The id of a user whose password is PASSWORD."""
+async def new_user(
+    world: World, address: str | None = None, *, password: str | None = PASSWORD, **members: object
+) -> str:
+    """The id of a user. Many are made without a password: hashing one takes its time."""
     account = await world.identity.administration.create(
         NewUser(
             details=Details(**members),  # type: ignore[arg-type]
             email_addresses=(Identifier(address or new_address()),),
-            password=NewPassword(password=PASSWORD),
+            password=NewPassword(password=password),
         ),
         actor="test",
     )

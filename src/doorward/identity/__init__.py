@@ -56,6 +56,8 @@ message, long_message; `.errors[0].code`, `.errors[0].text`, `.errors[0].param`,
     await identity.devices.find(signed_in, visit, user_code)               -> DeviceRequest(client_name, ip, user_agent, requested_at, …)
     await identity.devices.decide(signed_in, visit, user_code, approve=…)  -> None
 
+    await identity.administrators.list() | grant(user_id, actor=…) | withdraw(user_id, actor=…)   (never the last one)
+    await identity.audit.page(AuditFilter(…), before=place, limit=…)       -> list[AuditEvent] (newest first)
     await identity.invitations.of_ticket(ticket)                           -> Invitation | Problem  (for the sign-up page)
     await identity.webhooks.create(url, kinds=[…], description=…, actor=…)  -> MadeSecret(endpoint, secret) (shown once)
     await identity.webhooks.list_endpoints() | get(id) | update(id, url=…, kinds=…, is_enabled=…, actor=…) | delete(id, actor=…)
