@@ -130,3 +130,29 @@ async def test_a_machines_tokens_are_told_without_what_they_open(backend: Backen
     assert await told(backend, named.id) == [("m2mToken.created", made), ("m2mToken.revoked", revoked)]
     assert [kind for kind, _ in await told(backend, every.id)] == ["machine.created", "m2mToken.revoked"]
     assert value not in str(await told(backend, named.id))
+
+
+async def test_roles_and_permissions_are_told_of(backend: Backend) -> None:
+    endpoint = (await backend.world.identity.webhooks.create(URL, actor=None)).endpoint
+    permission = await backend.ask(
+        "POST", "/organization_permissions", json={"name": "Write", "key": "org:notes:write"}
+    )
+    role = await backend.ask("POST", "/organization_roles", json={"name": "Writer", "key": "org:writer"})
+    one = f"/organization_roles/{role['id']}"
+    await backend.ask("POST", f"{one}/permissions/{permission['id']}")
+    await backend.ask("PATCH", f"/organization_permissions/{permission['id']}", json={"name": "Writes"})
+    await backend.ask("DELETE", one)
+    await backend.ask("DELETE", f"/organization_permissions/{permission['id']}")
+    heard = await told(backend, endpoint.id)
+    assert sorted(kind for kind, _ in heard) == [
+        "permission.created",
+        "permission.deleted",
+        "permission.updated",
+        "role.created",
+        "role.deleted",
+        "role.updated",
+    ]
+    by_kind = dict(heard)
+    assert [one["key"] for one in by_kind["role.updated"]["permissions"]] == ["org:notes:write"]
+    assert by_kind["role.deleted"] == {"object": "role", "id": role["id"], "deleted": True}
+    assert by_kind["permission.updated"]["name"] == "Writes"

@@ -45,6 +45,7 @@ from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.roles import Roles
 from doorward.identity.organizations.service import Organizations
 from doorward.identity.redirect_urls import RedirectUrls
+from doorward.identity.resources.images import Images
 from doorward.identity.restrictions import store as restriction_rows
 from doorward.identity.restrictions.lists import ListedIdentifiers
 from doorward.identity.restrictions.service import Restrictions
@@ -96,7 +97,7 @@ class Identity:
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
         self.hasher = hasher
         self.mails = MailQueue(mailer, tell=self._tell_of_mail)
-        self.views = Views(settings.origin)
+        self.views = Views(Images(settings.origin))
         events = Events(self.views)
         self.clients = Clients(keyed_hash)
         self.instance = Instance(settings, database, clock, self.instance_id)
@@ -128,9 +129,10 @@ class Identity:
             mails=self.mails,
         )
         self.redirect_urls = RedirectUrls(database, clock)
-        image_url = f"{settings.origin}/v1/images/avatar.svg"
-        self.memberships = Memberships(database, clock, image_url=image_url)
-        self.organizations = Organizations(database, clock, memberships=self.memberships, image_url=image_url)
+        self.memberships = Memberships(database, clock, images=self.views.images)
+        self.organizations = Organizations(
+            database, clock, memberships=self.memberships, images=self.views.images
+        )
         self.organization_roles = Roles(database, clock)
         self.organization_invitations = OrganizationInvitations(
             settings,
@@ -223,6 +225,7 @@ class Identity:
             codes=codes,
             hasher=hasher,
             tickets=self.tickets,
+            organization_invitations=self.organization_invitations,
             mails=self.mails,
             events=events,
         )

@@ -33,6 +33,8 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     user_code_per_account: RateLimit = RateLimit(5, MINUTE)
     token_per_ip: RateLimit = RateLimit(120, MINUTE)
     client_per_ip: RateLimit = RateLimit(60, MINUTE)
+    organization_per_account: RateLimit = RateLimit(20, HOUR)
+    organization_mail_per_account: RateLimit = RateLimit(50, HOUR)
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,6 @@ from doorward.identity.errors import (
     FORM_IDENTIFIER_EXISTS,
     FORM_PARAM_VALUE_INVALID,
     FORM_VERIFICATION_NEEDED,
-    IMAGE_INVALID,
     INCORRECT_PASSWORD,
     NO_PASSWORD_SET,
     Problem,
@@ -247,10 +246,7 @@ class Administration:
 
     async def set_image(self, user_id: str, content: bytes, *, actor: str) -> Account:
         """Raises Refused (404, 400 for what is no image)."""
-        media_type = images.media_type_of(content)
-        if media_type is None:
-            raise Refused(IMAGE_INVALID)
-        return await self._replace_image(user_id, (new_id("img"), media_type, content), actor=actor)
+        return await self._replace_image(user_id, images.checked(user_id, content), actor=actor)
 
     async def delete_image(self, user_id: str, *, actor: str) -> Account:
         return await self._replace_image(user_id, None, actor=actor)
@@ -259,18 +255,13 @@ class Administration:
         """Media type and bytes; whoever knows its id may see an image."""
         return await self._database.read(lambda tx: images.find(tx, image_id))
 
-    async def _replace_image(
-        self, user_id: str, image: tuple[str, str, bytes] | None, *, actor: str
-    ) -> Account:
+    async def _replace_image(self, user_id: str, image: images.Image | None, *, actor: str) -> Account:
         now = self._clock()
 
         def work(tx: Tx) -> Account:
             user = self._account(tx, user_id).user
-            if user.image_id is not None:
-                images.delete(tx, user.image_id)
-            if image is not None:
-                images.insert(tx, *image, now)
-            store.update_user(tx, replace(user, image_id=image[0] if image else None, updated_at=now))
+            image_id = images.replace(tx, user.image_id, image, now)
+            store.update_user(tx, replace(user, image_id=image_id, updated_at=now))
             audit.record(tx, now=now, actor=actor, action="user.image_changed", object_id=user_id)
             self._events.user(tx, "user.updated", user_id, now=now)
             return self._account(tx, user_id)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import msgspec
+
+from doorward.identity.errors import IMAGE_INVALID, Refused
 from doorward.store import Tx
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 _MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF8", "image/gif"))
+
+
+class Image(msgspec.Struct, frozen=True):
+    id: str
+    media_type: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Image({self.id}, {self.media_type}, {len(self.content)} bytes)"
 
 
 def media_type_of(content: bytes) -> str | None:
@@ -16,10 +30,35 @@ def media_type_of(content: bytes) -> str | None:
     return "image/webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
 
 
-def insert(tx: Tx, image_id: str, media_type: str, content: bytes, now: int) -> None:
+def image_id_of(owner_id: str, content: bytes) -> str:
+    """It changes with the bytes, so that what is cached under it for ever is never wrong; no two owners share a row."""
+    return f"img_{hashlib.sha256(owner_id.encode() + content).hexdigest()[:40]}"
+
+
+def checked(owner_id: str, content: bytes) -> Image:
+    """Raises Refused (400) for what is no image."""
+    media_type = media_type_of(content)
+    if media_type is None:
+        raise Refused(IMAGE_INVALID)
+    return Image(image_id_of(owner_id, content), media_type, content)
+
+
+def replace(tx: Tx, before: str | None, after: Image | None, now: int) -> str | None:
+    """The id of what stands in the place of `before` from now on."""
+    if after is not None and after.id == before:
+        return before
+    if before is not None:
+        delete(tx, before)
+    if after is None:
+        return None
+    insert(tx, after, now)
+    return after.id
+
+
+def insert(tx: Tx, image: Image, now: int) -> None:
     tx.execute(
         "INSERT INTO identity_images (id, media_type, content, created_at) VALUES (?, ?, ?, ?)",
-        (image_id, media_type, content, now),
+        (image.id, image.media_type, image.content, now),
     )
 
 

@@ -26,7 +26,6 @@ from doorward.identity.backend_api.openapi import openapi_document
 from doorward.identity.backend_api.operations import Call, Operation, Upload
 from doorward.identity.backend_api.reading import read_body, read_query
 from doorward.identity.backend_api.token_errors import token_error_response
-from doorward.identity.backend_api.uploads import read_upload
 from doorward.identity.errors import (
     API_VERSION_INVALID,
     FEATURE_NOT_IMPLEMENTED,
@@ -38,6 +37,7 @@ from doorward.identity.errors import (
     Refused,
     not_found,
 )
+from doorward.identity.uploads import read_upload
 from doorward.store import StoreError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _why_not(path: str) -> Problem:
 async def _body_of(request: Request, expected: type) -> Any:
     """Raises Refused (400, 413, 415, 422)."""
     if expected is Upload:
-        return await read_upload(request)
+        return Upload(await read_upload(request))
     return read_body(await _bytes_of(request), request.headers.get("content-type", ""), expected)
 
 

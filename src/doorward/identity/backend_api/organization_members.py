@@ -8,7 +8,6 @@ import msgspec
 
 from doorward.identity.backend_api.operations import Body, Call, Listed, NoBody, NoQuery, Page, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.organizations import image_of
 from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations import store as invitations
@@ -134,7 +133,7 @@ async def _memberships(
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    return Listed([wire.membership(one, image_of(call)) for one in found], total)
+    return Listed([wire.membership(one, call.identity.views.images) for one in found], total)
 
 
 async def create_organization_membership(
@@ -150,7 +149,7 @@ async def create_organization_membership(
         private_metadata=body.private_metadata or {},
         actor=call.caller.id,
     )
-    return wire.membership(added, image_of(call))
+    return wire.membership(added, call.identity.views.images)
 
 
 async def update_organization_membership(
@@ -160,7 +159,7 @@ async def update_organization_membership(
     changed = await call.identity.memberships.change_role(
         call.path["organization_id"], call.path["user_id"], call.body.role, actor=call.caller.id
     )
-    return wire.membership(changed, image_of(call))
+    return wire.membership(changed, call.identity.views.images)
 
 
 async def update_organization_membership_metadata(
@@ -174,7 +173,7 @@ async def update_organization_membership_metadata(
         private_metadata=call.body.private_metadata,
         actor=call.caller.id,
     )
-    return wire.membership(changed, image_of(call))
+    return wire.membership(changed, call.identity.views.images)
 
 
 async def delete_organization_membership(call: Call[NoQuery, NoBody]) -> wire.OrganizationMembership:
@@ -182,7 +181,7 @@ async def delete_organization_membership(call: Call[NoQuery, NoBody]) -> wire.Or
     gone = await call.identity.memberships.remove(
         call.path["organization_id"], call.path["user_id"], actor=call.caller.id
     )
-    return wire.membership(gone, image_of(call))
+    return wire.membership(gone, call.identity.views.images)
 
 
 async def list_organization_invitations(
@@ -219,7 +218,7 @@ async def _invitations(
             kind="organization",
             organization_id=organization_id,
             statuses=wanted.status,
-            email_address=wanted.email_address,
+            email_addresses=() if wanted.email_address is None else (wanted.email_address,),
             query=wanted.query,
         ),
         order=order,

@@ -15,6 +15,7 @@ from doorward.identity.backend_api.operations import (
     NoQuery,
     Page,
     Query,
+    Upload,
     operation,
 )
 from doorward.identity.backend_api.ordering import order_of
@@ -176,6 +177,21 @@ async def replace_organization_metadata(call: Call[NoQuery, OrganizationMetadata
     return await _changed(call, change)
 
 
+async def upload_organization_logo(call: Call[NoQuery, Upload]) -> wire.Organization:
+    """Give an organization a logo: JPEG, PNG, GIF or WebP."""
+    return _shown(call, await _with_logo(call, call.body.file))
+
+
+async def delete_organization_logo(call: Call[NoQuery, NoBody]) -> wire.Organization:
+    """Take an organization's logo away."""
+    return _shown(call, await _with_logo(call, None))
+
+
+async def _with_logo(call: Call[Any, Any], content: bytes | None) -> Organization:
+    organization_id = call.path["organization_id"]
+    return await call.identity.organizations.set_logo(organization_id, content, actor=call.caller.id)
+
+
 async def delete_organization(call: Call[NoQuery, NoBody]) -> wire.DeletedOrganization:
     """Delete an organization with its memberships and invitations."""
     gone = await call.identity.organizations.delete(call.path["organization_id"], actor=call.caller.id)
@@ -192,16 +208,12 @@ async def _changed(call: Call[Any, Any], change: OrganizationChange) -> wire.Org
 def _shown(
     call: Call[Any, Any], one: Organization, counting: Counting = _NOTHING_COUNTED
 ) -> wire.Organization:
-    shown = wire.organization(one.record, image_of(call), one)
+    shown = wire.organization(one.record, call.identity.views.images, one)
     if not counting.include_members_count:
         shown = replace(shown, members_count=msgspec.UNSET)
     if not counting.include_missing_member_with_elevated_permissions:
         shown = replace(shown, missing_member_with_elevated_permissions=msgspec.UNSET)
     return shown
-
-
-def image_of(call: Call[Any, Any]) -> str:
-    return f"{call.identity.settings.origin}/v1/images/avatar.svg"
 
 
 def _settings(settings: OrganizationSettings) -> instance_wire.OrganizationSettings:
@@ -242,6 +254,8 @@ OPERATIONS = (
     operation("GET", _ONE, get_organization, query=Counting, answer=wire.Organization),
     operation("PATCH", _ONE, update_organization, body=UpdateOrganization, answer=wire.Organization),
     operation("DELETE", _ONE, delete_organization, answer=wire.DeletedOrganization),
+    operation("PUT", f"{_ONE}/logo", upload_organization_logo, body=Upload, answer=wire.Organization),
+    operation("DELETE", f"{_ONE}/logo", delete_organization_logo, answer=wire.Organization),
     operation(
         "PATCH",
         f"{_ONE}/metadata",

@@ -7,7 +7,6 @@ import msgspec
 from doorward.identity.backend_api.operations import Call, Listed, NoBody, NoQuery, Page, operation
 from doorward.identity.backend_api.wire import sessions as wire
 from doorward.identity.clients.store import ClientRecord
-from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused
 from doorward.identity.resources.sessions import Token
 from doorward.identity.sessions.rules import status_of
 from doorward.identity.sessions.store import SessionRecord
@@ -20,6 +19,7 @@ def session(record: SessionRecord, now: int) -> wire.Session:
         client_id=record.client_id,
         status=status_of(record, now),
         actor=None if record.actor is None else msgspec.Raw(record.actor.encode()),
+        last_active_organization_id=record.active_organization_id,
         last_active_at=record.last_active_at,
         expire_at=record.expire_at,
         abandon_at=record.abandon_at,
@@ -56,9 +56,9 @@ async def list_sessions(call: Call[wire.SessionPage, NoBody]) -> wire.Sessions:
 
 async def create_session(call: Call[NoQuery, wire.CreateSession]) -> wire.Session:
     """Begin a session for a test; development instances alone do so."""
-    if call.body.active_organization_id is not None:
-        raise Refused(FEATURE_NOT_IMPLEMENTED.at("active_organization_id"))
-    record = await call.identity.session_administration.create(call.body.user_id, actor=call.caller.id)
+    record = await call.identity.session_administration.create(
+        call.body.user_id, active_organization=call.body.active_organization_id, actor=call.caller.id
+    )
     return session(record, call.now)
 
 

@@ -28,6 +28,27 @@ ORGANIZATION_NOT_ENABLED = Problem(
     "Organizations are not enabled",
     "This instance has no organizations. Enable them with PATCH /instance/organization_settings.",
 )
+ORGANIZATION_CREATION_NOT_ALLOWED = Problem(
+    403, "org_creation_not_allowed", "Creation not allowed", "This account may not make organizations."
+)
+ORGANIZATION_CREATION_LIMIT_EXCEEDED = Problem(
+    403,
+    "org_creation_limit_exceeded",
+    "Creation limit exceeded",
+    "This account has made as many organizations as it may.",
+)
+ORGANIZATION_ADMIN_DELETE_NOT_ENABLED = Problem(
+    403,
+    "organization_admin_delete_not_enabled",
+    "Deletion not enabled",
+    "Members cannot delete this organization.",
+)
+ORGANIZATION_DOMAINS_NOT_ENABLED = Problem(
+    403,
+    "organization_domains_not_enabled",
+    "Domains are not enabled",
+    "Organizations of this instance have no domains. Enable them with PATCH /instance/organization_settings.",
+)
 ORGANIZATION_SLUGS_DISABLED = Problem(
     403,
     "organization_slugs_disabled",
@@ -53,7 +74,7 @@ MISSING_ORGANIZATION_PERMISSION = Problem(
     403,
     "missing_organization_permission",
     "Missing permission",
-    "This user may not manage the organization's members.",
+    "This user's role in the organization does not allow this.",
 )
 
 # 404

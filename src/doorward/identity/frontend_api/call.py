@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +15,7 @@ from doorward.identity.answers import json
 from doorward.identity.clients import store as client_store
 from doorward.identity.clients.service import Changed, ClientChange
 from doorward.identity.errors import (
+    FORM_PARAM_VALUE_INVALID,
     REQUEST_BODY_INVALID,
     REQUEST_BODY_TOO_LARGE,
     UNSUPPORTED_CONTENT_TYPE,
@@ -22,11 +25,14 @@ from doorward.identity.errors import (
 from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.views import Views
 from doorward.identity.resources.sessions import Session
-from doorward.identity.resources.users import EmailAddress
+from doorward.identity.resources.users import User
 from doorward.identity.sessions.service import SignedIn
+from doorward.identity.uploads import media_type_of, read_encoded_upload, read_upload
 from doorward.identity.visits import Visit
 
 if TYPE_CHECKING:
+    from doorward.identity.accounts.store import Account
+    from doorward.identity.organizations.memberships import Membership
     from doorward.identity.services import Identity
 
 MAX_BODY_BYTES = 64 * 1024
@@ -41,6 +47,8 @@ class Call(msgspec.Struct, frozen=True):
     identity: Identity
     visit: Visit
     form: dict[str, str]
+    pairs: Sequence[tuple[str, str]] = ()
+    """The form as it came: what repeats is an array."""
 
     @property
     def now(self) -> int:
@@ -53,12 +61,37 @@ class Call(msgspec.Struct, frozen=True):
     def param(self, name: str) -> str | None:
         return self.form.get(name) or None
 
+    def choice(self, name: str) -> str | UnsetType | None:
+        """A parameter whose emptiness says something: None where it came empty, `UNSET` where it did not come."""
+        return self.param(name) if name in self.form else UNSET
+
     def require(self, name: str) -> str:
         """Raises Refused (422)."""
         value = self.param(name)
         if value is None:
             raise Refused(missing(name))
         return value
+
+    def many(self, name: str) -> list[str]:
+        """An array: a key repeated in the form, or in the address."""
+        posted = [value for key, value in self.pairs if key == name and value]
+        return posted or [value for value in self.request.query_params.getlist(name) if value]
+
+    def paging(self) -> tuple[int, int]:
+        """`limit` and `offset` of the address. Raises Refused (422)."""
+        return self._count("limit", 10, least=1, most=500), self._count("offset", 0, least=0, most=2**31 - 1)
+
+    def _count(self, name: str, default: int, *, least: int, most: int) -> int:
+        text = self.request.query_params.get(name) or str(default)
+        if not text.isascii() or not text.isdecimal() or not least <= int(text[:12]) <= most:
+            raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
+        return int(text)
+
+    async def upload(self) -> bytes:
+        """The image a request brings. Raises Refused (400, 413, 415)."""
+        if media_type_of(self.request) == "application/octet-stream":
+            return await read_encoded_upload(self.request)
+        return await read_upload(self.request)
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.param(name)
@@ -74,7 +107,7 @@ class Call(msgspec.Struct, frozen=True):
 
     # -- answers
 
-    async def wrapped(self, resource: msgspec.Struct | list[EmailAddress] | None) -> Response:
+    async def wrapped(self, resource: msgspec.Struct | Sequence[msgspec.Struct] | None) -> Response:
         """A reading answer: the client as it is."""
         return json(wire.Wrapped(resource, await self.client(self.visit.client_id)))
 
@@ -94,7 +127,9 @@ class Call(msgspec.Struct, frozen=True):
             return None
         sign_in = await identity.sign_in.latest(client_id)
         sign_up = await identity.sign_up.latest(client_id)
-        sessions = [self.session(signed_in) for signed_in in await identity.sessions.of_client(client_id)]
+        sessions = [
+            await self.session(signed_in) for signed_in in await identity.sessions.of_client(client_id)
+        ]
         return wire.Client(
             id=record.id,
             sessions=sessions,
@@ -111,12 +146,23 @@ class Call(msgspec.Struct, frozen=True):
         client = await self.client(change.client_id)
         return None if client is None else wire.ErrorMeta(client)
 
-    def session(self, signed_in: SignedIn) -> Session:
-        jwt = self.identity.sessions.session_token(signed_in.session, self.visit.origin)
-        return self.views.session(signed_in, self.now, jwt)
+    async def session(self, signed_in: SignedIn) -> Session:
+        jwt = self.identity.sessions.session_token(
+            signed_in.session, self.visit.origin, membership=signed_in.membership
+        )
+        return self.views.session(signed_in, self.now, jwt, await self.memberships(signed_in.user_id))
+
+    async def user(self, account: Account, last_active_at: int | None = None) -> User:
+        memberships = await self.memberships(account.user.id)
+        return self.views.user(account, self.now, last_active_at, memberships)
+
+    async def memberships(self, user_id: str) -> Sequence[Membership]:
+        if not self.identity.instance.current.organizations.enabled:
+            return ()
+        return (await self.identity.memberships.of_user(user_id))[0]
 
     async def session_changed(self, changed: Changed[SignedIn]) -> Response:
-        return await self.changed(self.session(changed.value), changed.client)
+        return await self.changed(await self.session(changed.value), changed.client)
 
 
 async def read_form(request: Request) -> list[tuple[str, str]]:

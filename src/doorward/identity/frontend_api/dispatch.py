@@ -95,17 +95,17 @@ class Endpoints:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
-    def route(self, path: str, **handlers: Handler) -> Route:
-        """`route("/v1/client", GET=read, POST=create)`."""
+    def route(self, path: str, *, takes_image: bool = False, **handlers: Handler) -> Route:
+        """`route("/v1/client", GET=read, POST=create)`. With `takes_image` the handler reads the body."""
 
         async def endpoint(request: Request) -> Response:
-            response = await self._run(request, handlers)
+            response = await self._run(request, handlers, takes_image)
             add_cors(self._identity, request, response)
             return response
 
         return Route(path, endpoint, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 
-    async def _run(self, request: Request, handlers: dict[str, Handler]) -> Response:
+    async def _run(self, request: Request, handlers: dict[str, Handler], takes_image: bool) -> Response:
         identity = self._identity
         call: Call | None = None
         try:
@@ -116,9 +116,9 @@ class Endpoints:
             if request.method not in ("GET", "HEAD"):
                 identity.visits.require_same_site(request)
             visit = await identity.visits.of(request)
-            # The SDK repeats a key only for arrays, which nothing here takes: the first value counts.
-            form = dict(reversed(await read_form(request)))
-            call = Call(request, identity, visit, form)
+            pairs = [] if takes_image else await read_form(request)
+            # The SDK repeats a key only for arrays: elsewhere the first value counts.
+            call = Call(request, identity, visit, dict(reversed(pairs)), pairs)
             return await handler(call)
         except Refused as refused:
             change = refused.client

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from doorward.identity.instance import Instance, InstanceSettings, SignUpMode
+from doorward.identity.instance.rules import OrganizationSettings
 from doorward.identity.settings import IdentitySettings
 
 _PATHS = {
@@ -48,9 +49,22 @@ def _document(settings: IdentitySettings, current: InstanceSettings, mode: SignU
         display[name] = settings.origin + path
     user_settings = document["user_settings"]
     user_settings["sign_up"]["mode"] = mode
+    user_settings["actions"]["create_organization"] = current.organizations.enabled
+    _show_organizations(document["organization_settings"], current.organizations)
     user_settings["attack_protection"]["enumeration_protection"]["enabled"] = settings.hide_accounts
     _restrict(user_settings["restrictions"], current)
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _show_organizations(shown: dict[str, Any], settings: OrganizationSettings) -> None:
+    shown["enabled"] = settings.enabled
+    shown["max_allowed_memberships"] = settings.max_allowed_memberships
+    shown["actions"]["admin_delete"] = settings.admin_delete_enabled
+    shown["domains"]["enabled"] = settings.domains_enabled
+    shown["domains"]["enrollment_modes"] = list(settings.domains_enrollment_modes)
+    shown["domains"]["default_role"] = settings.domains_default_role
+    shown["slug"]["disabled"] = settings.slug_disabled
+    shown["creator_role"] = settings.creator_role
 
 
 def _restrict(shown: dict[str, Any], current: InstanceSettings) -> None:

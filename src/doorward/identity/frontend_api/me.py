@@ -20,6 +20,9 @@ def routes(endpoints: Endpoints) -> list[Route]:
         endpoints.route(email, GET=email_address, DELETE=delete_email),
         endpoints.route(f"{email}/prepare_verification", POST=prepare_email),
         endpoints.route(f"{email}/attempt_verification", POST=attempt_email),
+        endpoints.route(
+            "/v1/me/profile_image", takes_image=True, POST=set_image, PUT=set_image, DELETE=delete_image
+        ),
         endpoints.route("/v1/me/sessions", GET=sessions),
         endpoints.route("/v1/me/sessions/active", GET=sessions),
         endpoints.route("/v1/me/sessions/{session_id}/revoke", POST=revoke_session),
@@ -28,7 +31,7 @@ def routes(endpoints: Endpoints) -> list[Route]:
 
 async def read(call: Call) -> Response:
     signed_in = await call.signed_in()
-    return await call.wrapped(call.views.user(signed_in.account, call.now, signed_in.session.last_active_at))
+    return await call.wrapped(await call.user(signed_in.account, signed_in.session.last_active_at))
 
 
 async def update(call: Call) -> Response:
@@ -43,7 +46,7 @@ async def update(call: Call) -> Response:
     primary = call.param("primary_email_address_id")
     if primary is not None:
         account = await call.identity.accounts.set_primary_email(signed_in, primary)
-    return await call.wrapped(call.views.user(account or signed_in.account, call.now))
+    return await call.wrapped(await call.user(account or signed_in.account))
 
 
 async def delete(call: Call) -> Response:
@@ -64,7 +67,7 @@ async def change_password(call: Call) -> Response:
         call.require("new_password"),
         sign_out_of_other_sessions=call.flag("sign_out_of_other_sessions", True),
     )
-    return await call.wrapped(call.views.user(account, call.now))
+    return await call.wrapped(await call.user(account))
 
 
 async def emails(call: Call) -> Response:
@@ -102,6 +105,21 @@ async def attempt_email(call: Call) -> Response:
     )
     email = await call.identity.accounts.attempt_email(signed_in, call.path("email_id"), call.require("code"))
     return await call.wrapped(call.views.email_of(email, call.now))
+
+
+async def set_image(call: Call) -> Response:
+    signed_in = await call.signed_in()
+    account = await call.identity.administration.set_image(
+        signed_in.user_id, await call.upload(), actor=signed_in.user_id
+    )
+    image_id = account.user.image_id or ""
+    return await call.wrapped(wire.Image(image_id, image_id, call.views.image_url(account.user)))
+
+
+async def delete_image(call: Call) -> Response:
+    signed_in = await call.signed_in()
+    await call.identity.administration.delete_image(signed_in.user_id, actor=signed_in.user_id)
+    return await call.wrapped(wire.DeletedObject("image", signed_in.user.image_id or ""))
 
 
 async def sessions(call: Call) -> Response:

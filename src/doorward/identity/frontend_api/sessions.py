@@ -31,11 +31,14 @@ def routes(endpoints: Endpoints) -> list[Route]:
 
 async def read(call: Call) -> Response:
     signed_in = await call.identity.sessions.get(call.visit, call.path("session_id"))
-    return await call.wrapped(call.session(signed_in))
+    return await call.wrapped(await call.session(signed_in))
 
 
 async def touch(call: Call) -> Response:
-    return await call.session_changed(await call.identity.sessions.touch(call.visit, call.path("session_id")))
+    changed = await call.identity.sessions.touch(
+        call.visit, call.path("session_id"), call.choice("active_organization_id")
+    )
+    return await call.session_changed(changed)
 
 
 async def end(call: Call) -> Response:
@@ -53,7 +56,7 @@ async def _finish(call: Call, status: str) -> Response:
 
 async def token(call: Call) -> Response:
     jwt = await call.identity.sessions.token(
-        call.visit, call.path("session_id"), call.param("organization_id")
+        call.visit, call.path("session_id"), call.choice("organization_id")
     )
     return json(Token(jwt))
 
@@ -77,7 +80,7 @@ async def start_verification(call: Call) -> Response:
             status="needs_first_factor",
             supported_first_factors=[wire.Factor("password")],
             first_factor_verification=None,
-            session=call.session(signed_in),
+            session=await call.session(signed_in),
         )
     )
 
@@ -95,6 +98,6 @@ async def attempt_verification(call: Call) -> Response:
             status="complete",
             supported_first_factors=[wire.Factor("password")],
             first_factor_verification=verified,
-            session=call.session(signed_in),
+            session=await call.session(signed_in),
         )
     )

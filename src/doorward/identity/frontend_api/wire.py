@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -135,6 +136,20 @@ class DeletedObject(msgspec.Struct):
     id: str
     slug: str = ""
     deleted: bool = True
+
+
+class Paged(msgspec.Struct, Generic[T]):
+    """A page of a list, and how many there are in all."""
+
+    data: Sequence[T]
+    total_count: int
+
+
+class Image(msgspec.Struct):
+    id: str
+    name: str
+    public_url: str
+    object: str = "image"
 
 
 class DevBrowser(msgspec.Struct):

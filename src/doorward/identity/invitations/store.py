@@ -45,7 +45,7 @@ class InvitationFilter(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str | None = None
     statuses: tuple[str, ...] = ()
     hides_revoked: bool = False
-    email_address: str | None = None
+    email_addresses: tuple[str, ...] = ()
     query: str | None = None
 
 
@@ -163,9 +163,9 @@ def _where(wanted: InvitationFilter, now: int) -> tuple[str, list[object]]:
         values += [now] * sum(condition.count("?") for condition in chosen)
     elif wanted.hides_revoked:
         conditions.append(f"NOT {_CONDITIONS['revoked']}")
-    if wanted.email_address is not None:
-        conditions.append("email_address = ?")
-        values.append(wanted.email_address)
+    if wanted.email_addresses:
+        conditions.append(f"email_address IN ({', '.join('?' * len(wanted.email_addresses))})")
+        values += wanted.email_addresses
     if wanted.query:
         conditions.append("(email_address LIKE ? ESCAPE '!' OR id = ?)")
         values += [contains(wanted.query.lower()), wanted.query]

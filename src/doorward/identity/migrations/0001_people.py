@@ -119,6 +119,7 @@ TABLES = (
         user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
         status TEXT NOT NULL,
         actor TEXT,
+        active_organization_id TEXT,
         verified_at BIGINT NOT NULL,
         last_active_at BIGINT NOT NULL,
         expire_at BIGINT NOT NULL,
@@ -131,6 +132,10 @@ TABLES = (
     """,
     "CREATE INDEX identity_sessions_client ON identity_sessions(client_id)",
     "CREATE INDEX identity_sessions_user ON identity_sessions(user_id)",
+    """
+    CREATE INDEX identity_sessions_organization ON identity_sessions(active_organization_id)
+        WHERE active_organization_id IS NOT NULL
+    """,
     """
     CREATE TABLE identity_sign_ups (
         id TEXT PRIMARY KEY,

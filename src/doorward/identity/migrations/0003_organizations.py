@@ -16,6 +16,7 @@ TABLES = (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
         slug TEXT NOT NULL UNIQUE,
+        image_id TEXT,
         public_metadata TEXT NOT NULL,
         private_metadata TEXT NOT NULL,
         created_by TEXT,

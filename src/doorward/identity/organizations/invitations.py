@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     DUPLICATE_RECORD,
     FORM_PARAM_FORMAT_INVALID,
-    MISSING_ORGANIZATION_PERMISSION,
     NOT_A_MEMBER,
     ORGANIZATION_INVITATION_NOT_PENDING,
     TICKET_INVALID,
+    Problem,
     Refused,
     not_found,
 )
@@ -30,14 +30,18 @@ from doorward.identity.invitations import rules as ticket_rules
 from doorward.identity.invitations import store as tickets
 from doorward.identity.invitations.service import Invitations, MadeInvitation
 from doorward.identity.invitations.store import Invitation, InvitationFilter
-from doorward.identity.organizations import role_store, store
-from doorward.identity.organizations.lookup import require, require_enabled, require_role
+from doorward.identity.organizations import rules, store
+from doorward.identity.organizations.lookup import (
+    require,
+    require_enabled,
+    require_permission,
+    require_role,
+)
 from doorward.identity.organizations.memberships import Memberships
+from doorward.identity.organizations.store import OrganizationRecord
 from doorward.identity.settings import DAY, IdentitySettings
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
-
-_INVITE = "org:sys_memberships:manage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class OrganizationInvitations:
     async def create(
         self, organization_id: str, wishes: Sequence[OrganizationInvitationWish], *, actor: str
     ) -> list[MadeInvitation]:
-        """All of them or none. Raises Refused (400, 403, 404, 422)."""
+        """All of them or none; whoever a wish names as inviting must be one who may. Raises Refused (400, 403, 404, 422)."""
         organization = await self._database.read(lambda tx: require(tx, organization_id))
         made = [self._prepared(organization.id, wish) for wish in wishes]
 
@@ -133,24 +137,31 @@ class OrganizationInvitations:
 
     def _require_inviter(self, tx: Tx, organization_id: str, user_id: str) -> None:
         """Whoever is named as inviting must be a member who may. Raises Refused (403)."""
-        membership = store.find_membership(tx, organization_id, user_id)
-        role = None if membership is None else role_store.find_role(tx, membership.role_id)
-        if role is None:
+        if store.find_membership(tx, organization_id, user_id) is None:
             raise Refused(NOT_A_MEMBER)
-        if _INVITE not in role.keys:
-            raise Refused(MISSING_ORGANIZATION_PERMISSION)
+        require_permission(tx, organization_id, user_id, rules.MANAGE_MEMBERS)
 
     async def page(
-        self, wanted: InvitationFilter, *, order: str, descending: bool, limit: int, offset: int
+        self,
+        wanted: InvitationFilter,
+        *,
+        order: str,
+        descending: bool,
+        limit: int,
+        offset: int,
+        member: str | None = None,
     ) -> tuple[list[Invitation], int]:
-        """Raises Refused (403, 404)."""
+        """`member` is the person who asks about an organization, who must be one who may. Raises Refused (403, 404)."""
         now = self._clock()
 
         def find(tx: Tx) -> tuple[list[Invitation], int]:
             require_enabled(tx)
             chosen = wanted
             if wanted.organization_id is not None:
-                chosen = replace(wanted, organization_id=require(tx, wanted.organization_id).id)
+                organization = require(tx, wanted.organization_id)
+                if member is not None:
+                    require_permission(tx, organization.id, member, rules.MANAGE_MEMBERS)
+                chosen = replace(wanted, organization_id=organization.id)
             return tickets.page(
                 tx, chosen, now=now, order=order, descending=descending, limit=limit, offset=offset
             )
@@ -183,21 +194,81 @@ class OrganizationInvitations:
 
     async def accept(self, ticket: str, user_id: str) -> Invitation:
         """Join with an account that exists. Raises Refused (400, 403): the ticket must be this user's."""
+        return await self._accept(lambda tx: self._tickets.find(tx, ticket), user_id, TICKET_INVALID)
+
+    async def accept_own(self, invitation_id: str, user_id: str) -> tuple[Invitation, OrganizationRecord]:
+        """Join by an invitation to an address of one's own, found in one's account. Raises Refused (400, 403, 404)."""
+        unknown = not_found(f"No invitation was found with id {invitation_id}")
+        accepted = await self._accept(lambda tx: tickets.find(tx, invitation_id), user_id, unknown)
+        organization = await self._database.read(lambda tx: require(tx, accepted.organization_id or ""))
+        return accepted, organization
+
+    async def _accept(
+        self, find: Callable[[Tx], Invitation | None], user_id: str, unknown: Problem
+    ) -> Invitation:
         now, membership_id = self._clock(), new_id("orgmem")
 
         def work(tx: Tx) -> Invitation:
-            invitation = self._tickets.find(tx, ticket)
-            if invitation is None or invitation.kind != "organization":
-                raise Refused(TICKET_INVALID)
-            owner = accounts.find_by_verified_email(tx, invitation.email_address or "")
-            if owner is None or owner.user.id != user_id:
+            invitation = find(tx)
+            if invitation is None or self._invitee(tx, invitation) != user_id:
                 # Mailed to one address: whoever is signed in with another account must not join with it.
-                raise Refused(TICKET_INVALID)
-            redeemed = self._tickets.redeem(tx, invitation.id, user_id, now)
-            self.join(tx, redeemed, user_id, membership_id=membership_id, now=now)
-            return redeemed
+                raise Refused(unknown)
+            return self._join_with(tx, invitation, user_id, membership_id, now)
 
         return await self._database.write(work)
+
+    async def invitee_of(self, ticket: str) -> str | None:
+        """The user whose address an organization's invitation was mailed to; None for any other ticket."""
+
+        def find(tx: Tx) -> str | None:
+            invitation = self._tickets.find(tx, ticket)
+            return None if invitation is None else self._invitee(tx, invitation)
+
+        return await self._database.read(find)
+
+    def accept_in(self, tx: Tx, ticket: str, user_id: str, *, membership_id: str, now: int) -> None:
+        """`accept`, inside the caller's transaction."""
+        invitation = self._tickets.find(tx, ticket)
+        if invitation is None or self._invitee(tx, invitation) != user_id:
+            raise Refused(TICKET_INVALID)
+        self._join_with(tx, invitation, user_id, membership_id, now)
+
+    def _invitee(self, tx: Tx, invitation: Invitation) -> str | None:
+        if invitation.kind != "organization":
+            return None
+        owner = accounts.find_by_verified_email(tx, invitation.email_address or "")
+        return None if owner is None else owner.user.id
+
+    def _join_with(
+        self, tx: Tx, invitation: Invitation, user_id: str, membership_id: str, now: int
+    ) -> Invitation:
+        redeemed = self._tickets.redeem(tx, invitation.id, user_id, now)
+        self.join(tx, redeemed, user_id, membership_id=membership_id, now=now)
+        return replace(redeemed, accepted_at=now, accepted_by=user_id, updated_at=now)
+
+    async def of_user(
+        self, user_id: str, statuses: tuple[str, ...], *, limit: int, offset: int
+    ) -> tuple[list[tuple[Invitation, OrganizationRecord]], int]:
+        """Invitations to the addresses a person has proved, newest first. Raises Refused (403, 404)."""
+        now = self._clock()
+
+        def find(tx: Tx) -> tuple[list[tuple[Invitation, OrganizationRecord]], int]:
+            require_enabled(tx)
+            account = accounts.find_account(tx, user_id)
+            emails = [] if account is None else account.email_addresses
+            wanted = InvitationFilter(
+                kind="organization",
+                email_addresses=tuple(email.address for email in emails if email.verified_at is not None),
+                statuses=statuses,
+            )
+            if not wanted.email_addresses:
+                return [], 0
+            found, total = tickets.page(
+                tx, wanted, now=now, order="created_at", descending=True, limit=limit, offset=offset
+            )
+            return [(one, require(tx, one.organization_id or "")) for one in found], total
+
+        return await self._database.read(find)
 
     def join(self, tx: Tx, invitation: Invitation, user_id: str, *, membership_id: str, now: int) -> None:
         """The membership an invitation just redeemed brings; its metadata come along. Raises Refused."""

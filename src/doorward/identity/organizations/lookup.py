@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 
 from doorward.identity.accounts import metadata
-from doorward.identity.errors import FORM_RESOURCE_NOT_FOUND, ORGANIZATION_NOT_ENABLED, Refused, not_found
+from doorward.identity.errors import (
+    FORM_RESOURCE_NOT_FOUND,
+    MISSING_ORGANIZATION_PERMISSION,
+    ORGANIZATION_NOT_ENABLED,
+    ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED,
+    Refused,
+    not_found,
+)
 from doorward.identity.instance import InstanceSettings
 from doorward.identity.instance import store as instance_rows
 from doorward.identity.organizations import role_store, rules, store
@@ -32,6 +39,20 @@ def require(tx: Tx, id_or_slug: str) -> OrganizationRecord:
     if organization is None:
         raise Refused(not_found(f"No organization was found with id or slug {id_or_slug}"))
     return organization
+
+
+def require_permission(tx: Tx, organization_id: str, user_id: str, permission: str | None) -> Role:
+    """The one check that lets a person do something in an organization; None asks for nothing but membership.
+
+    Raises Refused: 404 for somebody who does not belong to it, 403 for a role that does not let them.
+    """
+    membership = store.find_membership(tx, organization_id, user_id)
+    role = None if membership is None else role_store.find_role(tx, membership.role_id)
+    if role is None:
+        raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED)
+    if permission is not None and permission not in role.keys:
+        raise Refused(MISSING_ORGANIZATION_PERMISSION.at(permission=permission))
+    return role
 
 
 def changed_metadata(param: str, stored: str, change: Mapping[str, Any] | None, *, merges: bool) -> str:

@@ -22,13 +22,25 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id
+from doorward.identity.instance import store as instance_rows
 from doorward.identity.organizations import role_store, rules, store
-from doorward.identity.organizations.lookup import changed_metadata, require, require_enabled, require_role
+from doorward.identity.organizations.lookup import (
+    changed_metadata,
+    require,
+    require_enabled,
+    require_permission,
+    require_role,
+)
 from doorward.identity.organizations.role_store import Role
 from doorward.identity.organizations.store import MembershipFilter, MembershipRecord, OrganizationRecord
+from doorward.identity.resources.images import Images
+from doorward.identity.sessions import store as sessions
 from doorward.identity.webhooks import outbox
 from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Tx
+
+# With an account, as browsers see it: whoever belongs to more asks for them page by page.
+MOST_SHOWN = 100
 
 _EVENTS: dict[str, EventKind] = {
     "created": "organizationMembership.created",
@@ -48,10 +60,10 @@ class Membership:
 
 
 class Memberships:
-    """`image_url` is what stands for pictures nobody uploaded."""
+    """`actor` is a key, which may do all of it, or with `as_member` a person, who may what their role lets them."""
 
-    def __init__(self, database: Database, clock: Clock, *, image_url: str) -> None:
-        self._image_url = image_url
+    def __init__(self, database: Database, clock: Clock, *, images: Images) -> None:
+        self._images = images
         self._database = database
         self._clock = clock
 
@@ -98,6 +110,7 @@ class Memberships:
         public_metadata: Mapping[str, Any],
         private_metadata: Mapping[str, Any],
         actor: str,
+        as_member: bool = False,
     ) -> Membership:
         """Raises Refused: 404 for no such organization or user, 422 for no such role, 400, 403."""
         now, membership_id = self._clock(), new_id("orgmem")
@@ -106,6 +119,8 @@ class Memberships:
 
         def work(tx: Tx) -> Membership:
             organization = require(tx, organization_id)
+            if as_member:
+                require_permission(tx, organization.id, actor, rules.MANAGE_MEMBERS)
             if accounts.find_user(tx, user_id) is None:
                 raise Refused(not_found(f"No user was found with id {user_id}"))
             record = self.insert(
@@ -124,15 +139,25 @@ class Memberships:
         return await self._database.write(work)
 
     async def page(
-        self, wanted: MembershipFilter, *, order: str, descending: bool, limit: int, offset: int
+        self,
+        wanted: MembershipFilter,
+        *,
+        order: str,
+        descending: bool,
+        limit: int,
+        offset: int,
+        member: str | None = None,
     ) -> tuple[list[Membership], int]:
-        """Raises Refused (403, 404)."""
+        """`member` is the person who asks about an organization, who must be one who may. Raises Refused (403, 404)."""
 
         def find(tx: Tx) -> tuple[list[Membership], int]:
             require_enabled(tx)
             chosen = wanted
             if wanted.organization_id is not None:
-                chosen = replace(wanted, organization_id=require(tx, wanted.organization_id).id)
+                organization = require(tx, wanted.organization_id)
+                if member is not None:
+                    require_permission(tx, organization.id, member, rules.READ_MEMBERS)
+                chosen = replace(wanted, organization_id=organization.id)
             records, total = store.page_of_memberships(
                 tx, chosen, order=order, descending=descending, limit=limit, offset=offset
             )
@@ -141,12 +166,14 @@ class Memberships:
         return await self._database.read(find)
 
     async def change_role(
-        self, organization_id: str, user_id: str, role_key: str, *, actor: str
+        self, organization_id: str, user_id: str, role_key: str, *, actor: str, as_member: bool = False
     ) -> Membership:
         """Raises Refused: 404, 422 for no such role, 400 when nobody could manage the organization afterwards."""
         now = self._clock()
 
         def work(tx: Tx) -> Membership:
+            if as_member:
+                require_permission(tx, require(tx, organization_id).id, actor, rules.MANAGE_MEMBERS)
             before = self._found(tx, organization_id, user_id)
             after = replace(before, role_id=require_role(tx, role_key).record.id, updated_at=now)
             store.put_membership(tx, after)
@@ -186,14 +213,19 @@ class Memberships:
 
         return await self._database.write(work)
 
-    async def remove(self, organization_id: str, user_id: str, *, actor: str) -> Membership:
-        """The membership that was. Raises Refused: 404, 400 for the last one who could manage the organization."""
+    async def remove(
+        self, organization_id: str, user_id: str, *, actor: str, as_member: bool = False
+    ) -> Membership:
+        """The membership that was; everybody may end their own. Raises Refused: 404, 400 for the last one who could manage the organization."""
         now = self._clock()
 
         def work(tx: Tx) -> Membership:
+            if as_member and actor != user_id:
+                require_permission(tx, require(tx, organization_id).id, actor, rules.MANAGE_MEMBERS)
             membership = self._found(tx, organization_id, user_id)
             shown = self.shown(tx, membership)
             store.delete_membership(tx, membership.id)
+            sessions.leave_organization(tx, membership.organization_id, membership.user_id)
             if rules.is_elevated(shown.role.keys):
                 require_manageable(tx, membership.organization_id)
             self._record(tx, membership, "deleted", actor, now)
@@ -201,15 +233,34 @@ class Memberships:
 
         return await self._database.write(work)
 
-    async def active(self, organization_id: str, user_id: str) -> Membership | None:
-        """The membership a session may act in, if there is one and the instance has organizations at all."""
+    async def of_user(
+        self, user_id: str, *, limit: int = MOST_SHOWN, offset: int = 0
+    ) -> tuple[list[Membership], int]:
+        """Oldest first; none where the instance has no organizations."""
 
-        def find(tx: Tx) -> Membership | None:
-            require_enabled(tx)
-            membership = store.find_membership(tx, organization_id, user_id)
-            return None if membership is None else self.shown(tx, membership)
+        def find(tx: Tx) -> tuple[list[Membership], int]:
+            if not instance_rows.settings(tx).organizations.enabled:
+                return [], 0
+            wanted = MembershipFilter(user_ids=(user_id,))
+            found, total = store.page_of_memberships(
+                tx, wanted, order="created_at", descending=False, limit=limit, offset=offset
+            )
+            return [self.shown(tx, record) for record in found], total
 
         return await self._database.read(find)
+
+    async def active(self, organization: str, user_id: str) -> Membership | None:
+        """The membership a session may act in (by the organization's id or slug), if there is one and the instance has
+        organizations at all."""
+
+        return await self._database.read(lambda tx: self.find_active(tx, organization, user_id))
+
+    def find_active(self, tx: Tx, organization: str, user_id: str) -> Membership | None:
+        if not instance_rows.settings(tx).organizations.enabled:
+            return None
+        found = store.find(tx, organization)
+        membership = None if found is None else store.find_membership(tx, found.id, user_id)
+        return None if membership is None else self.shown(tx, membership)
 
     def shown(self, tx: Tx, record: MembershipRecord) -> Membership:
         organization = store.find(tx, record.organization_id)
@@ -236,7 +287,7 @@ class Memberships:
         )
         kind = _EVENTS[what]
         if outbox.is_wanted(tx, kind):
-            shown = wire.membership(self.shown(tx, membership), self._image_url)
+            shown = wire.membership(self.shown(tx, membership), self._images)
             outbox.enqueue(tx, kind, shown, now=now)
 
 

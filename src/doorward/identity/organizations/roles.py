@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -25,6 +26,8 @@ from doorward.identity.instance import store as instance_rows
 from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.memberships import require_manageable
 from doorward.identity.organizations.role_store import Permission, Role, RoleRecord
+from doorward.identity.resources import organizations as resources
+from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
@@ -80,8 +83,7 @@ class Roles:
             if not role_store.insert_role(tx, record):
                 raise Refused(FORM_ALREADY_EXISTS.at("key"))
             self._assign_all(tx, record.id, permissions)
-            audit.record(tx, now=now, actor=actor, action="role.created", object_id=record.id, detail=key)
-            return self._role(tx, record.id)
+            return self._changed(tx, record.id, "role.created", actor=actor, now=now)
 
         return await self._database.write(work)
 
@@ -122,8 +124,7 @@ class Roles:
                     role_store.unassign(tx, record.id, permission.id)
                 self._assign_all(tx, record.id, permissions)
                 self._require_still_enough(tx, record)
-            audit.record(tx, now=now, actor=actor, action="role.updated", object_id=record.id)
-            return self._role(tx, record.id)
+            return self._changed(tx, record.id, "role.updated", actor=actor, now=now)
 
         return await self._database.write(work)
 
@@ -138,6 +139,7 @@ class Roles:
                 raise Refused(ORGANIZATION_ROLE_ASSIGNED_MEMBERS)
             role_store.delete_role(tx, record.id)
             audit.record(tx, now=now, actor=actor, action="role.deleted", object_id=record.id)
+            outbox.enqueue(tx, "role.deleted", resources.Deleted("role", record.id), now=now)
 
         await self._database.write(work)
 
@@ -149,8 +151,7 @@ class Roles:
             role, permission = self._role(tx, role_id), self._permission(tx, permission_id)
             if not role_store.assign(tx, role.record.id, permission.id):
                 raise Refused(ORGANIZATION_ROLE_PERMISSION_EXISTS)
-            audit.record(tx, now=now, actor=actor, action="role.updated", object_id=role.record.id)
-            return self._role(tx, role_id)
+            return self._changed(tx, role.record.id, "role.updated", actor=actor, now=now)
 
         return await self._database.write(work)
 
@@ -163,8 +164,7 @@ class Roles:
             if not role_store.unassign(tx, role.record.id, permission.id):
                 raise Refused(ORGANIZATION_ROLE_PERMISSION_NOT_FOUND)
             self._require_still_enough(tx, role.record)
-            audit.record(tx, now=now, actor=actor, action="role.updated", object_id=role.record.id)
-            return self._role(tx, role_id)
+            return self._changed(tx, role.record.id, "role.updated", actor=actor, now=now)
 
         return await self._database.write(work)
 
@@ -195,9 +195,7 @@ class Roles:
         def work(tx: Tx) -> Permission:
             if not role_store.insert_permission(tx, permission):
                 raise Refused(FORM_ALREADY_EXISTS.at("key"))
-            audit.record(
-                tx, now=now, actor=actor, action="permission.created", object_id=permission.id, detail=key
-            )
+            self._permission_changed(tx, permission, "permission.created", actor=actor, now=now)
             return permission
 
         return await self._database.write(work)
@@ -230,7 +228,7 @@ class Roles:
                 updated_at=now,
             )
             role_store.update_permission(tx, after)
-            audit.record(tx, now=now, actor=actor, action="permission.updated", object_id=after.id)
+            self._permission_changed(tx, after, "permission.updated", actor=actor, now=now)
             return after
 
         return await self._database.write(work)
@@ -243,10 +241,33 @@ class Roles:
             permission = self._own(tx, permission_id)
             role_store.delete_permission(tx, permission.id)
             audit.record(tx, now=now, actor=actor, action="permission.deleted", object_id=permission.id)
+            gone = resources.Deleted("permission", permission.id)
+            outbox.enqueue(tx, "permission.deleted", gone, now=now)
 
         await self._database.write(work)
 
     # -- the steps of a transaction
+
+    def _changed(
+        self, tx: Tx, role_id: str, event: Literal["role.created", "role.updated"], *, actor: str, now: int
+    ) -> Role:
+        """Write down and tell of what became of a role."""
+        role = self._role(tx, role_id)
+        audit.record(tx, now=now, actor=actor, action=event, object_id=role.record.id, detail=role.record.key)
+        outbox.enqueue(tx, event, resources.role(role), now=now)
+        return role
+
+    def _permission_changed(
+        self,
+        tx: Tx,
+        permission: Permission,
+        event: Literal["permission.created", "permission.updated"],
+        *,
+        actor: str,
+        now: int,
+    ) -> None:
+        audit.record(tx, now=now, actor=actor, action=event, object_id=permission.id, detail=permission.key)
+        outbox.enqueue(tx, event, resources.permission(permission), now=now)
 
     def _role(self, tx: Tx, role_id: str) -> Role:
         role = role_store.find_role(tx, role_id)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+MANAGE_PROFILE = "org:sys_profile:manage"
+DELETE_PROFILE = "org:sys_profile:delete"
+READ_MEMBERS = "org:sys_memberships:read"
+MANAGE_MEMBERS = "org:sys_memberships:manage"
+READ_DOMAINS = "org:sys_domains:read"
+MANAGE_DOMAINS = "org:sys_domains:manage"
+
 SYSTEM_PERMISSIONS = {
-    "org:sys_profile:manage": "Manage organization",
-    "org:sys_profile:delete": "Delete organization",
-    "org:sys_memberships:read": "Read members",
-    "org:sys_memberships:manage": "Manage members",
-    "org:sys_domains:read": "Read domains",
-    "org:sys_domains:manage": "Manage domains",
+    MANAGE_PROFILE: "Manage organization",
+    DELETE_PROFILE: "Delete organization",
+    READ_MEMBERS: "Read members",
+    MANAGE_MEMBERS: "Manage members",
+    READ_DOMAINS: "Read domains",
+    MANAGE_DOMAINS: "Manage domains",
 }
 DEFAULT_ROLES = {
     "org:admin": ("Admin", tuple(SYSTEM_PERMISSIONS)),
-    "org:member": ("Member", ("org:sys_memberships:read",)),
+    "org:member": ("Member", (READ_MEMBERS,)),
 }
 # Without these nobody could mend an organization any more.
-MINIMUM_PERMISSIONS = frozenset(
-    ["org:sys_memberships:manage", "org:sys_memberships:read", "org:sys_profile:delete"]
-)
+MINIMUM_PERMISSIONS = frozenset([MANAGE_MEMBERS, READ_MEMBERS, DELETE_PROFILE])
 NAME_MAX_LENGTH = 256
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,254}[a-z0-9])?")

@@ -9,13 +9,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from doorward.identity.accounts import metadata
+from doorward.identity.accounts import images, metadata
 from doorward.identity.accounts import store as accounts
 from doorward.identity.audit import store as audit
 from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     FORM_ALREADY_EXISTS,
     FORM_PARAM_VALUE_INVALID,
+    ORGANIZATION_ADMIN_DELETE_NOT_ENABLED,
+    ORGANIZATION_CREATION_LIMIT_EXCEEDED,
+    ORGANIZATION_CREATION_NOT_ALLOWED,
     ORGANIZATION_CREATOR_NOT_FOUND,
     ORGANIZATION_SLUGS_DISABLED,
     Refused,
@@ -24,9 +27,16 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.instance import store as instance_rows
 from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import role_store, rules, store
-from doorward.identity.organizations.lookup import changed_metadata, require, require_enabled
+from doorward.identity.organizations.lookup import (
+    changed_metadata,
+    require,
+    require_enabled,
+    require_permission,
+)
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationFilter, OrganizationRecord
+from doorward.identity.resources.images import Images
+from doorward.identity.sessions import store as sessions
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
@@ -65,15 +75,15 @@ class Organization:
 
 
 class Organizations:
-    """`image_url` is what stands for logos nobody uploaded."""
+    """`actor` is a key, which may do all of it, or with `as_member` a person, who may what their role lets them."""
 
-    def __init__(self, database: Database, clock: Clock, *, memberships: Memberships, image_url: str) -> None:
-        self._image_url = image_url
+    def __init__(self, database: Database, clock: Clock, *, memberships: Memberships, images: Images) -> None:
+        self._images = images
         self._database = database
         self._clock = clock
         self._memberships = memberships
 
-    async def create(self, wish: NewOrganization, *, actor: str) -> Organization:
+    async def create(self, wish: NewOrganization, *, actor: str, as_member: bool = False) -> Organization:
         """Its creator becomes a member in the creator's role. Raises Refused (400, 403, 422)."""
         if not rules.is_name(wish.name):
             raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
@@ -86,6 +96,8 @@ class Organizations:
 
         def work(tx: Tx) -> Organization:
             settings = require_enabled(tx).organizations
+            if as_member:
+                self._require_may_create(tx, actor)
             if wish.slug is not None and settings.slug_disabled:
                 raise Refused(ORGANIZATION_SLUGS_DISABLED)
             limit = wish.max_allowed_memberships
@@ -93,6 +105,7 @@ class Organizations:
                 organization_id,
                 wish.name.strip(),
                 slug,
+                None,
                 public,
                 private,
                 wish.created_by,
@@ -104,7 +117,7 @@ class Organizations:
             if not store.insert(tx, organization):
                 raise Refused(FORM_ALREADY_EXISTS.at("slug", long_message="This slug is taken."))
             audit.record(tx, now=now, actor=actor, action="organization.created", object_id=organization_id)
-            shown = wire.organization(organization, self._image_url)
+            shown = wire.organization(organization, self._images)
             outbox.enqueue(tx, "organization.created", shown, now=now)
             if wish.created_by is not None:
                 role = role_store.find_role(tx, settings.creator_role)
@@ -117,10 +130,25 @@ class Organizations:
 
         return await self._database.write(work)
 
-    async def get(self, id_or_slug: str) -> Organization:
-        """Raises Refused (403, 404)."""
+    def _require_may_create(self, tx: Tx, user_id: str) -> None:
+        user = accounts.find_user(tx, user_id)
+        if user is None or not user.create_organization_enabled:
+            raise Refused(ORGANIZATION_CREATION_NOT_ALLOWED)
+        limit = user.create_organizations_limit
+        if limit is not None and store.count_created_by(tx, user_id) >= limit:
+            raise Refused(ORGANIZATION_CREATION_LIMIT_EXCEEDED)
+
+    async def get(self, id_or_slug: str, *, member: str | None = None) -> Organization:
+        """With `member` only for that person. Raises Refused (403, 404)."""
         now = self._clock()
-        return await self._database.read(lambda tx: self._counted(tx, require(tx, id_or_slug), now))
+
+        def find(tx: Tx) -> Organization:
+            organization = require(tx, id_or_slug)
+            if member is not None:
+                require_permission(tx, organization.id, member, None)
+            return self._counted(tx, organization, now)
+
+        return await self._database.read(find)
 
     async def page(
         self, wanted: OrganizationFilter, *, order: str, descending: bool, limit: int, offset: int
@@ -136,7 +164,9 @@ class Organizations:
 
         return await self._database.read(find)
 
-    async def update(self, organization_id: str, change: OrganizationChange, *, actor: str) -> Organization:
+    async def update(
+        self, organization_id: str, change: OrganizationChange, *, actor: str, as_member: bool = False
+    ) -> Organization:
         """Raises Refused (403, 404, 422)."""
         if change.name is not None and not rules.is_name(change.name):
             raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
@@ -146,6 +176,8 @@ class Organizations:
 
         def work(tx: Tx) -> Organization:
             before = require(tx, organization_id)
+            if as_member:
+                require_permission(tx, before.id, actor, rules.MANAGE_PROFILE)
             if change.slug is not None and change.slug != before.slug:
                 if instance_rows.settings(tx).organizations.slug_disabled:
                     raise Refused(ORGANIZATION_SLUGS_DISABLED)
@@ -168,20 +200,46 @@ class Organizations:
                 ),
                 updated_at=now,
             )
-            store.put(tx, after)
-            audit.record(tx, now=now, actor=actor, action="organization.updated", object_id=before.id)
-            outbox.enqueue(tx, "organization.updated", wire.organization(after, self._image_url), now=now)
-            return self._counted(tx, after, now)
+            return self._put(tx, after, actor=actor, now=now)
 
         return await self._database.write(work)
 
-    async def delete(self, organization_id: str, *, actor: str) -> OrganizationRecord:
-        """With its memberships and invitations. Raises Refused (403, 404)."""
+    async def set_logo(
+        self, organization_id: str, content: bytes | None, *, actor: str, as_member: bool = False
+    ) -> Organization:
+        """None takes it away. Raises Refused (400 for what is no image, 403, 404)."""
+        now = self._clock()
+
+        def work(tx: Tx) -> Organization:
+            before = require(tx, organization_id)
+            if as_member:
+                require_permission(tx, before.id, actor, rules.MANAGE_PROFILE)
+            image = None if content is None else images.checked(before.id, content)
+            image_id = images.replace(tx, before.image_id, image, now)
+            return self._put(tx, replace(before, image_id=image_id, updated_at=now), actor=actor, now=now)
+
+        return await self._database.write(work)
+
+    def _put(self, tx: Tx, after: OrganizationRecord, *, actor: str, now: int) -> Organization:
+        store.put(tx, after)
+        audit.record(tx, now=now, actor=actor, action="organization.updated", object_id=after.id)
+        outbox.enqueue(tx, "organization.updated", wire.organization(after, self._images), now=now)
+        return self._counted(tx, after, now)
+
+    async def delete(
+        self, organization_id: str, *, actor: str, as_member: bool = False
+    ) -> OrganizationRecord:
+        """With its logo, memberships and invitations. Raises Refused (403, 404)."""
         now = self._clock()
 
         def work(tx: Tx) -> OrganizationRecord:
             organization = require(tx, organization_id)
+            if as_member:
+                require_permission(tx, organization.id, actor, rules.DELETE_PROFILE)
+                if not organization.admin_delete_enabled:
+                    raise Refused(ORGANIZATION_ADMIN_DELETE_NOT_ENABLED)
             store.delete(tx, organization.id)
+            sessions.leave_organization(tx, organization.id)
             audit.record(tx, now=now, actor=actor, action="organization.deleted", object_id=organization.id)
             gone = wire.DeletedOrganization(id=organization.id, slug=organization.slug)
             outbox.enqueue(tx, "organization.deleted", gone, now=now)

@@ -19,6 +19,7 @@ class OrganizationRecord(msgspec.Struct, frozen=True):
     id: str
     name: str
     slug: str
+    image_id: str | None
     public_metadata: str
     private_metadata: str
     created_by: str | None
@@ -87,7 +88,7 @@ MEMBERSHIP_ORDERS = {
 
 def _organization(row: Sequence[object]) -> OrganizationRecord:
     values = list(row)
-    values[7] = bool(row[7])
+    values[8] = bool(row[8])
     return OrganizationRecord(*values)  # type: ignore[arg-type]  # the columns are the fields, in order
 
 
@@ -96,7 +97,7 @@ def insert(tx: Tx, organization: OrganizationRecord) -> bool:
     return (
         tx.execute(
             f"""
-            INSERT INTO identity_organizations ({_ORGANIZATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO identity_organizations ({_ORGANIZATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING
             """,
             msgspec.structs.astuple(organization),
@@ -109,12 +110,13 @@ def put(tx: Tx, organization: OrganizationRecord) -> None:
     """Overwrite what changes. Raises ConstraintViolated (unique) when the slug is taken."""
     tx.execute(
         """
-        UPDATE identity_organizations SET name = ?, slug = ?, public_metadata = ?, private_metadata = ?,
+        UPDATE identity_organizations SET name = ?, slug = ?, image_id = ?, public_metadata = ?, private_metadata = ?,
             max_allowed_memberships = ?, admin_delete_enabled = ?, created_at = ?, updated_at = ? WHERE id = ?
         """,
         (
             organization.name,
             organization.slug,
+            organization.image_id,
             organization.public_metadata,
             organization.private_metadata,
             organization.max_allowed_memberships,
@@ -135,7 +137,11 @@ def find(tx: Tx, id_or_slug: str) -> OrganizationRecord | None:
 
 
 def delete(tx: Tx, organization_id: str) -> None:
-    """With its memberships and invitations."""
+    """With its logo, memberships and invitations."""
+    tx.execute(
+        "DELETE FROM identity_images WHERE id = (SELECT image_id FROM identity_organizations WHERE id = ?)",
+        (organization_id,),
+    )
     tx.execute("DELETE FROM identity_invitations WHERE organization_id = ?", (organization_id,))
     tx.execute("DELETE FROM identity_organizations WHERE id = ?", (organization_id,))
 
@@ -168,6 +174,11 @@ def page(
         (*values, limit, offset),
     )
     return [_organization(row) for row in rows], 0 if count is None else count[0]
+
+
+def count_created_by(tx: Tx, user_id: str) -> int:
+    row = tx.fetch_one("SELECT count(*) FROM identity_organizations WHERE created_by = ?", (user_id,))
+    return 0 if row is None else int(row[0])
 
 
 def count_members(tx: Tx, organization_id: str) -> int:
@@ -214,6 +225,18 @@ def find_membership(tx: Tx, organization_id: str, user_id: str) -> MembershipRec
         (organization_id, user_id),
     )
     return None if row is None else MembershipRecord(*row)
+
+
+def roles_of(tx: Tx, user_id: str) -> dict[str, str]:
+    """The keys of a user's roles, by organization."""
+    rows = tx.fetch_all(
+        """
+        SELECT m.organization_id, r.key FROM identity_organization_memberships m
+        JOIN identity_organization_roles r ON r.id = m.role_id WHERE m.user_id = ? ORDER BY m.created_at, m.id
+        """,
+        (user_id,),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def put_membership(tx: Tx, membership: MembershipRecord) -> None:

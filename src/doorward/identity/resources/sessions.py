@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from doorward.identity.resources.users import PublicUserData, User, UserViews
+from doorward.identity.resources.public_user_data import PublicUserData, public_user_data
+from doorward.identity.resources.users import User, UserViews
 from doorward.identity.sessions import rules as session_rules
 
 if TYPE_CHECKING:
+    from doorward.identity.organizations.memberships import Membership
     from doorward.identity.sessions.service import SignedIn
     from doorward.identity.sessions.store import SessionRecord
 
@@ -58,13 +61,16 @@ class Session(msgspec.Struct):
     actor: msgspec.Raw | None
     latest_activity: SessionActivity | None = None
     object: str = "session"
-    last_active_organization_id: None = None
+    last_active_organization_id: str | None = None
     tasks: list[str] = []
 
 
 class SessionViews(UserViews):
-    def session(self, signed_in: SignedIn, now: int, jwt: str | None) -> Session:
-        session, account = signed_in.session, signed_in.account
+    def session(
+        self, signed_in: SignedIn, now: int, jwt: str | None, memberships: Sequence[Membership] = ()
+    ) -> Session:
+        """`memberships` are all of the user: Clerk's SDK finds the active organization among them."""
+        session, account, membership = signed_in.session, signed_in.account, signed_in.membership
         return Session(
             id=session.id,
             status=session_rules.status_of(session, now),
@@ -74,10 +80,11 @@ class SessionViews(UserViews):
             factor_verification_age=(session_rules.factor_age_minutes(session, now), -1),
             created_at=session.created_at,
             updated_at=session.updated_at,
-            user=self.user(account, now, session.last_active_at),
-            public_user_data=self.public_user_data(account),
+            user=self.user(account, now, session.last_active_at, memberships),
+            public_user_data=public_user_data(account, self.images),
             last_active_token=None if jwt is None else Token(jwt),
             actor=_actor(session),
+            last_active_organization_id=None if membership is None else membership.organization.id,
         )
 
     def bare_session(self, session: SessionRecord, now: int) -> Session:
@@ -96,6 +103,7 @@ class SessionViews(UserViews):
             last_active_token=None,
             actor=_actor(session),
             latest_activity=activity(session),
+            last_active_organization_id=session.active_organization_id,
         )
 
 

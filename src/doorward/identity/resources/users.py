@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from doorward.identity.resources.organizations import OrganizationMembership, membership
 from doorward.identity.verification.rules import status_of
 
 if TYPE_CHECKING:
     from doorward.identity.accounts.phones import PhoneNumberRecord
     from doorward.identity.accounts.service import EmailAddress as ProvedAddress
     from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
+    from doorward.identity.organizations.memberships import Membership
+    from doorward.identity.resources.images import Images
     from doorward.identity.verification.store import VerificationRecord
 
 
@@ -86,7 +90,7 @@ class User(msgspec.Struct):
     backup_code_enabled: bool = False
     web3_wallets: list[str] = []
     passkeys: list[str] = []
-    organization_memberships: list[str] = []
+    organization_memberships: list[OrganizationMembership] = []
     external_accounts: list[str] = []
     saml_accounts: list[str] = []
     enterprise_accounts: list[str] = []
@@ -95,30 +99,20 @@ class User(msgspec.Struct):
     mfa_disabled_at: None = None
 
 
-class PublicUserData(msgspec.Struct):
-    first_name: str | None
-    last_name: str | None
-    image_url: str
-    profile_image_url: str
-    identifier: str
-    user_id: str
-    banned: bool
-    has_image: bool
-    username: str | None
-    deprovisioned: bool = False
-
-
 class UserViews:
-    """`origin` is where images live."""
-
-    def __init__(self, origin: str) -> None:
-        self._images = f"{origin}/v1/images"
+    def __init__(self, images: Images) -> None:
+        self.images = images
 
     def image_url(self, user: UserRecord) -> str:
-        """The person's own picture, or the one everybody has."""
-        return f"{self._images}/{user.image_id or 'avatar.svg'}"
+        return self.images.url(user.image_id)
 
-    def user(self, account: Account, now: int, last_active_at: int | None = None) -> User:
+    def user(
+        self,
+        account: Account,
+        now: int,
+        last_active_at: int | None = None,
+        memberships: Sequence[Membership] = (),
+    ) -> User:
         user = account.user
         locked, image = user.is_locked(now), self.image_url(user)
         return User(
@@ -151,6 +145,7 @@ class UserViews:
             created_at=user.created_at,
             updated_at=user.updated_at,
             last_active_at=last_active_at or user.last_active_at,
+            organization_memberships=[membership(one, self.images) for one in memberships],
         )
 
     def email(
@@ -183,21 +178,6 @@ class UserViews:
 
     def email_of(self, email: ProvedAddress, now: int) -> EmailAddress:
         return self.email(email.record, email.verification, now)
-
-    def public_user_data(self, account: Account) -> PublicUserData:
-        """What other people may see of somebody."""
-        user, image = account.user, self.image_url(account.user)
-        return PublicUserData(
-            first_name=user.first_name,
-            last_name=user.last_name,
-            image_url=image,
-            profile_image_url=image,
-            has_image=user.image_id is not None,
-            username=user.username,
-            identifier=account.primary_email.address,
-            user_id=user.id,
-            banned=user.is_banned,
-        )
 
 
 _PROOFS = {"admin": "verification_admin", "ticket": "verification_ticket"}

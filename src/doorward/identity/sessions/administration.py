@@ -7,7 +7,6 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from doorward.identity.accounts import store as accounts
-from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
 from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
@@ -24,7 +23,7 @@ from doorward.identity.errors import (
 )
 from doorward.identity.sessions import rules, store
 from doorward.identity.sessions.rules import SESSION_TOKEN_LIFETIME
-from doorward.identity.sessions.service import Sessions, refuse_barred
+from doorward.identity.sessions.service import Sessions, SignedIn, refuse_barred
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
@@ -73,8 +72,11 @@ class SessionAdministration:
         """Raises Refused (404)."""
         return await self._database.read(lambda tx: self._find(tx, session_id))
 
-    async def create(self, user_id: str, *, actor: str) -> SessionRecord:
-        """A session on a client of its own, for tests. Raises Refused (400 in production, 404)."""
+    async def create(
+        self, user_id: str, *, active_organization: str | None = None, actor: str
+    ) -> SessionRecord:
+        """A session on a client of its own, for tests, active in an organization of the user's. Raises Refused (400 in
+        production, 404)."""
         if not self._settings.development:
             raise Refused(REQUEST_INVALID_FOR_ENVIRONMENT)
         now = self._clock()
@@ -96,7 +98,8 @@ class SessionAdministration:
                 now=now,
             )
             audit.record(tx, now=now, actor=actor, action="session.created", object_id=session.id)
-            return session
+            organization_id = self._sessions.activate(tx, session, active_organization)
+            return replace(session, active_organization_id=organization_id)
 
         return await self._database.write(work)
 
@@ -118,25 +121,28 @@ class SessionAdministration:
         locked, 404 for one that is over)."""
         now = self._clock()
 
-        def find(tx: Tx) -> tuple[SessionRecord, Account]:
+        def find(tx: Tx) -> SignedIn:
             session = self._find(tx, session_id)
             account = accounts.find_account(tx, session.user_id)
             if account is None or not rules.is_alive(session, now):
                 raise Refused(not_found("No living session has this id."))
             refuse_barred(account.user, now)
-            return session, account
+            return self._sessions.signed_in(tx, account, session)
 
-        session, account = await self._database.read(find)
+        found = await self._database.read(find)
         if template is None:
             seconds = SESSION_TOKEN_LIFETIME if lifetime is None else lifetime
-            return self._sessions.session_token(session, None, lifetime=seconds)
+            return self._sessions.session_token(
+                found.session, None, lifetime=seconds, membership=found.membership
+            )
         return await self._templates.token(
             template,
-            account,
+            found.account,
             issuer=self._settings.origin,
             origin=None,
             lifetime=lifetime,
-            actor=session.actor,
+            actor=found.session.actor,
+            membership=found.membership,
         )
 
     async def verify(self, session_id: str, token: str) -> SessionRecord:

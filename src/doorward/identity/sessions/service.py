@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from doorward.identity.accounts import rules as account_rules
@@ -44,10 +45,11 @@ MOST_ENDED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A living session and the account it belongs to."""
+    """A living session, the account it belongs to, and what the person is in the organization it is active in."""
 
     account: Account
     session: SessionRecord
+    membership: Membership | None = None
 
     @property
     def user_id(self) -> str:
@@ -113,7 +115,7 @@ class Sessions:
             account = None if session is None else accounts.find_account(tx, session.user_id)
             if session is None or account is None or account.user.is_banned:
                 return None
-            return SignedIn(account, session)
+            return self.signed_in(tx, account, session)
 
         return await self._database.read(find)
 
@@ -133,7 +135,7 @@ class Sessions:
             for session in store.active_of_client(tx, client_id, now):
                 account = accounts.find_account(tx, session.user_id)
                 if account is not None and not account.user.is_banned:
-                    found.append(SignedIn(account, session))
+                    found.append(self.signed_in(tx, account, session))
             return found
 
         return await self._database.read(find)
@@ -152,9 +154,17 @@ class Sessions:
             account = accounts.find_account(tx, session.user_id)
             if account is None or account.user.is_banned:
                 raise Refused(AUTHENTICATION_INVALID)
-            return SignedIn(account, session)
+            return self.signed_in(tx, account, session)
 
         return await self._database.read(find)
+
+    def signed_in(self, tx: Tx, account: Account, session: SessionRecord) -> SignedIn:
+        """The session with what its user is in the organization it is active in, as of now."""
+        organization_id = session.active_organization_id
+        membership = None
+        if organization_id is not None:
+            membership = self._memberships.find_active(tx, organization_id, account.user.id)
+        return SignedIn(account, session, membership)
 
     def _own(self, tx: Tx, visit: Visit, session_id: str, now: int) -> SessionRecord:
         session = store.find(tx, session_id)
@@ -204,8 +214,14 @@ class Sessions:
 
     # -- changing
 
-    async def touch(self, visit: Visit, session_id: str) -> Changed[SignedIn]:
-        """Make it the browser's current session and push its idle deadline. The client's `updated_at` stays."""
+    async def touch(
+        self, visit: Visit, session_id: str, active_organization: str | UnsetType | None = UNSET
+    ) -> Changed[SignedIn]:
+        """Make it the browser's current session and push its idle deadline. The client's `updated_at` stays.
+
+        `active_organization` (id or slug; None: none) is what the session is active in from now on. Raises Refused (401,
+        403, 404 for an organization its user does not belong to).
+        """
         now = self._clock()
 
         def work(tx: Tx) -> SignedIn:
@@ -217,10 +233,26 @@ class Sessions:
             deadline = rules.idle_deadline(session, now=now, idle_ms=self._settings.session_idle_ms)
             store.touch(tx, session.id, last_active_at=now, expire_at=deadline)
             clients.set_last_active_session(tx, session.client_id, session.id)
-            return SignedIn(account, replace(session, last_active_at=now, expire_at=deadline))
+            touched = replace(session, last_active_at=now, expire_at=deadline)
+            if active_organization is not UNSET:
+                touched = replace(
+                    touched, active_organization_id=self.activate(tx, session, active_organization)
+                )
+            return self.signed_in(tx, account, touched)
 
         signed_in = await self._database.write(work)
         return Changed(signed_in, await self.client_change(visit.client_id))
+
+    def activate(self, tx: Tx, session: SessionRecord, organization: str | None) -> str | None:
+        """Have the session act in an organization (id or slug) of its user, or in none; the id. Raises Refused (404)."""
+        membership = None
+        if organization is not None:
+            membership = self._memberships.find_active(tx, organization, session.user_id)
+            if membership is None:
+                raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("active_organization_id"))
+        organization_id = None if membership is None else membership.organization.id
+        store.set_active_organization(tx, session.id, organization_id)
+        return organization_id
 
     async def end(self, visit: Visit, session_id: str, status: str = "ended") -> Changed[SessionRecord]:
         """End one session of this browser (`ended`, or `removed` for Clerk's multi-session sign-out)."""
@@ -373,14 +405,19 @@ class Sessions:
         )
         return self._signing_keys.sign(claims, typ="JWT", header={"cat": rules.CATEGORY_SESSION})
 
-    async def token(self, visit: Visit, session_id: str, organization_id: str | None = None) -> str:
-        """Raises Refused when the session is not this browser's or over, or its user not a member (404); keeps the
-        session awake. Membership is looked up for each token: who was removed has no other after this one's minute."""
+    async def token(self, visit: Visit, session_id: str, organization: str | UnsetType | None = UNSET) -> str:
+        """A token for the session's active organization, for another `organization` (id or slug) or for none (None).
+
+        Raises Refused when the session is not this browser's or over, or its user not a member (404); keeps the session
+        awake. Membership is looked up for each token: who was removed has no other after this one's minute.
+        """
         signed_in = await self.get(visit, session_id)
         refuse_barred(signed_in.user, self._clock())
-        membership = None
-        if organization_id is not None:
-            membership = await self._memberships.active(organization_id, signed_in.user_id)
+        membership = signed_in.membership
+        if organization is None:
+            membership = None
+        elif organization is not UNSET:
+            membership = await self._memberships.active(organization, signed_in.user_id)
             if membership is None:
                 raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("organization_id"))
         await self._keep_awake(signed_in.session)
@@ -397,6 +434,7 @@ class Sessions:
             issuer=self._settings.origin,
             origin=visit.origin,
             actor=signed_in.session.actor,
+            membership=signed_in.membership,
         )
 
     async def _keep_awake(self, session: SessionRecord) -> None:

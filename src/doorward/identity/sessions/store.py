@@ -30,15 +30,17 @@ class SessionRecord(msgspec.Struct, frozen=True):
     updated_at: int
     actor: str | None = None
     """Who acts as the user, as JSON (RFC 8693's `act`): a session begun with an actor token."""
+    active_organization_id: str | None = None
+    """What the person chose last; only a membership of that organization makes it true."""
 
 
 _COLUMNS = """id, client_id, user_id, status, verified_at, last_active_at, expire_at, abandon_at, ip, user_agent,
-    created_at, updated_at, actor"""
+    created_at, updated_at, actor, active_organization_id"""
 
 
 def insert(tx: Tx, session: SessionRecord) -> None:
     tx.execute(
-        f"INSERT INTO identity_sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO identity_sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session.id,
             session.client_id,
@@ -53,6 +55,7 @@ def insert(tx: Tx, session: SessionRecord) -> None:
             session.created_at,
             session.updated_at,
             session.actor,
+            session.active_organization_id,
         ),
     )
 
@@ -134,6 +137,21 @@ def touch(tx: Tx, session_id: str, *, last_active_at: int, expire_at: int) -> No
     tx.execute(
         "UPDATE identity_sessions SET last_active_at = ?, expire_at = ? WHERE id = ? AND status = 'active'",
         (last_active_at, expire_at, session_id),
+    )
+
+
+def set_active_organization(tx: Tx, session_id: str, organization_id: str | None) -> None:
+    tx.execute(
+        "UPDATE identity_sessions SET active_organization_id = ? WHERE id = ?", (organization_id, session_id)
+    )
+
+
+def leave_organization(tx: Tx, organization_id: str, user_id: str | None = None) -> None:
+    """No session of the user, or of anybody, acts in the organization any more."""
+    condition, values = ("AND user_id = ?", (user_id,)) if user_id is not None else ("", ())
+    tx.execute(
+        f"UPDATE identity_sessions SET active_organization_id = NULL WHERE active_organization_id = ? {condition}",
+        (organization_id, *values),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.oauth import grants
+from doorward.identity.organizations.invitations import OrganizationInvitations
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import store as session_store
 from doorward.identity.sessions.service import Sessions, refuse_barred
@@ -83,6 +85,16 @@ class _Entry:
     client_token: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Voucher:
+    """Whom a ticket signs in; `redeem` uses it up in the transaction that does. Raises Refused."""
+
+    user_id: str
+    redeem: Callable[[Tx], object]
+    actor: str | None = None
+    session_lifetime_ms: int | None = None
+
+
 class SignIns:
     def __init__(
         self,
@@ -97,6 +109,7 @@ class SignIns:
         codes: Codes,
         hasher: PasswordHasher,
         tickets: Tickets,
+        organization_invitations: OrganizationInvitations,
         mails: mail.MailQueue,
         events: Events,
     ) -> None:
@@ -110,6 +123,7 @@ class SignIns:
         self._codes = codes
         self._hasher = hasher
         self._tickets = tickets
+        self._organization_invitations = organization_invitations
         self._mails = mails
         self._events = events
 
@@ -175,25 +189,26 @@ class SignIns:
         return changed
 
     async def _start_with_ticket(self, visit: Visit, token: str | None) -> Changed[SignIn]:
-        """A back end vouches for the person: complete at once. An actor's session says who acts, and is short."""
+        """A back end vouches for the person, or an organization's invitation was read in their mailbox, which a mailed
+        code proves as well: complete at once. An actor's session says who acts, and is short."""
         if token is None:
             raise Refused(missing("ticket"))
-        ticket, now = await self._tickets.find(token), self._clock()
+        voucher, now = await self._voucher(token), self._clock()
         fresh = None if visit.client is not None else self._clients.fresh(now)
         client_id = visit.client.id if visit.client else fresh.record.id if fresh else ""
-        entry = self._entry(visit, client_id, ticket.user_id)
+        entry = self._entry(visit, client_id, voucher.user_id)
         end = entry.session.abandon_at
-        if ticket.session_lifetime_ms is not None:
-            end = min(end, now + ticket.session_lifetime_ms)
+        if voucher.session_lifetime_ms is not None:
+            end = min(end, now + voucher.session_lifetime_ms)
         session = replace(
-            entry.session, actor=ticket.actor, abandon_at=end, expire_at=min(end, entry.session.expire_at)
+            entry.session, actor=voucher.actor, abandon_at=end, expire_at=min(end, entry.session.expire_at)
         )
         entry = _Entry(session, entry.client_token)
         attempt = SignInRecord(
             id=new_id("sia"),
             client_id=client_id,
             identifier=None,
-            user_id=ticket.user_id,
+            user_id=voucher.user_id,
             email_address_id=None,
             first_factor="ticket",
             first_factor_at=now,
@@ -203,13 +218,31 @@ class SignIns:
         )
 
         def work(tx: Tx) -> SignIn:
-            self._tickets.redeem(tx, token, now)
+            voucher.redeem(tx)
             if fresh is not None:
                 clients.insert(tx, fresh.record)
             store.delete_of_client(tx, client_id)
             return self._complete(tx, attempt, entry, visit, now)
 
         return await self._completed(await self._database.write(work), entry)
+
+    async def _voucher(self, token: str) -> _Voucher:
+        """Raises Refused (400) for a ticket that is none, or no longer."""
+        now, membership_id = self._clock(), new_id("orgmem")
+        invitee = await self._organization_invitations.invitee_of(token)
+        if invitee is not None:
+            join = self._organization_invitations.accept_in
+            return _Voucher(
+                invitee,
+                lambda tx: join(tx, token, invitee, membership_id=membership_id, now=now),
+            )
+        ticket = await self._tickets.find(token)
+        return _Voucher(
+            ticket.user_id,
+            lambda tx: self._tickets.redeem(tx, token, now),
+            ticket.actor,
+            ticket.session_lifetime_ms,
+        )
 
     async def get(self, visit: Visit, sign_in_id: str) -> SignIn:
         """Raises Refused (404) unless it is this browser's."""

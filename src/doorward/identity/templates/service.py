@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id
+from doorward.identity.organizations import store as organizations
 from doorward.identity.signing_keys.service import SigningKeys
 from doorward.identity.templates import rules, store
 from doorward.identity.templates.lint import lint
@@ -31,9 +32,12 @@ from doorward.identity.templates.shortcodes import (
     unread_braces,
 )
 from doorward.identity.templates.store import TemplateRecord
-from doorward.identity.templates.values import Membership, values_of
+from doorward.identity.templates.values import values_of
 from doorward.jose import ForeignSigningKey, sign_jwt
 from doorward.store import Clock, Database, Sealer, Tx
+
+if TYPE_CHECKING:
+    from doorward.identity.organizations.memberships import Membership
 
 T3_RELAY = "t3-relay"
 T3_RELAY_AUDIENCE = "t3-code-relay"
@@ -151,11 +155,12 @@ class Templates:
         lifetime: int | None = None,
         actor: str | None = None,
         membership: Membership | None = None,
-        organizations: Mapping[str, str] | None = None,
     ) -> str:
         """The JWT. `lifetime` (seconds) beats the template's. Raises Refused: 404, or 422 where this user's data make
         it too large."""
-        template = await self._database.read(lambda tx: store.find_by_name(tx, name))
+        template, roles = await self._database.read(
+            lambda tx: (store.find_by_name(tx, name), organizations.roles_of(tx, account.user.id))
+        )
         if template is None:
             raise Refused(not_found(f"No JWT template exists with name: {name}"))
         values = values_of(
@@ -163,7 +168,7 @@ class Templates:
             image_url=self._image_url(account.user),
             actor=actor,
             membership=membership,
-            organizations=organizations,
+            organizations=roles,
         )
         try:
             own = Evaluation(values).claims(_compiled(template.claims))
@@ -182,10 +187,14 @@ class Templates:
     async def preview(self, claims: Mapping[str, Any], user_id: str) -> Preview:
         """What a template of these claims would give a user, without making one. Raises Refused (400, 404, 422)."""
         _checked_claims(claims)
-        account = await self._database.read(lambda tx: accounts.find_account(tx, user_id))
+        account, roles = await self._database.read(
+            lambda tx: (accounts.find_account(tx, user_id), organizations.roles_of(tx, user_id))
+        )
         if account is None:
             raise Refused(not_found("No user was found with this id."))
-        evaluation = Evaluation(values_of(account, image_url=self._image_url(account.user)))
+        evaluation = Evaluation(
+            values_of(account, image_url=self._image_url(account.user), organizations=roles)
+        )
         compiled = compile_claims(claims)
         try:
             made = evaluation.claims(compiled)

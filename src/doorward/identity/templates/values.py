@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from doorward.identity.accounts.store import Account
 
+if TYPE_CHECKING:
+    from doorward.identity.organizations.memberships import Membership
 
-class Membership(msgspec.Struct, frozen=True, kw_only=True):
-    """The organization a session is active in, and what the user is there. Metadata are public ones, as JSON objects."""
 
-    id: str
-    slug: str | None
-    name: str
-    role: str
-    public_metadata: Mapping[str, object]
-    membership_public_metadata: Mapping[str, object]
+_ORGANIZATION = (
+    "org.id",
+    "org.slug",
+    "org.name",
+    "org.role",
+    "org.public_metadata",
+    "org_membership.public_metadata",
+)
 
 
 def values_of(
@@ -50,12 +53,22 @@ def values_of(
         "user.public_metadata": msgspec.json.decode(user.public_metadata.encode()),
         "user.unsafe_metadata": msgspec.json.decode(user.unsafe_metadata.encode()),
         "user.organizations": dict(organizations or {}),
-        "org.id": membership and membership.id,
-        "org.slug": membership and membership.slug,
-        "org.name": membership and membership.name,
-        "org.role": membership and membership.role,
-        "org.public_metadata": membership and membership.public_metadata,
-        "org_membership.public_metadata": membership and membership.membership_public_metadata,
+        **_of_organization(membership),
         "session.actor": None if actor is None else msgspec.json.decode(actor.encode()),
         "session.reverification_id": None,
     }
+
+
+def _of_organization(membership: Membership | None) -> dict[str, object]:
+    if membership is None:
+        return dict.fromkeys(_ORGANIZATION)
+    organization = membership.organization
+    values: tuple[object, ...] = (
+        organization.id,
+        organization.slug,
+        organization.name,
+        membership.role.record.key,
+        msgspec.json.decode(organization.public_metadata.encode()),
+        msgspec.json.decode(membership.record.public_metadata.encode()),
+    )
+    return dict(zip(_ORGANIZATION, values, strict=True))

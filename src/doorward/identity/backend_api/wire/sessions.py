@@ -23,7 +23,7 @@ class Session(msgspec.Struct):
     created_at: int
     updated_at: int
     object: str = "session"
-    last_active_organization_id: None = None
+    last_active_organization_id: str | None = None
     tasks: list[str] = []
 
 
