@@ -246,6 +246,16 @@ def organization_invitation(to: str, url: str, organization: str, application: s
     )
 
 
+def domain_verification(to: str, code: str, organization: str, application: str) -> Mail:
+    return Mail(
+        to,
+        f"{code} verifies your domain for {organization}",
+        f"Somebody at {application} wants to say that {to.rpartition('@')[2]} belongs to {organization}. The code is "
+        f"{code}\n\nIt is good for 10 minutes, once. If you know nothing of it, ignore this message.\n",
+        "organization_domain_affiliation_verification_code",
+    )
+
+
 def waitlist_confirmation(to: str, application: str) -> Mail:
     return Mail(
         to,

@@ -40,6 +40,8 @@ from doorward.identity.oauth.authorize import Authorize
 from doorward.identity.oauth.devices import Devices
 from doorward.identity.oauth.inspection import Inspection
 from doorward.identity.oauth.tokens import TokenEndpoint
+from doorward.identity.organizations.domains import Domains
+from doorward.identity.organizations.enrollment import Enrollment
 from doorward.identity.organizations.invitations import OrganizationInvitations
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.roles import Roles
@@ -143,6 +145,18 @@ class Identity:
             mails=self.mails,
         )
         codes = Codes(keyed_hash, settings.limits.code_resend_ms)
+        self.organization_domains = Domains(
+            settings,
+            database,
+            clock,
+            codes=codes,
+            restrictions=self.restrictions,
+            mails=self.mails,
+            images=self.views.images,
+        )
+        self.enrollment = Enrollment(
+            database, clock, memberships=self.memberships, invitation_service=self.invitations
+        )
         self.sessions = Sessions(
             settings,
             database,

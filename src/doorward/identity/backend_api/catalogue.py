@@ -14,6 +14,7 @@ from doorward.identity.backend_api import (
     m2m_tokens,
     machines,
     oauth_applications,
+    organization_domains,
     organization_members,
     organization_roles,
     organizations,
@@ -50,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *addresses.OPERATIONS,
     *tickets.OPERATIONS,
     *organizations.OPERATIONS,
+    *organization_domains.OPERATIONS,
     *organization_members.OPERATIONS,
     *organization_roles.OPERATIONS,
 )

@@ -103,6 +103,15 @@ ORGANIZATION_ROLE_PERMISSION_EXISTS = Problem(
 )
 
 # 422
+ORGANIZATION_DOMAIN_ALREADY_EXISTS = Problem(
+    422, "organization_domain_already_exists", "Domain taken", "An organization has this domain already."
+)
+ORGANIZATION_DOMAIN_COMMON = Problem(
+    422,
+    "organization_domain_common",
+    "Domain of mailboxes",
+    "Everybody can have an address at this domain, so it tells nobody's colleagues.",
+)
 ORGANIZATION_ROLE_ASSIGNED_MEMBERS = Problem(
     422, "organization_role_assigned_members", "role in use", "Members still have this role."
 )

@@ -135,6 +135,29 @@ def count_pending(tx: Tx, organization_id: str, now: int) -> int:
     return 0 if row is None else int(row[0])
 
 
+def count_pending_at(tx: Tx, organization_id: str, domain: str, now: int) -> int:
+    """Pending invitations of an organization to addresses at a domain."""
+    row = tx.fetch_one(
+        f"""
+        SELECT count(*) FROM identity_invitations
+        WHERE organization_id = ? AND email_address LIKE ? ESCAPE '!' AND {_CONDITIONS["pending"]}
+        """,
+        (organization_id, "%@" + contains(domain).strip("%"), now),
+    )
+    return 0 if row is None else int(row[0])
+
+
+def was_invited(tx: Tx, organization_id: str, address: str) -> bool:
+    """Ever, whatever became of it."""
+    return (
+        tx.fetch_one(
+            "SELECT 1 FROM identity_invitations WHERE organization_id = ? AND email_address = ?",
+            (organization_id, address),
+        )
+        is not None
+    )
+
+
 def page(
     tx: Tx, wanted: InvitationFilter, *, now: int, order: str, descending: bool, limit: int, offset: int
 ) -> tuple[list[Invitation], int]:

@@ -1,4 +1,4 @@
-"""Organizations, their members, roles and permissions."""
+"""Organizations, their members, roles and permissions, domains and whom those bring in."""
 
 from __future__ import annotations
 
@@ -69,6 +69,39 @@ TABLES = (
     """,
     "CREATE INDEX identity_organization_memberships_user ON identity_organization_memberships(user_id)",
     "CREATE INDEX identity_organization_memberships_role ON identity_organization_memberships(role_id)",
+    """
+    CREATE TABLE identity_organization_domains (
+        id TEXT PRIMARY KEY,
+        organization_id TEXT NOT NULL REFERENCES identity_organizations(id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        enrollment_mode TEXT NOT NULL,
+        affiliation_email_address TEXT,
+        verified_at BIGINT,
+        verified_by TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (organization_id, name)
+    )
+    """,
+    # Many may claim a domain; only one organization can have proved it.
+    """
+    CREATE UNIQUE INDEX identity_organization_domains_owned ON identity_organization_domains(name)
+        WHERE verified_at IS NOT NULL
+    """,
+    """
+    CREATE TABLE identity_organization_suggestions (
+        id TEXT PRIMARY KEY,
+        organization_id TEXT NOT NULL REFERENCES identity_organizations(id) ON DELETE CASCADE,
+        domain_id TEXT NOT NULL REFERENCES identity_organization_domains(id) ON DELETE CASCADE,
+        user_id TEXT NOT NULL REFERENCES identity_users(id) ON DELETE CASCADE,
+        status TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (organization_id, user_id)
+    )
+    """,
+    "CREATE INDEX identity_organization_suggestions_user ON identity_organization_suggestions(user_id)",
+    "CREATE INDEX identity_organization_suggestions_domain ON identity_organization_suggestions(domain_id)",
 )
 
 

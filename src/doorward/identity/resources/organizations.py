@@ -10,10 +10,11 @@ from msgspec import UNSET, UnsetType
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.resources.public_user_data import PublicUserData, public_user_data
+from doorward.identity.verification.rules import status_of
 
 if TYPE_CHECKING:
     from doorward.identity.invitations.store import Invitation as InvitationRecord
-    from doorward.identity.organizations import memberships, service
+    from doorward.identity.organizations import domains, memberships, service
     from doorward.identity.resources.images import Images
 
 
@@ -70,6 +71,32 @@ class PublicOrganizationData(msgspec.Struct, kw_only=True):
     slug: str
     image_url: str
     has_image: bool
+
+
+class OrganizationDomainVerification(msgspec.Struct, kw_only=True):
+    status: str
+    strategy: str
+    attempts: int | None
+    expire_at: int | None
+    expires_at: int | None
+    verified_at: int | None
+
+
+class OrganizationDomain(msgspec.Struct, kw_only=True):
+    object: str = "organization_domain"
+    id: str
+    organization_id: str
+    name: str
+    enrollment_mode: str
+    affiliation_email_address: str | None
+    affiliation_verification: OrganizationDomainVerification | None
+    ownership_verification: OrganizationDomainVerification | None
+    verification: OrganizationDomainVerification | None
+    total_pending_invitations: int
+    total_pending_suggestions: int
+    public_organization_data: PublicOrganizationData
+    created_at: int
+    updated_at: int
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +191,45 @@ def public_organization_data(one: store.OrganizationRecord, images: Images) -> P
         slug=one.slug,
         image_url=images.url(one.image_id),
         has_image=one.image_id is not None,
+    )
+
+
+def domain(one: domains.Domain, images: Images, now: int) -> OrganizationDomain:
+    """Browsers call the end of a verification `expires_at`, back ends `expire_at`."""
+    record, code = one.record, one.verification
+    affiliation = ownership = None
+    if record.verified_at is not None and code is None:
+        ownership = OrganizationDomainVerification(
+            status="verified",
+            strategy=record.verified_by or "",
+            attempts=None,
+            expire_at=None,
+            expires_at=None,
+            verified_at=record.verified_at,
+        )
+    elif code is not None:
+        affiliation = OrganizationDomainVerification(
+            status="verified" if record.verified_at is not None else status_of(code, now),
+            strategy=record.verified_by or code.strategy,
+            attempts=code.attempts,
+            expire_at=code.expire_at,
+            expires_at=code.expire_at,
+            verified_at=record.verified_at,
+        )
+    return OrganizationDomain(
+        id=record.id,
+        organization_id=record.organization_id,
+        name=record.name,
+        enrollment_mode=record.enrollment_mode,
+        affiliation_email_address=record.affiliation_email_address,
+        affiliation_verification=affiliation,
+        ownership_verification=ownership,
+        verification=ownership or affiliation,
+        total_pending_invitations=one.total_pending_invitations,
+        total_pending_suggestions=one.total_pending_suggestions,
+        public_organization_data=public_organization_data(one.organization, images),
+        created_at=record.created_at,
+        updated_at=record.updated_at,
     )
 
 
