@@ -299,3 +299,56 @@ async def test_a_preview_tells_claims_and_warnings(backend: Backend) -> None:
     await backend.refused("POST", "/jwt_templates/preview", 404, "resource_not_found", json=unknown)
     reserved = body | {"claims": {"sub": 1}}
     await backend.refused("POST", "/jwt_templates/preview", 400, "jwt_template_reserved_claim", json=reserved)
+
+
+# -- the session token
+
+
+async def session_claims(browser: Browser) -> dict[str, Any]:
+    session = await browser.session()
+    return claims_of((await browser.post(f"/v1/client/sessions/{session['id']}/tokens"))["jwt"])
+
+
+async def test_the_template_of_session_tokens_adds_its_claims_to_them(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    before = await session_claims(ada)
+    claims = {"aud": "rows", "meta": "{{user.public_metadata}}", "role": "{{org.role || 'none'}}"}
+    template = await made(backend, claims, name="session_token", lifetime=120, allowed_clock_skew=30)
+    after = await session_claims(ada)
+    assert {name: after[name] for name in claims} == {"aud": "rows", "meta": {}, "role": "none"}
+    assert (after["exp"] - after["iat"], after["iat"] - after["nbf"]) == (120, 30)
+    assert before.keys() == after.keys() - claims.keys()
+    shown = await ada.session()
+    assert claims_of(shown["last_active_token"]["jwt"])["aud"] == "rows"
+    assert header_of(shown["last_active_token"]["jwt"])["cat"] == "cl_B7d4PD111AAA"
+    minted = await backend.ask("POST", f"/sessions/{shown['id']}/tokens", json={"expires_in_seconds": 60})
+    claimed = claims_of(minted["jwt"])
+    assert (claimed["aud"], claimed["exp"] - claimed["iat"]) == ("rows", 60)
+    one = f"/jwt_templates/{template['id']}"
+    await backend.ask("PATCH", one, json={"name": "session_token", "claims": {}})
+    assert "aud" not in await session_claims(ada)
+
+
+async def test_the_template_of_session_tokens_keeps_its_place_and_the_instances_key(backend: Backend) -> None:
+    template = await made(backend, {}, name="session_token")
+    one = f"/jwt_templates/{template['id']}"
+    await backend.refused("DELETE", one, 403, "session_token_jwt_template")
+    renamed = {"name": "other", "claims": {}}
+    await backend.refused("PATCH", one, 403, "session_token_jwt_template", json=renamed)
+    keyed = {"custom_signing_key": True, "signing_algorithm": "HS512", "signing_key": SECRET}
+    body = {"name": "session_token", "claims": {}, **keyed}
+    await backend.refused("PATCH", one, 422, "form_param_value_invalid", json=body)
+    reserved = {"name": "session_token", "claims": {"sid": "x"}}
+    await backend.refused("PATCH", one, 400, "jwt_template_reserved_claim", json=reserved)
+
+
+async def test_claims_too_large_for_one_user_cost_them_the_token_and_not_the_page(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    user = f"/users/{await ada.user_id()}"
+    await backend.ask("PATCH", f"{user}/metadata", json={"public_metadata": {"text": "x" * 4000}})
+    text = "{{user.public_metadata.text}}"
+    await made(backend, {str(number): text for number in range(12)}, name="session_token")
+    session = await ada.session()
+    assert session["last_active_token"] is None
+    refused = await ada.post(f"/v1/client/sessions/{session['id']}/tokens", 422)
+    assert [error["code"] for error in refused["errors"]] == ["form_param_exceeds_allowed_size"]

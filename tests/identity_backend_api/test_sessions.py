@@ -9,7 +9,7 @@ import pytest
 
 from doorward.identity.sessions.rules import CATEGORY_SESSION
 from doorward.jose import verify_jwt
-from tests.identity.conftest import ORIGIN, PASSWORD
+from tests.identity.conftest import ORIGIN, PASSWORD, Browser
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +134,64 @@ async def test_a_refresh_is_refused_by_what_is_wrong_with_it(backend: Backend) -
     await backend.refused("POST", path, 401, "refresh_token_not_found", json=body)
     body["expired_token"] = jwt[:-4] + "AAAA"
     await backend.refused("POST", path, 401, "expired_session_token_invalid", json=body)
+
+
+def refresh_cookie(browser: Browser) -> tuple[str, str]:
+    (found,) = (
+        (name, value) for name, value in browser.http.cookies.items() if name.startswith("__refresh_")
+    )
+    return found
+
+
+@pytest.mark.conformance("clerk-backend", 78)
+async def test_an_expired_cookie_token_is_refreshed_into_cookies(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    session = await ada.session()
+    touched = await ada.http.post(f"/v1/client/sessions/{session['id']}/touch", data={"intent": "focus"})
+    line = next(line for line in touched.headers.get_list("set-cookie") if line.startswith("__refresh_"))
+    assert "HttpOnly" in line
+    again = await ada.http.post(f"/v1/client/sessions/{session['id']}/touch", data={"intent": "focus"})
+    assert not any(line.startswith("__refresh_") for line in again.headers.get_list("set-cookie"))
+    name, refresh_token = refresh_cookie(ada)
+    suffix = name.removeprefix("__refresh_")
+    backend.world.clock.advance(300_000)
+    body = {
+        "expired_token": session["last_active_token"]["jwt"],
+        "refresh_token": refresh_token,
+        "request_origin": ORIGIN,
+        "format": "cookie",
+    }
+    path = f"/sessions/{session['id']}/refresh"
+    made = await backend.ask("POST", f"{path}?suffixed_cookies=true", json=body)
+    assert made["object"] == "cookies"
+    assert [line.partition("=")[0] for line in made["cookies"]] == ["__session", f"__session_{suffix}"]
+    claims = claims_of(backend, made["cookies"][0].partition("=")[2].partition(";")[0])
+    assert (claims["sid"], claims["azp"]) == (session["id"], ORIGIN)
+    assert claims["exp"] > backend.world.clock() // 1000
+    plain = await backend.ask("POST", path, json={**body, "format": "token"})
+    assert plain["object"] == "token"
+    for change, code in (
+        ({"request_origin": "https://other.example"}, "refresh_request_origin_azp_mismatch"),
+        ({"request_origin": f"{ORIGIN}/path"}, "refresh_request_origin_invalid"),
+        ({"refresh_token": refresh_token[:-2]}, "refresh_token_not_found"),
+    ):
+        await backend.refused("POST", path, 401, code, json={**body, **change})
+    await ada.post(f"/v1/client/sessions/{session['id']}/end")
+    await backend.refused("POST", path, 401, "session_refresh_inactive_session", json=body)
+
+
+async def test_a_refresh_token_is_good_for_its_own_session_alone(backend: Backend) -> None:
+    ada, bob = await backend.world.signed_up(), await backend.world.signed_up("bob@example.com")
+    sessions = [await ada.session(), await bob.session()]
+    for browser, session in zip((ada, bob), sessions, strict=True):
+        await browser.post(f"/v1/client/sessions/{session['id']}/touch")
+    body = {
+        "expired_token": sessions[0]["last_active_token"]["jwt"],
+        "refresh_token": refresh_cookie(bob)[1],
+        "request_origin": ORIGIN,
+    }
+    path = f"/sessions/{sessions[0]['id']}/refresh"
+    await backend.refused("POST", path, 401, "refresh_token_not_found", json=body)
 
 
 async def test_a_token_is_verified_against_its_session(backend: Backend) -> None:

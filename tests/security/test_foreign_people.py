@@ -25,10 +25,12 @@ EVERYBODYS = {"template", "client_id", "image_id"}
 
 #: Who is told what about another's thing. Nothing distinguishes it from one that never was.
 NOT_FOUND, SIGNED_OUT = (404, "resource_not_found"), (401, "authentication_invalid")
+NO_MEMBER = (404, "organization_not_found_or_unauthorized")
+_SIGNED_OUT = {"/v1/client/": NOT_FOUND, "/v1/me/": SIGNED_OUT, "/v1/organizations/": SIGNED_OUT}
 REFUSED = {
-    "another person": {"/v1/client/": NOT_FOUND, "/v1/me/": NOT_FOUND},
-    "a browser without a person": {"/v1/client/": NOT_FOUND, "/v1/me/": SIGNED_OUT},
-    "a browser without cookies": {"/v1/client/": NOT_FOUND, "/v1/me/": SIGNED_OUT},
+    "another person": {"/v1/client/": NOT_FOUND, "/v1/me/": NOT_FOUND, "/v1/organizations/": NO_MEMBER},
+    "a browser without a person": _SIGNED_OUT,
+    "a browser without cookies": _SIGNED_OUT,
 }
 
 
@@ -65,6 +67,11 @@ class Owner(NamedTuple):
             "current_password": PASSWORD,
             "new_password": "another long way home",
             "level": "first_factor",
+            "name": "acme.example",
+            "role": "org:member",
+            "email_address": "fourth@example.com",
+            "affiliation_email_address": "it@first.example",
+            "enrollment_mode": "manual_invitation",
             "attempt": self.things["sign_up_id" if path.startswith("/sign-up") else "sign_in_id"],
             "session": self.things["session_id"],
         }
@@ -91,9 +98,34 @@ async def ada(backend: Backend) -> Owner:
         "sign_up_id": sign_up["response"]["id"],
         "sign_in_id": sign_in["response"]["id"],
         "user_id": session["user"]["id"],
+        **await _organizations_of(backend, browser, session["user"]["id"]),
     }
     mailed = ("first@example.com", "second@example.com", "third@example.com")
     return Owner(browser, joining, things, {address: await world.code_for(address) for address in mailed})
+
+
+async def _organizations_of(backend: Backend, browser: Browser, user_id: str) -> dict[str, str]:
+    """One that Ada manages, with a domain, and one that invites her and is suggested to her."""
+    modes = ["automatic_suggestion"]
+    settings = {"enabled": True, "domains_enabled": True, "domains_enrollment_modes": modes}
+    await backend.ask("PATCH", "/instance/organization_settings", json=settings)
+    own = await backend.ask("POST", "/organizations", json={"name": "First", "created_by": user_id})
+    domains = f"/organizations/{own['id']}/domains"
+    domain = await backend.ask("POST", domains, json={"name": "first.example"})
+    other = f"/organizations/{(await backend.ask('POST', '/organizations', json={'name': 'Other'}))['id']}"
+    wish = {"email_address": "first@example.com", "role": "org:member"}
+    invitation = await backend.ask("POST", f"{other}/invitations", json=wish)
+    body = {"name": "example.com", "enrollment_mode": "automatic_suggestion", "verified": True}
+    await backend.ask("POST", f"{other}/domains", json=body)
+    suggestions = f"/v1/me/organization_suggestions?{_as(await browser.session())}"
+    (suggestion,) = (await browser.get(suggestions))["response"]["data"]
+    return {
+        "organization_id": own["id"],
+        "domain_id": domain["id"],
+        "invitation_id": invitation["id"],
+        "suggestion_id": suggestion["id"],
+        "request_id": suggestion["id"],
+    }
 
 
 def _as(session: Any) -> str:

@@ -54,6 +54,7 @@ from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.secret_keys import SecretKeys
 from doorward.identity.sessions import store as session_rows
 from doorward.identity.sessions.administration import SessionAdministration
+from doorward.identity.sessions.refresh import RefreshTokens
 from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import DAY, HOUR, IdentitySettings
 from doorward.identity.sign_in import store as sign_in_rows
@@ -194,6 +195,14 @@ class Identity:
             events=events,
         )
         self.imports = Imports(database, clock, administration=self.administration, events=events)
+        self.refresh_tokens = RefreshTokens(
+            settings,
+            database,
+            clock,
+            keyed_hash=keyed_hash,
+            sessions=self.sessions,
+            signing_keys=self.signing_keys,
+        )
         self.session_administration = SessionAdministration(
             settings,
             database,

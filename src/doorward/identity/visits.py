@@ -10,7 +10,9 @@ plain loopback, and programs refuse to send them.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
+from functools import cached_property
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,9 +33,12 @@ from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.settings import IdentitySettings
 from doorward.jose import JoseError, SecretKey, sign_jwt, verify_jwt
 from doorward.store import Database
+from doorward.verify.errors import ConfigurationError
+from doorward.verify.settings import parse_publishable_key
 
 CLIENT_COOKIE = "__client"
 CLIENT_UAT_COOKIE = "__client_uat"
+REFRESH_COOKIE = "__refresh"
 COOKIE_MAX_AGE = 315_360_000  # seconds; browsers cap it at 400 days
 MAX_USER_AGENT = 400
 
@@ -190,13 +195,51 @@ class Visits:
             seconds = 0 if change.signed_in_at is None else change.signed_in_at // 1000
             self._set(response, CLIENT_UAT_COOKIE, str(seconds), max_age=COOKIE_MAX_AGE, is_readable=True)
 
-    def _set(self, response: Response, name: str, value: str, *, max_age: int, is_readable: bool) -> None:
+    @cached_property
+    def cookie_suffix(self) -> str | None:
+        """What tells this instance's cookies from another's on the same host; None for a host that has no publishable
+        key."""
+        kind, name = "test" if self._settings.development else "live", urlsplit(self._settings.origin).netloc
+        payload = base64.b64encode(f"{name}$".encode()).decode().rstrip("=")
+        try:
+            return parse_publishable_key(f"pk_{kind}_{payload}").cookie_suffix
+        except ConfigurationError:
+            return None
+
+    def refresh_token(self, request: HTTPConnection) -> str | None:
+        return None if self.cookie_suffix is None else _only_cookie(request, self._refresh_cookie)
+
+    def write_refresh_token(self, response: Response, token: str) -> None:
+        """For the servers of pages, where those share our domain: no script reads it."""
+        self._set(
+            response,
+            self._refresh_cookie,
+            token,
+            max_age=self._settings.session_lifetime_ms // 1000,
+            is_readable=False,
+            domain=self._settings.cookie_domain,
+        )
+
+    @property
+    def _refresh_cookie(self) -> str:
+        return f"{REFRESH_COOKIE}_{self.cookie_suffix}"
+
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        *,
+        max_age: int,
+        is_readable: bool,
+        domain: str | None = None,
+    ) -> None:
         response.set_cookie(
             name,
             value,
             max_age=max_age,
             path="/",
-            domain=self._settings.cookie_domain if is_readable else None,
+            domain=self._settings.cookie_domain if is_readable else domain,
             secure=self._settings.scheme == "https",
             httponly=not is_readable,
             samesite="lax",

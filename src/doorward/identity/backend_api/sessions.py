@@ -93,13 +93,22 @@ async def create_template_token(call: Call[NoQuery, wire.CreateToken]) -> Token:
     )
 
 
-async def refresh_session(call: Call[NoQuery, wire.Refresh]) -> Token:
-    """Exchange a refresh token; none is given out here, so each is refused."""
-    return Token(
-        await call.identity.session_administration.refresh(
-            call.path["session_id"], expired_token=call.body.expired_token
-        )
+async def refresh_session(call: Call[wire.RefreshQuery, wire.Refresh]) -> Token | wire.Cookies:
+    """Renew an expired token with its browser's refresh token: as a token, or as cookies to set."""
+    body = call.body
+    token = await call.identity.refresh_tokens.redeem(
+        call.path["session_id"],
+        expired_token=body.expired_token,
+        refresh_token=body.refresh_token,
+        request_origin=body.request_origin,
     )
+    if body.format != "cookie":
+        return Token(token)
+    names = ["__session"]
+    if call.query.suffixed_cookies:
+        names.append(f"__session_{call.identity.visits.cookie_suffix}")
+    secure = " Secure;" if body.request_origin.startswith("https:") else ""
+    return wire.Cookies([f"{name}={token}; Path=/; Max-Age=31536000;{secure} SameSite=Lax" for name in names])
 
 
 async def verify_session(call: Call[NoQuery, wire.GivenToken]) -> wire.Session:
@@ -146,7 +155,14 @@ OPERATIONS = (
         body=wire.CreateToken,
         answer=Token,
     ),
-    operation("POST", "/sessions/{session_id}/refresh", refresh_session, body=wire.Refresh, answer=Token),
+    operation(
+        "POST",
+        "/sessions/{session_id}/refresh",
+        refresh_session,
+        query=wire.RefreshQuery,
+        body=wire.Refresh,
+        answer=wire.Refreshed,
+    ),
     operation(
         "POST", "/sessions/{session_id}/verify", verify_session, body=wire.GivenToken, answer=wire.Session
     ),

@@ -92,6 +92,30 @@ REFRESH_SID_MISMATCH = Problem(
 REFRESH_EXPIRED_TOKEN_INVALID = Problem(
     401, "expired_session_token_invalid", "Token invalid", "The expired token is none of this instance."
 )
+REFRESH_ORIGIN_INVALID = Problem(
+    401, "refresh_request_origin_invalid", "Origin invalid", "request_origin is the origin of a page."
+)
+REFRESH_ORIGIN_MISMATCH = Problem(
+    401,
+    "refresh_request_origin_azp_mismatch",
+    "Origin mismatch",
+    "The expired token was made for pages of another origin.",
+)
+REFRESH_EXPIRED_TOKEN_WITHOUT_AZP = Problem(
+    401,
+    "expired_session_token_missing_azp",
+    "Token without origin",
+    "The expired token does not say which pages it was made for.",
+)
+REFRESH_SESSION_NOT_FOUND = Problem(
+    401, "session_refresh_session_not_found", "Session not found", "The session is gone."
+)
+REFRESH_SESSION_INACTIVE = Problem(
+    401, "session_refresh_inactive_session", "Session inactive", "The session is over."
+)
+REFRESH_USER_NOT_FOUND = Problem(
+    401, "session_refresh_user_not_found", "User not found", "The session's user is gone or may not sign in."
+)
 REFRESH_TOKEN_NOT_FOUND = Problem(
     401, "refresh_token_not_found", "Refresh token not found", "No refresh token like this was given out."
 )

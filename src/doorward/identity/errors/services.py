@@ -22,6 +22,12 @@ WEBHOOK_ENDPOINT_DISABLED = Problem(
     "The webhook endpoint is disabled. Enable it first.",
 )
 WEBHOOK_LIMIT_REACHED = Problem(400, "webhook_limit_reached", "Limit reached")
+SESSION_TOKEN_JWT_TEMPLATE = Problem(
+    403,
+    "session_token_jwt_template",
+    "Template of session tokens",
+    "This template customises the session token. It keeps its name and its place; empty its claims instead.",
+)
 MACHINE_TOKEN_RESERVED_CLAIM = Problem(
     400, "machine_token_reserved_claim", "Reserved claim", "A token of a machine cannot set this claim."
 )

@@ -19,6 +19,7 @@ from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.invitations.store import InvitationFilter
+from doorward.identity.organizations import rules
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
 from doorward.identity.organizations.service import NewOrganization, Organization, OrganizationChange
 from doorward.identity.organizations.store import MembershipFilter
@@ -74,8 +75,9 @@ async def delete(call: Call) -> Response:
 
 
 async def set_logo(call: Call) -> Response:
-    signed_in = await call.signed_in()
-    return await _put_logo(call, signed_in.user_id, await call.upload())
+    user_id = (await call.signed_in()).user_id
+    await call.identity.organizations.permit(call.path("organization_id"), user_id, rules.MANAGE_PROFILE)
+    return await _put_logo(call, user_id, await call.upload())
 
 
 async def delete_logo(call: Call) -> Response:
@@ -187,18 +189,18 @@ async def invite(call: Call) -> Response:
         call.path("organization_id"),
         [OrganizationInvitationWish(address, role, inviter_user_id=user_id) for address in addresses],
         actor=user_id,
+        as_member=True,
     )
     shown = [resources.invitation(one.invitation, call.now) for one in made]
     return await call.wrapped(shown if is_bulk else shown[0])
 
 
 async def revoke_invitation(call: Call) -> Response:
-    user_id = (await call.signed_in()).user_id
     revoked = await call.identity.organization_invitations.revoke(
         call.path("organization_id"),
         call.path("invitation_id"),
-        requesting_user_id=user_id,
-        actor=user_id,
+        actor=(await call.signed_in()).user_id,
+        as_member=True,
     )
     return await call.wrapped(resources.invitation(revoked, call.now))
 

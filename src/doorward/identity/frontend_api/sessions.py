@@ -38,7 +38,19 @@ async def touch(call: Call) -> Response:
     changed = await call.identity.sessions.touch(
         call.visit, call.path("session_id"), call.choice("active_organization_id")
     )
-    return await call.session_changed(changed)
+    response = await call.session_changed(changed)
+    await _renew_refresh_token(call, response)
+    return response
+
+
+async def _renew_refresh_token(call: Call, response: Response) -> None:
+    """Once a session is chosen, its browser gets what servers of pages renew its token with."""
+    visits = call.identity.visits
+    if visits.cookie_suffix is not None:
+        known = visits.refresh_token(call.request)
+        token = await call.identity.refresh_tokens.give(call.path("session_id"), known)
+        if token is not None:
+            visits.write_refresh_token(response, token)
 
 
 async def end(call: Call) -> Response:

@@ -137,6 +137,14 @@ TABLES = (
         WHERE active_organization_id IS NOT NULL
     """,
     """
+    CREATE TABLE identity_refresh_tokens (
+        token_hash TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES identity_sessions(id) ON DELETE CASCADE,
+        created_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX identity_refresh_tokens_session ON identity_refresh_tokens(session_id)",
+    """
     CREATE TABLE identity_sign_ups (
         id TEXT PRIMARY KEY,
         client_id TEXT NOT NULL,

@@ -25,7 +25,7 @@ from doorward.identity.instance.rules import OrganizationSettings
 from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import domain_store, rules, store
 from doorward.identity.organizations.domain_store import DomainFilter, DomainRecord
-from doorward.identity.organizations.lookup import require, require_enabled, require_permission
+from doorward.identity.organizations.lookup import require_enabled, require_for
 from doorward.identity.organizations.store import OrganizationRecord
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.images import Images
@@ -105,7 +105,7 @@ class Domains:
         )
 
         def work(tx: Tx) -> Domain:
-            organization = self._organization(tx, organization_id, actor, rules.MANAGE_DOMAINS, as_member)
+            organization = require_for(tx, organization_id, actor, rules.MANAGE_DOMAINS, as_member=as_member)
             _require_mode(require_domains(tx), enrollment_mode)
             made = replace(record, organization_id=organization.id)
             if domain_store.find_verified(tx, name) is not None or not domain_store.insert(tx, made):
@@ -131,8 +131,12 @@ class Domains:
             require_enabled(tx)
             chosen = wanted
             if wanted.organization_id is not None:
-                organization = self._organization(
-                    tx, wanted.organization_id, member or "", rules.READ_DOMAINS, member is not None
+                organization = require_for(
+                    tx,
+                    wanted.organization_id,
+                    member or "",
+                    rules.READ_DOMAINS,
+                    as_member=member is not None,
                 )
                 chosen = replace(wanted, organization_id=organization.id)
             found, total = domain_store.page(
@@ -207,6 +211,7 @@ class Domains:
         normalised = account_rules.normalise_email(address)
         if normalised is None:
             raise Refused(account_rules.email_problem("affiliation_email_address"))
+        await self.get(organization_id, domain_id, member=actor)
         await self._restrictions.spend("mail", normalised, self._settings.limits.mail_per_address)
         now, code = self._clock(), verification_rules.new_code()
 
@@ -261,18 +266,10 @@ class Domains:
         except ConstraintViolated as error:
             raise Refused(ORGANIZATION_DOMAIN_ALREADY_EXISTS.at("name")) from error
 
-    def _organization(
-        self, tx: Tx, organization_id: str, actor: str, permission: str, as_member: bool
-    ) -> OrganizationRecord:
-        organization = require(tx, organization_id)
-        if as_member:
-            require_permission(tx, organization.id, actor, permission)
-        return organization
-
     def _own(
         self, tx: Tx, organization_id: str, domain_id: str, actor: str, permission: str, as_member: bool
     ) -> DomainRecord:
-        organization = self._organization(tx, organization_id, actor, permission, as_member)
+        organization = require_for(tx, organization_id, actor, permission, as_member=as_member)
         record = domain_store.find(tx, domain_id)
         if record is None or record.organization_id != organization.id:
             raise Refused(not_found(f"No domain was found with id {domain_id}"))

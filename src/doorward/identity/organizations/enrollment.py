@@ -22,7 +22,7 @@ from doorward.identity.invitations.service import Invitations
 from doorward.identity.invitations.store import Invitation
 from doorward.identity.organizations import domain_store, rules, store
 from doorward.identity.organizations.domain_store import DomainRecord, Suggestion
-from doorward.identity.organizations.lookup import require, require_permission, require_role
+from doorward.identity.organizations.lookup import require, require_for, require_role
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationRecord
 from doorward.identity.settings import DAY
@@ -175,8 +175,7 @@ class Enrollment:
         """Who asks to join, newest first. Raises Refused (403, 404)."""
 
         def find(tx: Tx) -> tuple[list[MembershipRequest], int]:
-            organization = require(tx, organization_id)
-            require_permission(tx, organization.id, member, rules.MANAGE_MEMBERS)
+            organization = require_for(tx, organization_id, member, rules.MANAGE_MEMBERS, as_member=True)
             found, total = domain_store.page_of_suggestions(
                 tx, organization_id=organization.id, statuses=("accepted",), limit=limit, offset=offset
             )
@@ -192,8 +191,7 @@ class Enrollment:
         after = "completed" if is_accepted else "rejected"
 
         def work(tx: Tx) -> MembershipRequest:
-            organization = require(tx, organization_id)
-            require_permission(tx, organization.id, actor, rules.MANAGE_MEMBERS)
+            organization = require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=True)
             suggestion = domain_store.find_suggestion(tx, request_id)
             if suggestion is None or suggestion.organization_id != organization.id:
                 raise Refused(_no_suggestion(request_id))

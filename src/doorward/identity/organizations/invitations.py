@@ -34,6 +34,7 @@ from doorward.identity.organizations import rules, store
 from doorward.identity.organizations.lookup import (
     require,
     require_enabled,
+    require_for,
     require_permission,
     require_role,
 )
@@ -75,14 +76,23 @@ class OrganizationInvitations:
         self._mails = mails
 
     async def create(
-        self, organization_id: str, wishes: Sequence[OrganizationInvitationWish], *, actor: str
+        self,
+        organization_id: str,
+        wishes: Sequence[OrganizationInvitationWish],
+        *,
+        actor: str,
+        as_member: bool = False,
     ) -> list[MadeInvitation]:
         """All of them or none; whoever a wish names as inviting must be one who may. Raises Refused (400, 403, 404, 422)."""
-        organization = await self._database.read(lambda tx: require(tx, organization_id))
+
+        def find(tx: Tx) -> OrganizationRecord:
+            return require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=as_member)
+
+        organization = await self._database.read(find)
         made = [self._prepared(organization.id, wish) for wish in wishes]
 
         def work(tx: Tx) -> None:
-            require(tx, organization.id)
+            find(tx)
             for one in made:
                 self._insert(tx, organization.id, one, actor)
 
@@ -158,9 +168,13 @@ class OrganizationInvitations:
             require_enabled(tx)
             chosen = wanted
             if wanted.organization_id is not None:
-                organization = require(tx, wanted.organization_id)
-                if member is not None:
-                    require_permission(tx, organization.id, member, rules.MANAGE_MEMBERS)
+                organization = require_for(
+                    tx,
+                    wanted.organization_id,
+                    member or "",
+                    rules.MANAGE_MEMBERS,
+                    as_member=member is not None,
+                )
                 chosen = replace(wanted, organization_id=organization.id)
             return tickets.page(
                 tx, chosen, now=now, order=order, descending=descending, limit=limit, offset=offset
@@ -173,12 +187,19 @@ class OrganizationInvitations:
         return await self._database.read(lambda tx: self._found(tx, organization_id, invitation_id))
 
     async def revoke(
-        self, organization_id: str, invitation_id: str, *, requesting_user_id: str | None, actor: str
+        self,
+        organization_id: str,
+        invitation_id: str,
+        *,
+        requesting_user_id: str | None = None,
+        actor: str,
+        as_member: bool = False,
     ) -> Invitation:
         """Raises Refused: 404 unknown or no longer pending, 403 for a person who may not."""
         now = self._clock()
 
         def work(tx: Tx) -> Invitation:
+            require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=as_member)
             invitation = self._found(tx, organization_id, invitation_id)
             if requesting_user_id is not None:
                 self._require_inviter(tx, invitation.organization_id or "", requesting_user_id)

@@ -41,6 +41,24 @@ def require(tx: Tx, id_or_slug: str) -> OrganizationRecord:
     return organization
 
 
+def require_for(
+    tx: Tx, id_or_slug: str, actor: str, permission: str | None, *, as_member: bool
+) -> OrganizationRecord:
+    """The organization, for a back end, or with `as_member` for a person whose role has the permission.
+
+    Raises Refused (403, 404). Whoever does not belong to an organization is told nothing that one that never was would not
+    have told them.
+    """
+    if not as_member:
+        return require(tx, id_or_slug)
+    require_enabled(tx)
+    organization = store.find(tx, id_or_slug)
+    if organization is None:
+        raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED)
+    require_permission(tx, organization.id, actor, permission)
+    return organization
+
+
 def require_permission(tx: Tx, organization_id: str, user_id: str, permission: str | None) -> Role:
     """The one check that lets a person do something in an organization; None asks for nothing but membership.
 

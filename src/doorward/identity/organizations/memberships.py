@@ -28,7 +28,7 @@ from doorward.identity.organizations.lookup import (
     changed_metadata,
     require,
     require_enabled,
-    require_permission,
+    require_for,
     require_role,
 )
 from doorward.identity.organizations.role_store import Role
@@ -118,9 +118,7 @@ class Memberships:
         private = metadata.as_text("private_metadata", private_metadata)
 
         def work(tx: Tx) -> Membership:
-            organization = require(tx, organization_id)
-            if as_member:
-                require_permission(tx, organization.id, actor, rules.MANAGE_MEMBERS)
+            organization = require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=as_member)
             if accounts.find_user(tx, user_id) is None:
                 raise Refused(not_found(f"No user was found with id {user_id}"))
             record = self.insert(
@@ -154,9 +152,13 @@ class Memberships:
             require_enabled(tx)
             chosen = wanted
             if wanted.organization_id is not None:
-                organization = require(tx, wanted.organization_id)
-                if member is not None:
-                    require_permission(tx, organization.id, member, rules.READ_MEMBERS)
+                organization = require_for(
+                    tx,
+                    wanted.organization_id,
+                    member or "",
+                    rules.READ_MEMBERS,
+                    as_member=member is not None,
+                )
                 chosen = replace(wanted, organization_id=organization.id)
             records, total = store.page_of_memberships(
                 tx, chosen, order=order, descending=descending, limit=limit, offset=offset
@@ -172,8 +174,7 @@ class Memberships:
         now = self._clock()
 
         def work(tx: Tx) -> Membership:
-            if as_member:
-                require_permission(tx, require(tx, organization_id).id, actor, rules.MANAGE_MEMBERS)
+            require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=as_member)
             before = self._found(tx, organization_id, user_id)
             after = replace(before, role_id=require_role(tx, role_key).record.id, updated_at=now)
             store.put_membership(tx, after)
@@ -220,8 +221,8 @@ class Memberships:
         now = self._clock()
 
         def work(tx: Tx) -> Membership:
-            if as_member and actor != user_id:
-                require_permission(tx, require(tx, organization_id).id, actor, rules.MANAGE_MEMBERS)
+            if actor != user_id:
+                require_for(tx, organization_id, actor, rules.MANAGE_MEMBERS, as_member=as_member)
             membership = self._found(tx, organization_id, user_id)
             shown = self.shown(tx, membership)
             store.delete_membership(tx, membership.id)

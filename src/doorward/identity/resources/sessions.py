@@ -29,9 +29,8 @@ _SYSTEMS = (
 )
 
 
-class Token(msgspec.Struct):
+class Token(msgspec.Struct, tag_field="object", tag="token"):
     jwt: str
-    object: str = "token"
 
 
 class SessionActivity(msgspec.Struct):

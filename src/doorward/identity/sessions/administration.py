@@ -14,15 +14,11 @@ from doorward.identity.clients.store import ClientRecord
 from doorward.identity.errors import (
     CLIENT_NOT_FOUND,
     INVALID_SESSION_TOKEN,
-    REFRESH_EXPIRED_TOKEN_INVALID,
-    REFRESH_SID_MISMATCH,
-    REFRESH_TOKEN_NOT_FOUND,
     REQUEST_INVALID_FOR_ENVIRONMENT,
     Refused,
     not_found,
 )
 from doorward.identity.sessions import rules, store
-from doorward.identity.sessions.rules import SESSION_TOKEN_LIFETIME
 from doorward.identity.sessions.service import Sessions, SignedIn, refuse_barred
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
@@ -131,10 +127,7 @@ class SessionAdministration:
 
         found = await self._database.read(find)
         if template is None:
-            seconds = SESSION_TOKEN_LIFETIME if lifetime is None else lifetime
-            return self._sessions.session_token(
-                found.session, None, lifetime=seconds, membership=found.membership
-            )
+            return self._sessions.session_token(found, None, lifetime=lifetime)
         return await self._templates.token(
             template,
             found.account,
@@ -155,19 +148,6 @@ class SessionAdministration:
         if claims.sid != session.id or not rules.is_alive(session, now):
             raise Refused(INVALID_SESSION_TOKEN)
         return session
-
-    async def refresh(self, session_id: str, *, expired_token: str) -> str:
-        """No refresh token is ever given out, so this judges the expired token and then refuses. Raises Refused (401)."""
-        try:
-            # How long ago it expired does not matter while its session could live, only whose it was.
-            claims = self._claims(
-                expired_token, self._clock() // 1000, leeway=self._settings.session_lifetime_ms // 1000
-            )
-        except JoseError as error:
-            raise Refused(REFRESH_EXPIRED_TOKEN_INVALID) from error
-        if claims.sid != session_id:
-            raise Refused(REFRESH_SID_MISMATCH)
-        raise Refused(REFRESH_TOKEN_NOT_FOUND)
 
     # -- clients
 

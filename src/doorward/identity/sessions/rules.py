@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -66,6 +66,7 @@ def claims_of(
     jti: str,
     now: int,
     lifetime: int = SESSION_TOKEN_LIFETIME,
+    allowance: int = NOT_BEFORE_ALLOWANCE,
     organization: FoldedOrganization | None = None,
 ) -> SessionClaims:
     """`organization` is the one the session is active in; without one the token says nothing of any."""
@@ -75,7 +76,7 @@ def claims_of(
         sub=session.user_id,
         sid=session.id,
         iat=seconds,
-        nbf=seconds - NOT_BEFORE_ALLOWANCE,
+        nbf=seconds - allowance,
         exp=seconds + lifetime,
         jti=jti,
         fva=(factor_age_minutes(session, now), -1),
@@ -86,3 +87,9 @@ def claims_of(
         o=None if organization is None else organization.o,
         fea=None if organization is None else organization.fea,
     )
+
+
+def as_dict(claims: SessionClaims) -> dict[str, Any]:
+    """To put other claims beside them."""
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(claims))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from doorward.identity.sessions.organization_claims import FoldedOrganization, f
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
-from doorward.identity.templates.service import Templates
+from doorward.identity.templates.service import SessionTemplate, Templates
 from doorward.identity.visits import Visit
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
@@ -45,11 +46,13 @@ MOST_ENDED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A living session, the account it belongs to, and what the person is in the organization it is active in."""
+    """A living session, the account it belongs to, what the person is in the organization it is active in, and what
+    the instance adds to session tokens."""
 
     account: Account
     session: SessionRecord
     membership: Membership | None = None
+    template: SessionTemplate | None = None
 
     @property
     def user_id(self) -> str:
@@ -164,7 +167,7 @@ class Sessions:
         membership = None
         if organization_id is not None:
             membership = self._memberships.find_active(tx, organization_id, account.user.id)
-        return SignedIn(account, session, membership)
+        return SignedIn(account, session, membership, self._templates.of_sessions(tx, account.user.id))
 
     def _own(self, tx: Tx, visit: Visit, session_id: str, now: int) -> SessionRecord:
         session = store.find(tx, session_id)
@@ -385,25 +388,29 @@ class Sessions:
 
     # -- tokens
 
-    def session_token(
-        self,
-        session: SessionRecord,
-        origin: str | None,
-        *,
-        lifetime: int = rules.SESSION_TOKEN_LIFETIME,
-        membership: Membership | None = None,
-    ) -> str:
-        """A fresh session JWT of so many seconds. `origin` becomes `azp`, `membership` the active organization."""
+    def session_token(self, signed_in: SignedIn, origin: str | None, *, lifetime: int | None = None) -> str:
+        """A fresh session JWT of so many seconds, else as many as the instance says. `origin` becomes `azp`.
+
+        Raises Refused (422) where the instance's own claims come out too large for this user.
+        """
+        session, template, membership = signed_in.session, signed_in.template, signed_in.membership
         claims = rules.claims_of(
             session,
             issuer=self._settings.origin,
             origin=origin,
             jti=secrets.token_hex(10),
             now=self._clock(),
-            lifetime=lifetime,
+            lifetime=lifetime or (template.record.lifetime if template else rules.SESSION_TOKEN_LIFETIME),
+            allowance=template.record.allowed_clock_skew if template else rules.NOT_BEFORE_ALLOWANCE,
             organization=None if membership is None else _folded(membership),
         )
-        return self._signing_keys.sign(claims, typ="JWT", header={"cat": rules.CATEGORY_SESSION})
+        header = {"cat": rules.CATEGORY_SESSION}
+        if template is None:
+            return self._signing_keys.sign(claims, typ="JWT", header=header)
+        own = self._templates.session_claims(
+            template, signed_in.account, actor=session.actor, membership=membership
+        )
+        return self._signing_keys.sign(own | rules.as_dict(claims), typ="JWT", header=header)
 
     async def token(self, visit: Visit, session_id: str, organization: str | UnsetType | None = UNSET) -> str:
         """A token for the session's active organization, for another `organization` (id or slug) or for none (None).
@@ -420,14 +427,14 @@ class Sessions:
             membership = await self._memberships.active(organization, signed_in.user_id)
             if membership is None:
                 raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("organization_id"))
-        await self._keep_awake(signed_in.session)
-        return self.session_token(signed_in.session, visit.origin, membership=membership)
+        await self.keep_awake(signed_in.session)
+        return self.session_token(dataclasses.replace(signed_in, membership=membership), visit.origin)
 
     async def template_token(self, visit: Visit, session_id: str, name: str) -> str:
         """A JWT of a template. Raises Refused: 404 for an unknown one, 422 where this user's data make it too large."""
         signed_in = await self.get(visit, session_id)
         refuse_barred(signed_in.user, self._clock())
-        await self._keep_awake(signed_in.session)
+        await self.keep_awake(signed_in.session)
         return await self._templates.token(
             name,
             signed_in.account,
@@ -437,7 +444,7 @@ class Sessions:
             membership=signed_in.membership,
         )
 
-    async def _keep_awake(self, session: SessionRecord) -> None:
+    async def keep_awake(self, session: SessionRecord) -> None:
         """Asking for a token is use. Written at most once a minute: every open tab asks about that often."""
         now = self._clock()
         if now - session.last_active_at >= 60_000:

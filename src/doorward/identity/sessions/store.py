@@ -155,6 +155,18 @@ def leave_organization(tx: Tx, organization_id: str, user_id: str | None = None)
     )
 
 
+def insert_refresh_token(tx: Tx, token_hash: str, session_id: str, now: int) -> None:
+    tx.execute(
+        "INSERT INTO identity_refresh_tokens (token_hash, session_id, created_at) VALUES (?, ?, ?)",
+        (token_hash, session_id, now),
+    )
+
+
+def session_of_refresh_token(tx: Tx, token_hash: str) -> str | None:
+    row = tx.fetch_one("SELECT session_id FROM identity_refresh_tokens WHERE token_hash = ?", (token_hash,))
+    return None if row is None else str(row[0])
+
+
 def set_verified(tx: Tx, session_id: str, now: int) -> None:
     tx.execute(
         "UPDATE identity_sessions SET verified_at = ?, updated_at = ? WHERE id = ?", (now, now, session_id)

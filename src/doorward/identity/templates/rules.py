@@ -11,6 +11,7 @@ from doorward.identity.errors import (
     FORM_CONDITIONAL_PARAM_MISSING,
     FORM_PARAM_MAX_LENGTH,
     FORM_PARAM_VALUE_INVALID,
+    SESSION_TOKEN_JWT_TEMPLATE,
     TEMPLATE_RESERVED_CLAIM,
     Problem,
 )
@@ -24,6 +25,8 @@ DEFAULT_CLOCK_SKEW = 5
 MAX_CLAIMS_BYTES = 4096
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CATEGORY_TEMPLATE = "cl_B7d4PD222AAA"
+#: The template of this name, where there is one, adds its claims to session tokens.
+FOR_SESSIONS = "session_token"
 
 INSTANCE_ALGORITHM = "RS256"
 CUSTOM_ALGORITHMS = frozenset(
@@ -82,6 +85,20 @@ def _internal_to_triplit(value: object) -> Iterator[str]:
             pending += each.values()
         elif isinstance(each, list | tuple):
             pending += each
+
+
+def session_token_problems(draft_name: str, stored_name: str | None, *, has_key: bool) -> list[Problem]:
+    """What forbids the template that customises session tokens; `stored_name` is None for a new template."""
+    if stored_name == FOR_SESSIONS and draft_name != FOR_SESSIONS:
+        return [SESSION_TOKEN_JWT_TEMPLATE]
+    if draft_name == FOR_SESSIONS and has_key:
+        # Everybody who knows the instance's key set reads session tokens.
+        return [
+            FORM_PARAM_VALUE_INVALID.at(
+                "custom_signing_key", long_message="Session tokens are signed by the instance's own key."
+            )
+        ]
+    return []
 
 
 def settings_problems(name: str, lifetime: int, allowed_clock_skew: int) -> list[Problem]:

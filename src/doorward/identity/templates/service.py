@@ -15,6 +15,7 @@ from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_PARAM_EXCEEDS_ALLOWED_SIZE,
     FORM_PARAM_VALUE_INVALID,
+    SESSION_TOKEN_JWT_TEMPLATE,
     Problem,
     Refused,
     not_found,
@@ -67,6 +68,13 @@ class Preview(msgspec.Struct, frozen=True):
     claims: dict[str, Any]
     size: int
     warnings: list[Warned]
+
+
+class SessionTemplate(msgspec.Struct, frozen=True):
+    """`roles` of the user, by organization."""
+
+    record: TemplateRecord
+    roles: Mapping[str, str]
 
 
 class Templates:
@@ -122,12 +130,15 @@ class Templates:
         return fresh
 
     async def delete(self, template_id: str, *, actor: str | None) -> None:
-        """Raises Refused (404)."""
+        """Raises Refused: 404, 403 for the template of session tokens."""
 
         def work(tx: Tx) -> None:
             template = store.find(tx, template_id)
-            if template is None or not store.delete(tx, template_id):
+            if template is None:
                 raise Refused(_not_found())
+            if template.name == rules.FOR_SESSIONS:
+                raise Refused(SESSION_TOKEN_JWT_TEMPLATE)
+            store.delete(tx, template_id)
             self._audit(tx, actor, "deleted", template)
 
         await self._database.write(work)
@@ -163,6 +174,39 @@ class Templates:
         )
         if template is None:
             raise Refused(not_found(f"No JWT template exists with name: {name}"))
+        own = self._own_claims(template, account, actor, membership, roles)
+        claims = own | self._defaults(template, account.user.id, issuer, origin, lifetime)
+        # A template's key never verifies at the instance's key set, so its own name goes into the header.
+        header = {"cat": rules.CATEGORY_TEMPLATE}
+        sealed = template.sealed_signing_key
+        if sealed is None:
+            return self._signing_keys.sign(claims, typ="JWT", header=header)
+        return sign_jwt(claims, self._own_key(template, sealed), typ="JWT", header=header)
+
+    def of_sessions(self, tx: Tx, user_id: str) -> SessionTemplate | None:
+        """What customises session tokens, if anything does, with what else it may read of the user."""
+        template = store.find_by_name(tx, rules.FOR_SESSIONS)
+        return None if template is None else SessionTemplate(template, organizations.roles_of(tx, user_id))
+
+    def session_claims(
+        self,
+        template: SessionTemplate,
+        account: Account,
+        *,
+        actor: str | None,
+        membership: Membership | None,
+    ) -> dict[str, Any]:
+        """The claims it adds. Raises Refused (422) where this user's data make them too large."""
+        return self._own_claims(template.record, account, actor, membership, template.roles)
+
+    def _own_claims(
+        self,
+        template: TemplateRecord,
+        account: Account,
+        actor: str | None,
+        membership: Membership | None,
+        roles: Mapping[str, str],
+    ) -> dict[str, Any]:
         values = values_of(
             account,
             image_url=self._image_url(account.user),
@@ -171,18 +215,14 @@ class Templates:
             organizations=roles,
         )
         try:
-            own = Evaluation(values).claims(_compiled(template.claims))
+            own: dict[str, Any] = Evaluation(values).claims(_compiled(template.claims))
         except TemplateRefused as refused:
             raise Refused(
-                FORM_PARAM_EXCEEDS_ALLOWED_SIZE.at("claims", long_message=f"Template {name}: {refused}.")
+                FORM_PARAM_EXCEEDS_ALLOWED_SIZE.at(
+                    "claims", long_message=f"Template {template.name}: {refused}."
+                )
             ) from None
-        claims = own | self._defaults(template, account.user.id, issuer, origin, lifetime)
-        # A template's key never verifies at the instance's key set, so its own name goes into the header.
-        header = {"cat": rules.CATEGORY_TEMPLATE}
-        sealed = template.sealed_signing_key
-        if sealed is None:
-            return self._signing_keys.sign(claims, typ="JWT", header=header)
-        return sign_jwt(claims, self._own_key(template, sealed), typ="JWT", header=header)
+        return own
 
     async def preview(self, claims: Mapping[str, Any], user_id: str) -> Preview:
         """What a template of these claims would give a user, without making one. Raises Refused (400, 404, 422)."""
@@ -250,6 +290,7 @@ class Templates:
                 is_custom=is_custom, algorithm=draft.signing_algorithm, key=draft.signing_key
             )
             algorithm, sealed = rules.INSTANCE_ALGORITHM, None
+        problems += rules.session_token_problems(draft.name, before.name or None, has_key=is_custom)
         if problems:
             raise Refused(*problems)
         if is_custom and draft.signing_key is not None and draft.signing_algorithm is not None:

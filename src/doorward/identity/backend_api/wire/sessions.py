@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Listed, Page
+from doorward.identity.backend_api.operations import Body, Listed, Page, Query
+from doorward.identity.resources.sessions import Token
 
 Status = Literal["abandoned", "active", "ended", "expired", "removed", "replaced", "revoked", "pending"]
 
@@ -59,6 +60,16 @@ class CreateToken(Body, frozen=True, kw_only=True):
     expires_in_seconds: Annotated[int, msgspec.Meta(ge=30, le=315_360_000)] | None = None
 
 
+class RefreshQuery(Query, frozen=True, kw_only=True):
+    suffixed_cookies: bool = False
+
+
+class Cookies(msgspec.Struct, tag_field="object", tag="cookies"):
+    """Set-Cookie header lines, whole."""
+
+    cookies: list[str]
+
+
 class Refresh(Body, frozen=True, kw_only=True):
     expired_token: str
     refresh_token: str
@@ -76,3 +87,6 @@ class GivenToken(Body, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "GivenToken(…)"
+
+
+Refreshed = Token | Cookies
