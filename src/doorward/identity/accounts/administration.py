@@ -37,7 +37,6 @@ from doorward.identity.errors import (
     Refused,
     not_found,
 )
-from doorward.identity.identifiers import new_id
 from doorward.identity.oauth import grants
 from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import IdentitySettings
