@@ -364,3 +364,25 @@ async def test_a_deleted_account_is_gone_with_its_sessions(world: World):
     assert body["response"] == {"object": "user", "id": session["user"]["id"], "slug": "", "deleted": True}
     assert body["client"]["sessions"] == []
     await world.browser().post("/v1/client/sign_ins", 422, identifier=ADA, password=PASSWORD)
+
+
+async def test_a_person_is_active_when_they_ask_for_tokens_and_written_down_now_and_then(world: World):
+    ada = await world.signed_up(ADA)
+    session, user_id = await ada.session(), await ada.user_id()
+
+    async def last_active_at() -> int:
+        row = await world.database.read(
+            lambda tx: tx.fetch_one("SELECT last_active_at FROM identity_users WHERE id = ?", (user_id,))
+        )
+        return row[0]
+
+    began = await last_active_at()
+    world.clock.advance(120_000)
+    await ada.post(f"/v1/client/sessions/{session['id']}/tokens")
+    assert await last_active_at() == began
+    world.clock.advance(180_000)
+    await ada.post(f"/v1/client/sessions/{session['id']}/tokens")
+    assert await last_active_at() == world.clock() == began + 300_000
+    world.clock.advance(300_000)
+    await ada.post(f"/v1/client/sessions/{session['id']}/touch")
+    assert await last_active_at() == world.clock()

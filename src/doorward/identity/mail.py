@@ -177,22 +177,33 @@ class MailQueue:
 
 
 def verification_code(to: str, code: str, application: str) -> Mail:
-    return Mail(
+    return _with_code(
         to,
-        f"{code} is your {application} code",
-        f"Your {application} code is {code}\n\nIt is good for 10 minutes, once. If you did not ask for it, ignore this "
-        "message; nobody can use it without the page that asked.\n",
         "verification_code",
+        f"{code} is your {application} code",
+        f"Your {application} code is {code}",
+        "If you did not ask for it, ignore this message; nobody can use it without the page that asked.",
     )
 
 
 def reset_code(to: str, code: str, application: str) -> Mail:
-    return Mail(
+    return _with_code(
         to,
-        f"{code} resets your {application} password",
-        f"The code to reset your {application} password is {code}\n\nIt is good for 10 minutes, once. If you did not ask "
-        "for it, ignore this message; your password stays as it is.\n",
         "reset_password_code",
+        f"{code} resets your {application} password",
+        f"The code to reset your {application} password is {code}",
+        "If you did not ask for it, ignore this message; your password stays as it is.",
+    )
+
+
+def domain_verification(to: str, code: str, organization: str, application: str) -> Mail:
+    domain = to.rpartition("@")[2]
+    return _with_code(
+        to,
+        "organization_domain_affiliation_verification_code",
+        f"{code} verifies {domain} for {organization}",
+        f"Somebody at {application} wants to say that {domain} belongs to {organization}. The code is {code}",
+        "If you know nothing of it, ignore this message.",
     )
 
 
@@ -227,50 +238,48 @@ def email_changed(to: str, application: str) -> Mail:
 
 
 def invitation(to: str, url: str, application: str) -> Mail:
-    return Mail(
-        to,
-        f"You are invited to {application}",
-        f"You are invited to {application}. Open this link to make your account:\n{url}\n\n"
-        "It works once and is yours alone. If you expected no invitation, ignore this message.\n",
-        "invitation",
+    invited = f"You are invited to {application}"
+    return _with_link(
+        to, "invitation", invited, f"{invited}. Open this link to make your account:", url, _UNEXPECTED
     )
 
 
 def organization_invitation(to: str, url: str, organization: str, application: str) -> Mail:
-    return Mail(
+    invited = f"You are invited to join {organization}"
+    return _with_link(
         to,
-        f"You are invited to join {organization}",
-        f"You are invited to join {organization} at {application}. Open this link to join:\n{url}\n\n"
-        "It works once and is yours alone. If you expected no invitation, ignore this message.\n",
         "organization_invitation",
-    )
-
-
-def domain_verification(to: str, code: str, organization: str, application: str) -> Mail:
-    return Mail(
-        to,
-        f"{code} verifies your domain for {organization}",
-        f"Somebody at {application} wants to say that {to.rpartition('@')[2]} belongs to {organization}. The code is "
-        f"{code}\n\nIt is good for 10 minutes, once. If you know nothing of it, ignore this message.\n",
-        "organization_domain_affiliation_verification_code",
+        invited,
+        f"{invited} at {application}. Open this link to join:",
+        url,
+        _UNEXPECTED,
     )
 
 
 def waitlist_confirmation(to: str, application: str) -> Mail:
+    waiting = f"You are on the waitlist of {application}"
     return Mail(
         to,
-        f"You are on the waitlist of {application}",
-        f"You are on the waitlist of {application}. A message with a link follows when your place is ready.\n\n"
+        waiting,
+        f"{waiting}. A message with a link follows when your place is ready.\n\n"
         "If it was not you who joined, there is nothing to do.\n",
         "waitlist_confirmation",
     )
 
 
 def waitlist_invitation(to: str, url: str, application: str) -> Mail:
-    return Mail(
-        to,
-        f"Your place at {application} is ready",
-        f"Your place at {application} is ready. Open this link to make your account:\n{url}\n\n"
-        "It works once and is yours alone.\n",
-        "waitlist_invitation",
-    )
+    ready = f"Your place at {application} is ready"
+    return _with_link(to, "waitlist_invitation", ready, f"{ready}. Open this link to make your account:", url)
+
+
+_UNEXPECTED = " If you expected no invitation, ignore this message."
+
+
+def _with_code(to: str, kind: str, subject: str, sentence: str, otherwise: str) -> Mail:
+    text = f"{sentence}\n\nIt is good for 10 minutes, once. {otherwise}\n"
+    return Mail(to, subject, text, kind)
+
+
+def _with_link(to: str, kind: str, subject: str, sentence: str, url: str, otherwise: str = "") -> Mail:
+    text = f"{sentence}\n{url}\n\nIt works once and is yours alone.{otherwise}\n"
+    return Mail(to, subject, text, kind)

@@ -15,6 +15,8 @@ from doorward.store import Statement, Tx
 
 R = TypeVar("R")
 
+ACTIVITY_STEP_MS = 5 * 60_000
+
 
 class UserRecord(msgspec.Struct, frozen=True):
     """Metadata are JSON texts. `image_id` names a row of `identity_images`."""
@@ -288,6 +290,14 @@ def set_banned(tx: Tx, user_id: str, is_banned: bool, now: int) -> int:
 def set_locked_until(tx: Tx, user_id: str, until: int | None, now: int) -> int:
     return tx.execute(
         "UPDATE identity_users SET locked_until = ?, updated_at = ? WHERE id = ?", (until, now, user_id)
+    )
+
+
+def touch_last_active(tx: Tx, user_id: str, now: int) -> None:
+    """Written at most once in five minutes: lists sort by it, and every open tab asks for tokens."""
+    tx.execute(
+        "UPDATE identity_users SET last_active_at = ? WHERE id = ? AND (last_active_at IS NULL OR last_active_at <= ?)",
+        (now, user_id, now - ACTIVITY_STEP_MS),
     )
 
 

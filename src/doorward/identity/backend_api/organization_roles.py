@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.organizations import role_store
 
+R = TypeVar("R")
+S = TypeVar("S")
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
@@ -55,17 +58,23 @@ class UpdatePermission(Body, frozen=True, kw_only=True):
     description: str | None = None
 
 
+class Find(Protocol[R]):
+    async def __call__(
+        self, query: str | None, *, order: str, descending: bool, limit: int, offset: int
+    ) -> tuple[list[R], int]: ...
+
+
+async def _listed(asked: RoleQuery, find: Find[R], show: Callable[[R], S]) -> Listed[S]:
+    order, descending = order_of(asked.order_by, role_store.ORDERS)
+    found, total = await find(
+        asked.query, order=order, descending=descending, limit=asked.limit, offset=asked.offset
+    )
+    return Listed([show(one) for one in found], total)
+
+
 async def list_organization_roles(call: Call[RoleQuery, NoBody]) -> Listed[wire.Role]:
     """Roles of organizations."""
-    order, descending = order_of(call.query.order_by, role_store.ORDERS)
-    found, total = await call.identity.organization_roles.page(
-        call.query.query,
-        order=order,
-        descending=descending,
-        limit=call.query.limit,
-        offset=call.query.offset,
-    )
-    return Listed([wire.role(one) for one in found], total)
+    return await _listed(call.query, call.identity.organization_roles.page, wire.role)
 
 
 async def create_organization_role(call: Call[NoQuery, CreateRole]) -> wire.Role:
@@ -121,15 +130,7 @@ async def remove_permission_from_organization_role(call: Call[NoQuery, NoBody]) 
 
 async def list_organization_permissions(call: Call[RoleQuery, NoBody]) -> Listed[wire.Permission]:
     """Permissions, the system's and one's own."""
-    order, descending = order_of(call.query.order_by, role_store.ORDERS)
-    found, total = await call.identity.organization_roles.page_of_permissions(
-        call.query.query,
-        order=order,
-        descending=descending,
-        limit=call.query.limit,
-        offset=call.query.offset,
-    )
-    return Listed([wire.permission(one) for one in found], total)
+    return await _listed(call.query, call.identity.organization_roles.page_of_permissions, wire.permission)
 
 
 async def create_organization_permission(call: Call[NoQuery, CreatePermission]) -> wire.Permission:

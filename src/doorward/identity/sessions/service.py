@@ -234,7 +234,7 @@ class Sessions:
                 raise Refused(AUTHENTICATION_INVALID)
             refuse_barred(account.user, now)
             deadline = rules.idle_deadline(session, now=now, idle_ms=self._settings.session_idle_ms)
-            store.touch(tx, session.id, last_active_at=now, expire_at=deadline)
+            self._touch(tx, session, now, deadline)
             clients.set_last_active_session(tx, session.client_id, session.id)
             touched = replace(session, last_active_at=now, expire_at=deadline)
             if active_organization is not UNSET:
@@ -449,9 +449,13 @@ class Sessions:
         now = self._clock()
         if now - session.last_active_at >= 60_000:
             deadline = rules.idle_deadline(session, now=now, idle_ms=self._settings.session_idle_ms)
-            await self._database.write(
-                lambda tx: store.touch(tx, session.id, last_active_at=now, expire_at=deadline)
-            )
+            await self._database.write(lambda tx: self._touch(tx, session, now, deadline))
+
+    def _touch(self, tx: Tx, session: SessionRecord, now: int, deadline: int) -> None:
+        store.touch(tx, session.id, last_active_at=now, expire_at=deadline)
+        if session.actor is None:
+            # What somebody else does in a person's name is no activity of theirs.
+            accounts.touch_last_active(tx, session.user_id, now)
 
 
 def _folded(membership: Membership) -> FoldedOrganization:
