@@ -360,3 +360,38 @@ async def test_tokens_end_at_once_with_their_account_or_application(
     await cannot_verify(backend, tokens["access_token"])
     form = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
     assert (await browser.refresh(tokens["refresh_token"], **form)).status_code in (400, 401)
+
+
+async def test_a_logo_stands_where_people_are_asked(backend: Backend) -> None:
+    app = await make_app(backend)
+    assert app["client_image_url"] is None
+    one = f"/oauth_applications/{app['id']}"
+    png = b"\x89PNG\r\n\x1a\n" + b"\x00" * 8
+    await backend.refused("PUT", f"{one}/logo", 400, "request_body_invalid", files={"file": ("a", b"<svg/>")})
+    shown = await backend.ask("PUT", f"{one}/logo", files={"file": ("a.png", png)})
+    assert (await backend.ask("GET", one))["client_image_url"] == shown["client_image_url"]
+    ada = await backend.world.signed_up()
+    session = await ada.session()
+    asked = await ada.get(
+        f"/v1/me/oauth/consent/{app['client_id']}?_clerk_session_id={session['id']}&redirect_uri={REDIRECT}"
+    )
+    assert asked["oauth_application_logo_url"] == shown["client_image_url"]
+    assert (await ada.http.get(shown["client_image_url"])).content == png
+    await backend.ask("DELETE", one)
+    assert (await ada.http.get(shown["client_image_url"])).status_code == 404
+
+
+async def test_tokens_show_a_persons_own_picture(backend: Backend) -> None:
+    app = await make_app(backend, scopes="openid profile email")
+    ada = await backend.world.signed_up()
+    png = b"\x89PNG\r\n\x1a\n" + b"\x00" * 8
+    user = await backend.ask(
+        "POST", f"/users/{await ada.user_id()}/profile_image", files={"file": ("a.png", png)}
+    )
+    asked = await authorize(ada, app, scope="openid profile email")
+    sent = (await ada.consent(asked.headers["location"])).headers["location"]
+    tokens = (await exchange(ada, app, httpx.URL(sent).params["code"], with_pkce=True)).json()
+    assert claims_of(tokens["id_token"])["picture"] == user["image_url"]
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    info = (await ada.http.get("/oauth/userinfo", headers=bearer)).json()
+    assert info["picture"] == user["image_url"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, Upload, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import oauth_applications as wire
 from doorward.identity.errors import BAD_REQUEST, Refused
@@ -71,6 +71,12 @@ async def update_oauth_application(
         has_opaque_tokens=_is_opaque(body.access_token_format),
     )
     changed = await call.identity.oauth_applications.update(_id(call), change, actor=call.caller.id)
+    return _application(call, changed)
+
+
+async def upload_oauth_application_logo(call: Call[NoQuery, Upload]) -> wire.OAuthApplication:
+    """Give an OAuth application a logo: JPEG, PNG, GIF or WebP."""
+    changed = await call.identity.oauth_applications.set_logo(_id(call), call.body.file, actor=call.caller.id)
     return _application(call, changed)
 
 
@@ -140,11 +146,13 @@ def _made(call: Call[Any, Any], made: MadeApplication) -> wire.OAuthApplicationW
 def _members(call: Call[Any, Any], application: Application) -> dict[str, Any]:
     """What every form of an application tells."""
     client, origin = application.client, call.identity.settings.origin
+    image_url = call.identity.views.images.url(client.image_id) if client.image_id else None
     return {
         "id": application.id,
         "instance_id": call.identity.instance_id,
         "name": client.name,
         "client_id": client.client_id,
+        "client_image_url": image_url,
         "consent_screen_enabled": client.is_consent_asked,
         "pkce_required": client.is_pkce_required,
         "public": client.is_public,
@@ -184,6 +192,13 @@ OPERATIONS = (
         _ONE,
         update_oauth_application,
         body=wire.UpdateOAuthApplication,
+        answer=wire.OAuthApplication,
+    ),
+    operation(
+        "PUT",
+        f"{_ONE}/logo",
+        upload_oauth_application_logo,
+        body=Upload,
         answer=wire.OAuthApplication,
     ),
     operation("DELETE", _ONE, delete_oauth_application, answer=Deleted),

@@ -33,6 +33,9 @@ async def read(call: Call) -> Response:
             client_id=asked.client_id,
             state=params.get("state", ""),
             redirect_domain=asked.redirect_host,
+            oauth_application_logo_url=call.views.images.url(asked.client_image_id)
+            if asked.client_image_id
+            else None,
             scopes=[
                 wire.ConsentScope(line.scope, line.description, line.requires_consent)
                 for line in asked.scopes

@@ -209,7 +209,7 @@ class OAuthRoutes:
             body.family_name, body.given_name = user.last_name, user.first_name
             body.name = " ".join(part for part in (user.first_name, user.last_name) if part) or None
             body.username = body.preferred_username = None
-            body.picture = f"{self._identity.settings.origin}/v1/images/avatar.svg"
+            body.picture = self._identity.views.image_url(user)
         return body
 
     def _open(

@@ -176,7 +176,7 @@ class ConsentInfo(msgspec.Struct):
     redirect_domain: str | None
     scopes: list[ConsentScope]
     object: str = "oauth_consent_info"
-    oauth_application_logo_url: None = None
+    oauth_application_logo_url: str | None = None
     oauth_application_url: None = None
 
 

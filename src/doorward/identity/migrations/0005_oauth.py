@@ -25,6 +25,7 @@ TABLES = (
         is_pkce_required BOOLEAN NOT NULL,
         is_consent_asked BOOLEAN NOT NULL,
         application_id TEXT UNIQUE,
+        image_id TEXT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from doorward.identity.accounts import images
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     AUTHORIZATION_INVALID,
@@ -118,6 +119,19 @@ class Applications:
         def work(tx: Tx) -> Application:
             client = _changed(_require(tx, application_id).client, change, unknown_secret)
             clients.put(tx, client, now)
+            _record(tx, now, actor, "oauth_application.changed", application_id, client.name)
+            return _require(tx, application_id)
+
+        return await self._database.write(work)
+
+    async def set_logo(self, application_id: str, content: bytes, *, actor: str) -> Application:
+        """Raises Refused (400) for what is no image."""
+        now, image = self._clock(), images.checked(application_id, content)
+
+        def work(tx: Tx) -> Application:
+            client = _require(tx, application_id).client
+            image_id = images.replace(tx, client.image_id, image, now)
+            clients.put(tx, msgspec.structs.replace(client, image_id=image_id), now)
             _record(tx, now, actor, "oauth_application.changed", application_id, client.name)
             return _require(tx, application_id)
 

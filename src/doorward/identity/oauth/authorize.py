@@ -88,6 +88,7 @@ class ConsentRequest(msgspec.Struct, frozen=True):
 
     client_id: str
     client_name: str
+    client_image_id: str | None
     redirect_host: str
     is_pasted: bool
     resource: str | None
@@ -174,6 +175,7 @@ class Authorize:
         return ConsentRequest(
             client_id=client.client_id,
             client_name=client.name,
+            client_image_id=client.image_id,
             redirect_host=rules.redirect_host(redirect_uri),
             is_pasted=self.is_pasted(redirect_uri),
             resource=request.resource,

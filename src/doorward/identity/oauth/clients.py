@@ -43,6 +43,7 @@ class OAuthClient(msgspec.Struct, frozen=True):
     is_pkce_required: bool = True
     is_consent_asked: bool = True
     application_id: str | None = None
+    image_id: str | None = None
 
     def __repr__(self) -> str:
         return f"OAuthClient({self.client_id})"
@@ -62,7 +63,7 @@ class Application(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = """client_id, name, secret_hash, redirect_uris, scopes, grant_types, resource_policy, access_token_lifetime,
-    has_opaque_tokens, is_pkce_required, is_consent_asked, application_id"""
+    has_opaque_tokens, is_pkce_required, is_consent_asked, application_id, image_id"""
 OrderColumn = Literal["name", "created_at"]
 _SCOPES = ("openid", "profile", "email", "offline_access")
 
@@ -97,13 +98,14 @@ def put(tx: Tx, client: OAuthClient, now: int) -> None:
     tx.execute(
         f"""
         INSERT INTO identity_oauth_clients ({_COLUMNS}, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
             redirect_uris = excluded.redirect_uris, scopes = excluded.scopes, grant_types = excluded.grant_types,
             resource_policy = excluded.resource_policy,
             access_token_lifetime = excluded.access_token_lifetime,
             has_opaque_tokens = excluded.has_opaque_tokens, is_pkce_required = excluded.is_pkce_required,
-            is_consent_asked = excluded.is_consent_asked, updated_at = excluded.updated_at
+            is_consent_asked = excluded.is_consent_asked, image_id = excluded.image_id,
+            updated_at = excluded.updated_at
         """,
         (
             client.client_id,
@@ -118,6 +120,7 @@ def put(tx: Tx, client: OAuthClient, now: int) -> None:
             client.is_pkce_required,
             client.is_consent_asked,
             client.application_id,
+            client.image_id,
             now,
             now,
         ),
@@ -158,6 +161,10 @@ def page_of_applications(
 
 
 def delete(tx: Tx, client_id: str) -> None:
+    tx.execute(
+        "DELETE FROM identity_images WHERE id = (SELECT image_id FROM identity_oauth_clients WHERE client_id = ?)",
+        (client_id,),
+    )
     tx.execute("DELETE FROM identity_oauth_clients WHERE client_id = ?", (client_id,))
 
 

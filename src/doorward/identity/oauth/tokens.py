@@ -26,6 +26,7 @@ from doorward.identity.oauth.authorize import CODE_PURPOSE
 from doorward.identity.oauth.clients import OAuthClient
 from doorward.identity.oauth.errors import OAuthError
 from doorward.identity.oauth.grants import AccessToken, Code, Grant, RefreshToken
+from doorward.identity.resources.images import Images
 from doorward.identity.sessions import rules as session_rules
 from doorward.identity.sessions import store as session_store
 from doorward.identity.settings import IdentitySettings
@@ -402,7 +403,7 @@ class TokenEndpoint:
             user = account.user
             claims.given_name, claims.family_name = user.first_name, user.last_name
             claims.name = " ".join(part for part in (user.first_name, user.last_name) if part) or None
-            claims.picture = f"{self._settings.origin}/v1/images/avatar.svg"
+            claims.picture = Images(self._settings.origin).url(user.image_id)
         if "email" in scopes:
             claims.email = account.primary_email.address
             claims.email_verified = account.primary_email.verified_at is not None
