@@ -217,7 +217,8 @@ class Memberships:
     async def remove(
         self, organization_id: str, user_id: str, *, actor: str, as_member: bool = False
     ) -> Membership:
-        """The membership that was; everybody may end their own. Raises Refused: 404, 400 for the last one who could manage the organization."""
+        """The membership that was; everybody may end their own. Raises Refused: 404, 403, 400 for the last one who could
+        manage the organization."""
         now = self._clock()
 
         def work(tx: Tx) -> Membership:
