@@ -48,7 +48,8 @@ async def make_inventory(http: httpx.AsyncClient, *, tag: str = "a", api: str = 
     def keep(**shown: str) -> None:
         made.secrets |= shown
 
-    enabled = await http.patch(f"{api}/instance/organization_settings", json={"enabled": True})
+    settings = {"enabled": True, "domains_enabled": True}
+    enabled = await http.patch(f"{api}/instance/organization_settings", json=settings)
     assert enabled.is_success, enabled.text
     await _people(http, make, made, keep, tag, api)
     await _machines_and_keys(http, make, made, keep, tag, api)
@@ -133,6 +134,9 @@ async def _organizations(make: Any, made: Inventory, tag: str) -> None:
     user_id = made.ids["/users"]
     one = await make("/organizations", "/organizations", name=f"{tag} Works", created_by=user_id)
     made.ids["/organizations/{}/memberships"] = user_id
+    await make(
+        "/organizations/{}/domains", f"/organizations/{one['id']}/domains", name=f"{tag}-works.example"
+    )
     await make(
         "/organizations/{}/invitations",
         f"/organizations/{one['id']}/invitations",
