@@ -185,6 +185,7 @@ def test_whatever_comes_is_a_wish_or_a_refusal(body: bytes) -> None:
 async def test_a_number_beyond_what_a_database_counts_with_is_a_wrong_value(
     backend: Backend, family: str
 ) -> None:
+    await backend.ask("PATCH", "/instance/organization_settings", json={"enabled": True})
     numbers = ("offset", "limit", "created_at_before", "last_active_at_since", "last_sign_in_at_after")
     asked = 0
     for operation in OPERATIONS:
