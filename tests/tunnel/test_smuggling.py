@@ -352,11 +352,36 @@ async def test_what_a_machine_says_behind_its_answer_reaches_no_visitor(behind: 
             assert b"injected" not in await _answer(visitor)
 
 
-async def test_a_body_longer_than_it_was_said_to_be_ends_the_visitors_connection() -> None:
+@pytest.mark.parametrize("flags", [0, FIN], ids=["and goes on", "and ends in one piece with its head"])
+async def test_a_body_longer_than_it_was_said_to_be_ends_the_visitors_connection(flags: int) -> None:
     async with Registry() as registry:
         await registry.start_edge()
         async with raw_machine(registry) as machine, client(registry.port) as visitor:
             await visitor.get()
             await machine.frame(frames.OPEN)
-            await machine.say(reply(), pack(frames.DATA, 0, 2, b"okHTTP/1.1 200 OK\r\n\r\ninjected"))
+            await machine.say(reply(), pack(frames.DATA, flags, 2, b"okHTTP/1.1 200 OK\r\n\r\ninjected"))
             assert b"injected" not in await visitor.rest()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [reply(), pack(frames.DATA, FIN, 2, b"o")],
+        [reply(304, headers=[], length=0), pack(frames.DATA, FIN, 2, b"injected")],
+        [reply(204, headers=[], length=0), pack(frames.DATA, FIN, 2, b"injected")],
+    ],
+    ids=["shorter than it was said to be", "of a 304", "of a 204"],
+)
+async def test_a_body_in_one_piece_with_a_head_it_does_not_fit_is_nobodys_next_answer(
+    said: list[bytes],
+) -> None:
+    async with Registry() as registry:
+        await registry.start_edge(hold_seconds=0.05)
+        async with raw_machine(registry) as machine, client(registry.port) as visitor:
+            await visitor.get()
+            await machine.frame(frames.OPEN)
+            await machine.say(*said)
+            answer = await visitor.rest()
+            # The head of a lie may never leave us.
+            assert answer.count(b"HTTP/1.1") <= 1
+            assert b"injected" not in answer

@@ -98,7 +98,13 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
         inbound = self.inbound
         if inbound is None:
             return
-        if self._is_answered or head.status < 200 or head.length != len(data) or self._contradicts(head):
+        if (
+            self._is_answered
+            or head.status < 200
+            or head.status in NO_BODY_STATUSES
+            or self.is_head
+            or not 0 < head.length == len(data)
+        ):
             # An interim head, an upgrade, an unknown length, or something wrong: one after the other tells which.
             self.replied(head, False)
             self.received(data, True)

@@ -47,12 +47,6 @@ Frame: TypeAlias = tuple[int, int, int, Data]
 """Type, flags, stream, payload: one frame, or one part of a DATA frame; FIN stands on the last part only."""
 
 
-def _part(data: bytes | memoryview, large: memoryview | None, start: int, size: int) -> Data:
-    if large is not None and size > _COPY_BYTES:
-        return large[start : start + size]
-    return bytes(data[start : start + size])
-
-
 def pack(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return HEADER.pack(kind, flags, stream, len(payload)) + payload
 
@@ -83,7 +77,13 @@ class FrameReader:
                 self._left -= take
                 if self._type == DATA:
                     flags = 0 if self._left else self._flags
-                    frames.append((DATA, flags, self._stream, _part(data, large, position, take)))
+                    end = position + take
+                    part: Data
+                    if large is not None and take > _COPY_BYTES:
+                        part = large[position:end]
+                    else:
+                        part = bytes(data[position:end])
+                    frames.append((DATA, flags, self._stream, part))
                 position += take
                 continue
             if size - position < HEADER_BYTES:
