@@ -185,3 +185,10 @@ async def test_a_connection_that_ends_under_a_read_is_replaced_and_asked_again(
     await ledger.write(lambda tx: tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES ('b', 0)"))
     await asyncio.to_thread(end_connections, ledger_url, that=is_asleep)
     assert await asking == [[(False,)]]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+async def test_a_value_that_no_column_of_ours_has_is_an_error_to_its_caller(ledger: Database) -> None:
+    with pytest.raises(DatabaseFailed):
+        await ledger.ask(Statement("SELECT balance * 1.5 FROM ledger_accounts"))
+    assert await ledger.ask(BALANCE) == [[(0,)]]

@@ -4,6 +4,8 @@ Owns: strict parsing of heads and bodies, framing them anew, hop-by-hop strippin
 requests to upstreams (`ProxyServer`) and the keep-alive pools towards them. Mounts no routes: a `Router`
 decides where each request goes, the engine carries the bytes both ways as they come.
 
+`asgi` answers with an application of this process, without a listener between.
+
 Neighbours: `tunnel` (both ends), the environment's gate and the client's forwarder are routers on this engine.
 Imports nothing of ours.
 """

@@ -6,6 +6,7 @@ below it, so ours never asks one: the answer would otherwise depend on the netwo
 
 import asyncio
 import ipaddress
+import re
 import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from doorward.outbound.errors import AddressRefused, InsecureUrl
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_IPV6 = "::1"
+_UNPRINTABLE = re.compile(r"[^!-~]")
 # A translator (RFC 6052) turns these into the IPv4 address in their last 32 bits.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -108,7 +110,7 @@ def parse_target(url: str) -> Target:
         raise InsecureUrl("This is not an http or https URL with a host.")
     if parts.username is not None or parts.password is not None:
         raise InsecureUrl(f"A URL for {host} carries a user name or password; send credentials in a header.")
-    if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
+    if _UNPRINTABLE.search(url):
         raise InsecureUrl(f"A URL for {host} holds characters that must be percent-encoded.")
     if parts.scheme == "http" and not is_loopback(host):
         raise InsecureUrl(

@@ -220,8 +220,9 @@ class _Pipeline:
         else:
             try:
                 trip.rows.append(_rows(result))
-            except DatabaseFailed as error:
-                trip.error = error
+            except (DatabaseFailed, ValueError) as error:
+                # Here nobody could hear of it; its caller does.
+                trip.error = DatabaseFailed(f"PostgreSQL answered what is not a value of ours ({error})")
 
     def _lose(self, error: psycopg.Error) -> None:
         self.close()
@@ -253,7 +254,7 @@ def _load(type_: int, value: bytes | None) -> object:
         return value == b"t"
     if type_ == _BYTES:
         return bytes.fromhex(value[2:].decode())
-    raise DatabaseFailed(f"a column of a type that is not one of ours (oid {type_})")
+    raise DatabaseFailed(f"a column of the type {type_}")
 
 
 def _dump(value: object) -> bytes | None:

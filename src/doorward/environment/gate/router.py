@@ -86,21 +86,21 @@ class Gate:
             or head.target.startswith(OWN_PATHS_START)
             or self._streams.has_ended(admission.session_id)
         ):
-            return self._judge(head, peer)
+            host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
+            if self._environment.link.is_api_host(host):
+                return Forward(self._api_sockets if head.is_upgrade else self._api, head)
+            return self._judge(head, peer, host)
         return admission.forward(head)
 
-    async def _judge(self, head: RequestHead, peer: Peer) -> Decision:
+    async def _judge(self, head: RequestHead, peer: Peer, host: str) -> Decision:
         try:
-            return await self._look_up(head, peer)
+            return await self._look_up(head, peer, host)
         except StoreError as error:
             # A full disk, as a rule. Who cannot be looked up is not let in, and one line says why.
             log.error("a visitor cannot be checked: %s", error)  # noqa: TRY400
             return answers.refusal(Refusal.CANNOT_CHECK)
 
-    async def _look_up(self, head: RequestHead, peer: Peer) -> Decision:
-        host = (only_header(head.headers, b"host") or b"").decode("latin-1").lower()
-        if self._environment.link.is_api_host(host):
-            return Forward(self._api_sockets if head.is_upgrade else self._api, head)
+    async def _look_up(self, head: RequestHead, peer: Peer, host: str) -> Decision:
         service = self._environment.services.by_host(host)
         if service is None or not is_authority_of(host, service.origin):
             return answers.refusal(Refusal.UNKNOWN_HOST)
