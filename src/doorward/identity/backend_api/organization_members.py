@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Call, Listed, NoBody, NoQuery, Page, operation
+from doorward.identity.backend_api.operations import (
+    Body,
+    Call,
+    Listed,
+    NoBody,
+    NoQuery,
+    Page,
+    Time,
+    operation,
+)
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.invitations import rules as invitation_rules
@@ -33,10 +42,10 @@ class MembershipQuery(Page, frozen=True, kw_only=True):
     phone_number_query: str | None = None
     username_query: str | None = None
     name_query: str | None = None
-    last_active_at_before: int | None = None
-    last_active_at_after: int | None = None
-    created_at_before: int | None = None
-    created_at_after: int | None = None
+    last_active_at_before: Time | None = None
+    last_active_at_after: Time | None = None
+    created_at_before: Time | None = None
+    created_at_after: Time | None = None
 
 
 class CreateMembership(Body, frozen=True, kw_only=True):
