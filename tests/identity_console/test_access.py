@@ -236,3 +236,20 @@ async def audit_rows(database: Database) -> int:
     row = await database.read(lambda tx: tx.fetch_one("SELECT count(*) FROM identity_audit", ()))
     assert row is not None
     return int(row[0])
+
+
+async def test_every_page_is_there_for_an_administrator_on_each_database(
+    accounts_on_each_engine: World,
+) -> None:
+    """Those of a thing that is not there say so; none breaks."""
+    opened = accounts_on_each_engine
+    address, user_id = await become_administrator(opened), await new_user(opened)
+    async with Visitor(opened) as visitor:
+        await visitor.sign_in(address)
+        for way in console_ways(opened.identity):
+            if way.method == "GET":
+                path = way.path.replace("/users/x1", f"/users/{user_id}").replace("/lists/x1", "/lists/block")
+                path = path.replace("/administrators/x1", f"/administrators/{user_id}")
+                answer = await visitor.get(path.replace("/metadata/x1", "/metadata/public"))
+                is_of_nothing = "x1" in path or "/organizations/" in path
+                assert answer.status_code in ((200, 403, 404) if is_of_nothing else (200, 303)), path

@@ -83,7 +83,7 @@ async def _hints(call: Call) -> list[Hint]:
             )
         )
     settings = identity.instance.current
-    if identity.settings.development:
+    if identity.inbox is not None:
         hints.append(
             Hint(
                 "This server runs for development: mail is kept in its inbox.", "/dev/inbox", "Open the inbox"
