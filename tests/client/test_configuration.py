@@ -148,3 +148,10 @@ def test_a_damaged_file_is_told_with_its_path(tmp_path):
 def test_the_home_folder_follows_the_variable_then_the_platform(tmp_path):
     assert default_home({"DOORWARD_HOME": str(tmp_path)}) == tmp_path
     assert default_home({"XDG_DATA_HOME": str(tmp_path)}) in (tmp_path / "doorward", default_home({}))
+
+
+@pytest.mark.conformance("clerk-backend", 30)
+@pytest.mark.parametrize("origin", ["http://localhost:8080", "https://intranet", "http://[::1]:8080"])
+def test_no_publishable_key_is_issued_for_a_host_without_a_dot(origin: str) -> None:
+    with pytest.raises(ValueError, match="without a dot"):
+        publishable_key_of(origin, development=True)

@@ -67,6 +67,16 @@ def test_the_version_that_the_sdk_sends_is_served(js: JavaScript, ada: Visitor) 
     assert js("users.getUserList", {"userId": [ada.user_id]})["totalCount"] == 1
 
 
+@pytest.mark.conformance("clerk-backend", 31)
+def test_the_public_keys_need_no_key(js: JavaScript, server: Server) -> None:
+    with server.http() as anybody:
+        public = anybody.get("/.well-known/jwks.json").json()["keys"]
+    assert public == [
+        {name: value for name, value in key.items() if value is not None}
+        for key in js("jwks.getJwks")["keys"]
+    ]
+
+
 @pytest.mark.conformance("clerk-backend", 23)
 def test_a_wrong_secret_key_is_told_from_a_bad_token(js: JavaScript, ada: Visitor) -> None:
     said = thrown(js, "verifyToken", ada.session_token(), {"secretKey": "sk_test_" + "x" * 40})

@@ -86,8 +86,14 @@ def accounts_origin_of(publishable_key: str) -> str:
 
 
 def publishable_key_of(accounts_origin: str, *, development: bool) -> str:
-    """The key Clerk's SDKs and T3 clients take for an accounts origin; without base64 padding, as they expect."""
-    payload = base64.b64encode(f"{urlsplit(accounts_origin).netloc}$".encode()).decode().rstrip("=")
+    """The key Clerk's SDKs and T3 clients take for an accounts origin; without base64 padding, as they expect.
+
+    Raises ValueError for a host without a dot: Clerk's SDKs take no such key.
+    """
+    host = urlsplit(accounts_origin).netloc
+    if "." not in host:
+        raise ValueError(f"Clerk's SDKs take no key for a host without a dot, as {host!r} is")
+    payload = base64.b64encode(f"{host}$".encode()).decode().rstrip("=")
     return f"pk_{'test' if development else 'live'}_{payload}"
 
 
