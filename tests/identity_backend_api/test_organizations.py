@@ -337,3 +337,24 @@ async def test_members_are_found_and_ordered_by_who_they_are(backend: Backend) -
     ):
         assert await found(**query) == expected, query
     await backend.refused("GET", path, 422, "form_param_value_invalid", params={"order_by": "password_hash"})
+
+
+async def test_a_users_invitations_are_those_to_addresses_they_have_proved(backend: Backend) -> None:
+    await enabled(backend)
+    body = {"email_address": ["ada@example.com"]}
+    ada = await backend.ask("POST", "/users", json=body)
+    unproved = {"user_id": ada["id"], "email_address": "later@example.com"}
+    await backend.ask("POST", "/email_addresses", json=unproved)
+    acme = await backend.ask("POST", "/organizations", json={"name": "Acme"})
+    made = {}
+    for address in ("ada@example.com", "later@example.com", "bob@example.com"):
+        wish = {"email_address": address, "role": "org:member"}
+        made[address] = await backend.ask("POST", f"/organizations/{acme['id']}/invitations", json=wish)
+    path = f"/users/{ada['id']}/organization_invitations"
+    page = await backend.ask("GET", path)
+    (own,) = page["data"]
+    assert (page["total_count"], own["id"]) == (1, made["ada@example.com"]["id"])
+    assert (own["url"], own["public_organization_data"]["name"]) == (None, "Acme")
+    assert (await backend.ask("GET", path, params={"status": "accepted"}))["data"] == []
+    await backend.refused("GET", path, 422, "form_param_value_invalid", params={"status": "odd"})
+    await backend.refused("GET", "/users/user_none/organization_invitations", 404, "resource_not_found")

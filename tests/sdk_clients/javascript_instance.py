@@ -118,13 +118,6 @@ NOT_OFFERED = {
     "enterpriseConnections.getEnterpriseConnectionList": [],
     "enterpriseConnections.updateEnterpriseConnection": ["ent_x", {"name": "x"}],
     "invitations.deleteInvitation": ["inv_x"],
-    "organizations.deleteOrganizationLogo": ["org_x"],
-    "organizations.updateOrganizationLogo": ["org_x", {"file": ""}],
-    "users.getOrganizationInvitationList": [{"userId": "user_x"}],
-    "organizations.createOrganizationDomain": [{"organizationId": "org_x", "name": "a.example"}],
-    "organizations.deleteOrganizationDomain": [{"organizationId": "org_x", "domainId": "x"}],
-    "organizations.getOrganizationDomainList": [{"organizationId": "org_x"}],
-    "organizations.updateOrganizationDomain": [{"organizationId": "org_x", "domainId": "x"}],
     "proxyChecks.verify": [{"domainId": "dmn_x", "proxyUrl": "https://a.example"}],
     "roleSets.addRolesToRoleSet": [{"roleSetKeyOrId": "role_set:x", "roleKeys": ["org:admin"]}],
     "roleSets.createRoleSet": [

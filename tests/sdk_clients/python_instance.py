@@ -7,7 +7,7 @@ from typing import Any
 from tests.identity.conftest import claims_of
 from tests.sdk_clients.python_people import NOT_FOUND, person
 from tests.sdk_clients.python_sdk import Python, raised, refused, refused_otherwise
-from tests.sdk_clients.seen import ids, new_address, new_name, shows
+from tests.sdk_clients.seen import PNG, ids, new_address, new_name, shows
 from tests.sdk_clients.visitor import REDIRECT
 
 
@@ -89,6 +89,9 @@ def oauth_applications(py: Python) -> None:
     assert ids(py.oauth_applications.list(name_query=name).data) == [made.id]
     changed = py.oauth_applications.update(oauth_application_id=made.id, name=f"{name} 2")
     shows(changed, name=f"{name} 2", redirect_uris=[REDIRECT])
+    picture = {"file_name": "logo.png", "content": PNG, "content_type": "image/png"}
+    with_logo = py.oauth_applications.upload_logo(oauth_application_id=made.id, file=picture)
+    assert "/images/" in with_logo.client_image_url
     fresh = py.oauth_applications.rotate_secret(oauth_application_id=made.id).client_secret
     assert fresh not in ("", made.client_secret)
     unknown = raised(py.oauth_applications.revoke_token, oauth_application_id=made.id, token="oat_none")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.sdk_clients.python_people import NOT_FOUND, person
 from tests.sdk_clients.python_sdk import Python, raised, refused
-from tests.sdk_clients.seen import ids, new_address, new_name, shows
+from tests.sdk_clients.seen import PNG, ids, new_address, new_name, shows
 
 
 def organization(py: Python, **members: Any) -> Any:
@@ -89,10 +89,39 @@ def invitations_to_organizations(py: Python) -> None:
     assert ids(py.organization_invitations.list_pending(organization_id=acme).data) == [made.id]
     everywhere = py.organization_invitations.get_all(query=address)
     assert ids(everywhere.data) == [made.id]
+    guest = py.users.create(email_address=[address], skip_password_requirement=True).id
+    (own,) = py.users.get_organization_invitations(user_id=guest, status="pending").data
+    assert (own.id, own.public_organization_data.id) == (made.id, acme)
     shows(py.organization_invitations.revoke(**one), id=made.id, status="revoked")
     several = [{"email_address": new_address("guest"), "role": "org:member"} for _ in range(2)]
     many = py.organization_invitations.bulk_create(organization_id=acme, request_body=several)
     assert [one.email_address for one in many.data] == [one["email_address"] for one in several]
 
 
-ORGANIZATIONS = (organizations, memberships, roles, invitations_to_organizations)
+def logos(py: Python) -> None:
+    acme = organization(py).id
+    picture = {"file_name": "logo.png", "content": PNG, "content_type": "image/png"}
+    shows(py.organizations.upload_logo(organization_id=acme, file=picture), id=acme, has_image=True)
+    shows(py.organizations.delete_logo(organization_id=acme), id=acme, has_image=False)
+
+
+def domains(py: Python) -> None:
+    modes = ["manual_invitation", "automatic_suggestion"]
+    py.instance_settings.update_organization_settings(
+        request={"domains_enabled": True, "domains_enrollment_modes": modes}
+    )
+    acme, name = organization(py).id, f"{new_name('acme')}.example"
+    wish = {"name": name, "enrollment_mode": "manual_invitation", "verified": False}
+    made = py.organization_domains.create(organization_id=acme, **wish)
+    shows(made, name=name, organization_id=acme, enrollment_mode="manual_invitation")
+    one = {"organization_id": acme, "domain_id": made.id}
+    assert ids(py.organization_domains.list(organization_id=acme).data) == [made.id]
+    assert ids(py.organization_domains.list_all(query=name).data) == [made.id]
+    proved = py.organization_domains.verify_ownership(**one)
+    assert proved.verification.status == "verified"
+    changed = py.organization_domains.update(**one, enrollment_mode="automatic_suggestion")
+    shows(changed, id=made.id, enrollment_mode="automatic_suggestion")
+    shows(py.organization_domains.delete(**one), id=made.id, deleted=True)
+
+
+ORGANIZATIONS = (organizations, memberships, roles, invitations_to_organizations, logos, domains)

@@ -71,6 +71,10 @@ class OrganizationInvitationQuery(Page, frozen=True, kw_only=True):
     order_by: str = "-created_at"
 
 
+class UserInvitationQuery(Page, frozen=True, kw_only=True):
+    status: tuple[InvitationStatus, ...] = ()
+
+
 class CreateOrganizationInvitation(Body, frozen=True, kw_only=True):
     email_address: str
     role: str
@@ -238,6 +242,19 @@ async def _invitations(
     return Listed([wire.invitation(one, now) for one in found], total)
 
 
+async def users_get_organization_invitations(
+    call: Call[UserInvitationQuery, NoBody],
+) -> Listed[wire.OrganizationInvitationOfUser]:
+    """Invitations to the addresses that a user has proved, newest first."""
+    user_id, wanted = call.path["user_id"], call.query
+    await call.identity.administration.get(user_id)
+    found, total = await call.identity.organization_invitations.of_user(
+        user_id, wanted.status, limit=wanted.limit, offset=wanted.offset
+    )
+    images = call.identity.views.images
+    return Listed([wire.invitation_of_user(one, by, images, call.now) for one, by in found], total)
+
+
 async def create_organization_invitation(
     call: Call[NoQuery, CreateOrganizationInvitation],
 ) -> wire.OrganizationInvitation:
@@ -342,6 +359,13 @@ OPERATIONS = (
         users_get_organization_memberships,
         query=MembershipQuery,
         answer=_LISTED_MEMBERS,
+    ),
+    operation(
+        "GET",
+        "/users/{user_id}/organization_invitations",
+        users_get_organization_invitations,
+        query=UserInvitationQuery,
+        answer=Listed[wire.OrganizationInvitationOfUser],
     ),
     operation(
         "GET",

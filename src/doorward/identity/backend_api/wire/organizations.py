@@ -21,10 +21,12 @@ __all__ = [
     "DeletedOrganization",
     "Organization",
     "OrganizationInvitation",
+    "OrganizationInvitationOfUser",
     "OrganizationMembership",
     "Permission",
     "Role",
     "invitation",
+    "invitation_of_user",
     "membership",
     "organization",
     "permission",
@@ -48,6 +50,10 @@ class OrganizationInvitation(shared.OrganizationInvitation, kw_only=True):
     public_inviter_data: None = None
     private_metadata: msgspec.Raw
     url: str | None = None
+
+
+class OrganizationInvitationOfUser(OrganizationInvitation, kw_only=True):
+    public_organization_data: shared.PublicOrganizationData
 
 
 class DeletedOrganization(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,4 +83,13 @@ def invitation(one: InvitationRecord, now: int, url: str | None = None) -> Organ
         **asdict(shared.invitation(one, now)),
         private_metadata=msgspec.Raw(one.private_metadata.encode()),
         url=url,
+    )
+
+
+def invitation_of_user(
+    one: InvitationRecord, by: store.OrganizationRecord, images: Images, now: int
+) -> OrganizationInvitationOfUser:
+    """With the organization that invites."""
+    return OrganizationInvitationOfUser(
+        **asdict(invitation(one, now)), public_organization_data=shared.public_organization_data(by, images)
     )
