@@ -79,7 +79,7 @@ async def test_a_trailing_slash_is_the_same_route(world: World):
 
 @pytest.mark.conformance("clerk-frontend", 170)
 async def test_an_unknown_route_is_404_in_clerks_shape(world: World):
-    body = await world.browser().get("/v1/organizations", 404)
+    body = await world.browser().get("/v1/organisms", 404)
     assert error_codes(body) == ["resource_not_found"]
     assert body["clerk_trace_id"]
 
