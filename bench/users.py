@@ -1,7 +1,8 @@
-"""Lists and searches of many users: a page of the directory, as `GET /users` asks for it, without HTTP.
+"""Lists and searches of many users, as `GET /users` asks for them, and importing more, both without HTTP.
 
-`DOORWARD_BENCH_USERS` (1,000,000) rows are made by SQL, so the import's rate is that of the tables and their indexes. SQLite
-is a file of its own; PostgreSQL is measured too where `DOORWARD_BENCH_POSTGRESQL` names an empty database.
+`DOORWARD_BENCH_USERS` (1,000,000) rows are made by SQL, at the rate of the tables and their indexes alone; the
+import goes through the use case. SQLite is a file of its own; PostgreSQL is measured too where
+`DOORWARD_BENCH_POSTGRESQL` names an empty database.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.rows import row
-from doorward.identity import SCHEMA
+from doorward.identity import SCHEMA, IdentitySettings, create_identity
 from doorward.identity.accounts.directory import Directory, Filter, Order, Ordering
-from doorward.store import Database, Tx, open_database
+from doorward.identity.accounts.imports import Made
+from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
+from doorward.identity.mail import ConsoleMailer
+from doorward.store import Database, Sealer, Tx, open_database
 
 USERS = int(os.environ.get("DOORWARD_BENCH_USERS", "1000000"))
 BATCH = 20_000
 ROUNDS = 200
+IMPORTED = 20_000
+IMPORT_BATCH = 200
 PAGE_GOAL_MS = 50.0
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(? AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
@@ -48,10 +54,10 @@ _MAKE_USERS = f"""
     {_NUMBERS}
     INSERT INTO identity_users (id, ordinal, primary_email_address_id, primary_phone_number_id, external_id, username,
         first_name, last_name, public_metadata, private_metadata, unsafe_metadata, is_administrator, is_banned,
-        delete_self_enabled, create_organization_enabled, bypass_client_trust, primary_email, primary_phone, search_text,
+        is_password_compromised, delete_self_enabled, create_organization_enabled, bypass_client_trust, primary_email, primary_phone, search_text,
         created_at, updated_at)
     SELECT 'user_' || i, (1700000000000 + i) * 2097152, 'idn_' || i, 'idp_' || i, 'ext-' || i, 'name' || i,
-        {_FIRST_NAME}, {_LAST_NAME}, '{{}}', '{{}}', '{{}}', FALSE, FALSE, TRUE, TRUE, FALSE,
+        {_FIRST_NAME}, {_LAST_NAME}, '{{}}', '{{}}', '{{}}', FALSE, FALSE, FALSE, TRUE, TRUE, FALSE,
         'person' || i || '@example.com', '+1555' || (1000000 + i),
         'user_' || i || '\n' || {_FIRST_NAME} || ' ' || {_LAST_NAME} || '\n' || 'name' || i || '\n' ||
         'person' || i || '@example.com' || '\n' || '+1555' || (1000000 + i),
@@ -87,10 +93,11 @@ async def _measure(engine: str, url: str) -> list[dict[str, Any]]:
         await _fill(database)
         rate = USERS / (time.perf_counter() - begun)
         rows = [row(f"{engine}: rows of users made, of {USERS:,}", rate, "users/s")]
-        directory = Directory(database)
-        for what, ask in _questions(directory).items():
-            p99 = await _p99_ms(ask)
-            rows.append(row(f"{engine}: {what}, p99", p99, "ms", at_most=PAGE_GOAL_MS))
+        rows += await _pages(engine, database)
+        rate = IMPORTED / await _import_seconds(database)
+        rows.append(
+            row(f"{engine}: users imported with their hashes, batches of {IMPORT_BATCH}", rate, "users/s")
+        )
         return rows
     finally:
         await database.close()
@@ -147,18 +154,65 @@ def _questions(directory: Directory) -> dict[str, Callable[[int], Any]]:
         "a search by part of a phone number": page(lambda n: Filter(phone_text=str(1_000_000 + n))),
         "a search by two letters": page(lambda n: Filter(text="la")),
         "a search that all match": page(lambda n: Filter(text="example.com")),
-        "a search that all match, at any offset": page(
-            lambda n: Filter(text="example.com"), offset=lambda n: n
+        "a search that all match, below offset 1,000": page(
+            lambda n: Filter(text="example.com"), offset=lambda n: n % 1000
         ),
         "a search that nobody matches": page(lambda n: Filter(text=f"nobody{n}")),
     }
 
 
-async def _p99_ms(ask: Callable[[int], Any]) -> float:
-    taken = []
-    for turn in range(ROUNDS):
-        number = 1 + turn * 7919 % USERS
+async def _pages(engine: str, database: Database) -> list[dict[str, Any]]:
+    """The waits, and what they cost this process: on SQLite that is all, whatever else the machine does."""
+    rows, costliest = [], 0.0
+    for what, ask in _questions(Directory(database)).items():
+        await ask(1)  # what the first of a kind reads from the disk, the others find in memory
+        waited, spent = [], []
+        for turn in range(ROUNDS):
+            number = 1 + turn * 791_953 % USERS
+            begun, used = time.perf_counter(), time.process_time()
+            await ask(number)
+            waited.append((time.perf_counter() - begun) * 1000)
+            spent.append((time.process_time() - used) * 1000)
+        rows.append(row(f"{engine}: {what}, p99", _p99(waited), "ms", at_most=PAGE_GOAL_MS))
+        costliest = max(costliest, _p99(spent))
+    rows.append(row(f"{engine}: the costliest of these, CPU of our process, p99", costliest, "ms"))
+    return rows
+
+
+def _p99(taken: list[float]) -> float:
+    return sorted(taken)[int(len(taken) * 0.99) - 1]
+
+
+async def _import_seconds(database: Database) -> float:
+    """How long the use case behind `users import` takes for users with an address, a number, names and a bcrypt hash."""
+    settings = IdentitySettings(
+        origin="http://accounts.localhost:8080",
+        development=True,
+        sign_up="open",
+        relay_origin="http://relay.localhost:8080",
+        gate_zone="env.localhost:8080",
+    )
+    identity = await create_identity(settings, database, sealer=Sealer(b"k" * 32), mailer=ConsoleMailer())
+    try:
         begun = time.perf_counter()
-        await ask(number)
-        taken.append((time.perf_counter() - begun) * 1000)
-    return sorted(taken)[int(ROUNDS * 0.99) - 1]
+        for first in range(0, IMPORTED, IMPORT_BATCH):
+            wishes = [_newcomer(number) for number in range(first, first + IMPORT_BATCH)]
+            outcomes = await identity.imports.take_over(wishes, actor="bench")
+            assert all(isinstance(outcome, Made) for outcome in outcomes)
+        return time.perf_counter() - begun
+    finally:
+        await identity.stop()
+
+
+def _newcomer(number: int) -> NewUser:
+    return NewUser(
+        details=Details(
+            external_id=f"new-{number}",
+            first_name=_name_of(number, _STEPS[0]),
+            last_name=_name_of(number, _STEPS[1]),
+            created_at=1_600_000_000_000 + number,
+        ),
+        email_addresses=(Identifier(f"new{number}@example.com"),),
+        phone_numbers=(Identifier(f"+1666{1_000_000 + number}"),),
+        password=NewPassword(digest="$2b$10$" + "a" * 53, hasher="bcrypt"),
+    )

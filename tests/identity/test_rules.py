@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import string
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from doorward.identity import IdentitySettings, RateLimit
 from doorward.identity.accounts import rules as accounts
 from doorward.identity.accounts.passwords import MEMORY_KIB, PARALLELISM, TIME_COST, PasswordHasher
 from doorward.identity.errors import Refused
+from doorward.identity.identifiers import new_id
 from doorward.identity.oauth import rules as oauth
 from doorward.identity.restrictions import rules as restrictions
 from tests.identity.conftest import SETTINGS
@@ -191,3 +194,12 @@ async def test_hashes_use_the_parameters_owasp_asks_for_and_a_full_queue_is_told
 )
 def test_a_subscribers_whole_ipv6_network_counts_as_one_address(who: str, counted: str) -> None:
     assert restrictions.counted_as(who) == counted
+
+
+def test_ids_are_27_letters_of_base62_and_none_is_favoured() -> None:
+    letters = "".join(new_id("user").removeprefix("user_") for _ in range(4000))
+    counts = Counter(letters)
+    assert len(letters) == 4000 * 27
+    assert set(counts) == set(string.digits + string.ascii_letters)
+    # 1742 of each are expected; a byte taken modulo 62 would give eight letters a quarter more than the others.
+    assert max(counts.values()) < 1742 * 1.15

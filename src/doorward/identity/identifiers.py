@@ -5,11 +5,18 @@ from __future__ import annotations
 import secrets
 import string
 
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BASE62 = (string.digits + string.ascii_uppercase + string.ascii_lowercase).encode()
+_LENGTH = 27
+#: Every letter stands for four bytes; the last eight bytes would favour some letters and are thrown away.
+_LETTERS = bytes(_BASE62[byte % 62] for byte in range(256))
+_UNFAIR = bytes(range(248, 256))
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}_" + "".join(secrets.choice(_BASE62) for _ in range(27))
+    letters = b""
+    while len(letters) < _LENGTH:
+        letters += secrets.token_bytes(36).translate(_LETTERS, _UNFAIR)
+    return f"{prefix}_{letters[:_LENGTH].decode()}"
 
 
 def new_hex_id(prefix: str) -> str:

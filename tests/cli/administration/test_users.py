@@ -17,7 +17,7 @@ def test_a_user_is_made_found_changed_banned_and_deleted(either: Installation) -
     made = either.json("users", "create", "Ada@Example.com", "--first-name", "Ada", "--username", "countess")
     assert made["email_addresses"][0]["email_address"] == "ada@example.com"
     listed = either.say("users", "list", "countess").splitlines()
-    assert listed[0].split() == ["User", "E-mail", "address", "Name", "State", "Created", "Last", "sign-in"]
+    assert listed[0].split() == ["User", "E-mail", "address", "Name", "State", "Signed", "in"]
     assert listed[1].startswith(f"{made['id']}  ada@example.com  Ada")
 
     for named in (made["id"], "ada@example.com", "countess"):

@@ -16,7 +16,7 @@ from doorward.cli.administration.options import (
     json_object,
     yes_option,
 )
-from doorward.cli.administration.tables import Column, Record, told
+from doorward.cli.administration.tables import Column, Record
 from doorward.cli.output import answer_json
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ COLUMNS = (
     Column("E-mail address", primary_email),
     Column("Name", name_of),
     Column("State", _state, is_whole=True),
-    Column("Created", "created_at", is_whole=True),
-    Column("Last sign-in", "last_sign_in_at"),
+    Column("Signed in", "last_sign_in_at", is_whole=True),
 )
 
 
@@ -271,12 +270,7 @@ def delete_users(target: Target, user: tuple[str, ...], yes: bool) -> None:
 SESSION_COLUMNS = (
     Column("Session", "id", is_whole=True),
     Column("State", "status", is_whole=True),
-    Column(
-        "Last active",
-        lambda session: (
-            told("at", session["last_active_at"]) and told("last_active_at", session["last_active_at"])
-        ),
-    ),
+    Column("Last active", "last_active_at", is_whole=True),
     Column("Ends", "expire_at", is_whole=True),
 )
 

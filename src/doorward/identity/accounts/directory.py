@@ -177,7 +177,7 @@ def _matching(wanted: Filter, dialect: Dialect) -> tuple[str, list[str], list[ob
             source = "identity_user_search CROSS JOIN identity_users ON identity_users.ordinal = identity_user_search.rowid"
             want("identity_user_search.search_text MATCH ?", _phrase(text))
         elif len(text) >= TRIGRAM:
-            want("identity_trigrams(identity_users.search_text) @> identity_trigrams(?)", text)
+            want("identity_trigrams(identity_users.search_text) @> ?", _cover(text))
         _want_part(want, "identity_users.search_text", text)
     if wanted.email_text:
         _want_part(want, _any_of("identity_email_addresses", "address"), wanted.email_text, closing=")")
@@ -224,6 +224,13 @@ def _matching(wanted: Filter, dialect: Dialect) -> tuple[str, list[str], list[ob
 def _want_part(want: _Want, value: str, text: str, *, closing: str = "") -> None:
     """That `value` contains `text`, letter by letter."""
     want(f"{value} LIKE ? ESCAPE '\\'{closing}", f"%{like_literally(text.lower())}%")
+
+
+def _cover(text: str) -> list[str]:
+    """Trigrams that have every letter of the text in them, hardly overlapping: whoever has these and not the text is sorted
+    out afterwards, while each further one would be another list to walk through."""
+    starts = [*range(0, len(text) - TRIGRAM, TRIGRAM), len(text) - TRIGRAM]
+    return sorted({text[start : start + TRIGRAM] for start in starts})
 
 
 def _phrase(text: str) -> str:
