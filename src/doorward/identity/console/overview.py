@@ -89,7 +89,7 @@ async def _hints(call: Call) -> list[Hint]:
                 "This server runs for development: mail is kept in its inbox.", "/dev/inbox", "Open the inbox"
             )
         )
-    elif settings.test_mode:
+    elif settings.test_mode and not identity.settings.development:
         hints.append(
             Hint("Test mode is on, on a server for everybody.", "/admin/settings/origins", "Look at it")
         )
