@@ -186,28 +186,31 @@ async def test_a_session_outlives_its_tokens_while_they_are_refreshed_for_the_sa
     real_time()
     ada, bob = await world.signed_up("ada@example.com"), await world.signed_up("bob@example.com")
     public = await KeyRing(world.database, tmp_path / "no-key-file", world.clock).public_key()
-    real_time(left=8)
-    first_expiry = time.time() + 8
-    with server(public.pem_line, tmp_path) as url:
+    with (
+        server(public.pem_line, tmp_path) as url,
+        running("--experimental-websocket", "client.mjs", url, "1000") as session,
+    ):
+        # The token's few seconds are for the connection alone, not for the start of two programs.
+        session.wait_for("ready")
+        real_time(left=10)
+        first_expiry = time.time() + 10
         token = await token_of(ada)
-        with client(url, token, "1000") as session:
-            client_id = session.wait_for("clientId")
-            real_time()
+        session.tell(token)
+        client_id = session.wait_for("clientId")
+        real_time()
+        session.refresh(await token_of(ada))
+        while time.time() < first_expiry + 1:
             session.refresh(await token_of(ada))
-            while time.time() < first_expiry + 1:
-                session.refresh(await token_of(ada))
-            assert fetched(url, token).status_code == 401
-            by_http = {"id": "1", "userId": await ada.user_id(), "text": "from elsewhere"}
-            told = posted(
-                f"{url}/insert", {"collectionName": "notes", "entity": by_http}, await token_of(ada)
-            )
-            assert told.status_code == 200
-            session.wait_for("rows", [by_http])
-            own = by_http | {"id": "2", "text": "its own"}
-            session.insert(own)
-            session.wait_for("rows", [by_http, own])
-            assert fetched(url, await token_of(ada)).json() == [by_http, own]
-            for other, refusal in ((ada, None), (bob, "ROLES_MISMATCH")):
-                answer = posted(f"{url}/update-token", {"clientId": client_id}, await token_of(other))
-                assert answer.status_code == 200
-                assert refusal is None or session.wait_for("refused") == refusal
+        assert fetched(url, token).status_code == 401
+        by_http = {"id": "1", "userId": await ada.user_id(), "text": "from elsewhere"}
+        told = posted(f"{url}/insert", {"collectionName": "notes", "entity": by_http}, await token_of(ada))
+        assert told.status_code == 200
+        session.wait_for("rows", [by_http])
+        own = by_http | {"id": "2", "text": "its own"}
+        session.insert(own)
+        session.wait_for("rows", [by_http, own])
+        assert fetched(url, await token_of(ada)).json() == [by_http, own]
+        for other, refusal in ((ada, None), (bob, "ROLES_MISMATCH")):
+            answer = posted(f"{url}/update-token", {"clientId": client_id}, await token_of(other))
+            assert answer.status_code == 200
+            assert refusal is None or session.wait_for("refused") == refusal

@@ -1,13 +1,14 @@
 // One Triplit client, driven by lines of JSON: {"do": "insert", "row": {…}}. Says what happens as lines of JSON:
 // {"rows": […]} whenever the server's answer changes, {"refused": type} when it does not want this session.
-// `node --experimental-websocket client.mjs URL [MS]` with the token as the first line of standard input. With MS it asks
-// for another token so often, {"wants": "token"}, and gets it by {"do": "token", "token": "…"}.
+// `node --experimental-websocket client.mjs URL [MS]` with the token as the first line of standard input, once it says
+// {"ready": true}. With MS it asks for another token so often, {"wants": "token"}, and gets it by {"do": "token", "token": "…"}.
 import { createInterface } from "node:readline";
 import { TriplitClient } from "@triplit/client";
 
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 console.log = console.info = () => {}; // Triplit's own words stay out of the way
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+say({ ready: true });
 const token = (await lines.next()).value;
 
 const client = new TriplitClient({ serverUrl: process.argv[2], autoConnect: false });
