@@ -180,6 +180,18 @@ async def test_an_expired_cookie_token_is_refreshed_into_cookies(backend: Backen
     await backend.refused("POST", path, 401, "session_refresh_inactive_session", json=body)
 
 
+async def test_a_browser_that_keeps_no_refresh_token_fills_no_table(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    touch = f"/v1/client/sessions/{(await ada.session())['id']}/touch"
+    for _ in range(3):
+        await ada.post(touch)
+        del ada.http.cookies[refresh_cookie(ada)[0]]
+    rows = await backend.world.database.read(
+        lambda tx: tx.fetch_all("SELECT session_id FROM identity_refresh_tokens")
+    )
+    assert len(rows) == 1
+
+
 async def test_a_refresh_token_is_good_for_its_own_session_alone(backend: Backend) -> None:
     ada, bob = await backend.world.signed_up(), await backend.world.signed_up("bob@example.com")
     sessions = [await ada.session(), await bob.session()]

@@ -57,7 +57,7 @@ class RefreshTokens:
         token, now = new_secret(), self._clock()
 
         def work(tx: Tx) -> str:
-            store.insert_refresh_token(tx, self._hash.of(_PURPOSE, token), session_id, now)
+            store.put_refresh_token(tx, self._hash.of(_PURPOSE, token), session_id, now)
             return token
 
         if known is not None:

@@ -155,7 +155,9 @@ def leave_organization(tx: Tx, organization_id: str, user_id: str | None = None)
     )
 
 
-def insert_refresh_token(tx: Tx, token_hash: str, session_id: str, now: int) -> None:
+def put_refresh_token(tx: Tx, token_hash: str, session_id: str, now: int) -> None:
+    """A session is of one browser and has one: whoever asks again and again without keeping it fills no table."""
+    tx.execute("DELETE FROM identity_refresh_tokens WHERE session_id = ?", (session_id,))
     tx.execute(
         "INSERT INTO identity_refresh_tokens (token_hash, session_id, created_at) VALUES (?, ?, ?)",
         (token_hash, session_id, now),
