@@ -124,7 +124,7 @@ def wait_until(holds: Callable[[], bool], otherwise: str) -> None:
 
 @pytest.mark.conformance("clerk-backend", 28)
 def test_our_exported_key_verifies_without_a_network(js: JavaScript, server: Server, ada: Visitor) -> None:
-    token, key = ada.session_token(), server.public_key()
+    key, token = server.public_key(), ada.session_token()
     shows(js("verifyToken", token, {"jwtKey": key}), sub=ada.user_id, sid=ada.session_id)
     assert js.asked == []
     state = js("authenticateRequest", request(token), {"jwtKey": key}, by={**js.by, "jwtKey": key})

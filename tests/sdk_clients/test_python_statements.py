@@ -100,7 +100,7 @@ def test_a_session_is_verified_with_our_key_set(server: Server, ada: Visitor) ->
 
 @pytest.mark.conformance("clerk-backend", 28, 175)
 def test_a_request_is_authenticated_offline_with_our_key(server: Server, ada: Visitor) -> None:
-    token, key = ada.session_token(), server.public_key()
+    key, token = server.public_key(), ada.session_token()
     assert both(token, VerifyTokenOptions(jwt_key=key))["sub"] == ada.user_id
     clerk = Clerk(bearer_auth="sk_test_unused", server_url="http://127.0.0.1:1/v1")
     request = httpx.Request("GET", "https://app.example.com/", headers={"Authorization": f"Bearer {token}"})
