@@ -24,7 +24,7 @@ def new_name(name: str) -> str:
 def shows(seen: Any, **members: Any) -> Any:
     """`seen`, once it has these members, as a mapping or an object."""
     is_mapping = isinstance(seen, Mapping)
-    found = {name: seen.get(name) if is_mapping else getattr(seen, name) for name in members}
+    found = {name: seen[name] if is_mapping else getattr(seen, name) for name in members}
     assert found == members
     return seen
 

@@ -111,7 +111,8 @@ def test_a_session_is_a_person(app: App, ada: Visitor) -> None:
     token = ada.session_token()
     for path in ("/session", "/people-and-keys", "/any"):
         seen = app.sees(path, token)
-        shows(seen, tokenType="session_token", userId=ada.user_id, sessionId=ada.session_id, orgId=None)
+        shows(seen, tokenType="session_token", userId=ada.user_id, sessionId=ada.session_id)
+        assert "orgId" not in seen
     shows(app.refuses("/m2m", token), tokenType="m2m_token", machineId=None)
     shows(app.refuses("/oauth", token), tokenType="oauth_token", userId=None)
     shows(app.refuses("/session", f"{token[:-6]}AAAAAA"), tokenType="session_token", userId=None)
