@@ -1,6 +1,7 @@
 """Every known way past a token check, tried: jwt_tool's list and RFC 8725's."""
 
 import json
+from hashlib import sha256
 
 import pytest
 
@@ -168,6 +169,42 @@ def test_an_es256_signature_has_exactly_64_bytes() -> None:
     for bad in (good[:-1], good + b"\0", b"\0" + good, good[:32] + b"\0" + good[32:], b""):
         with pytest.raises(InvalidSignature):
             verify(f"{text}.{b64url_encode(bad)}", EC.public)
+
+
+_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # a SHA-256 DigestInfo, but for the digest
+
+
+@pytest.mark.parametrize(
+    "info, behind, padding, is_good",
+    [
+        pytest.param(_INFO, b"", 202, True, id="as it should be"),
+        pytest.param(_INFO, bytes(100), 102, False, id="something behind the digest"),
+        pytest.param(_INFO, b"\0", 201, False, id="one byte behind the digest"),
+        pytest.param(
+            bytes.fromhex("302f300b0609608648016503040201") + b"\x04\x20", b"", 204, False, id="no parameters"
+        ),
+        pytest.param(_INFO[:-3] + b"\x07" + _INFO[-2:], b"", 202, False, id="other parameters"),
+        pytest.param(b"", b"", 221, False, id="the digest alone"),
+    ],
+)
+def test_what_an_rsa_signature_holds_is_compared_to_the_last_byte(info, behind, padding, is_good) -> None:
+    text = f"{part({'alg': 'RS256'})}.{part(CLAIMS)}"
+    held = b"\0\1" + b"\xff" * padding + b"\0" + info + sha256(text.encode()).digest() + behind
+    assert len(held) == 256
+    numbers = RSA._key.private_numbers()
+    raised = pow(int.from_bytes(held, "big"), numbers.d, numbers.public_numbers.n).to_bytes(256, "big")
+    assert RSA.public.verify(raised, text.encode()) is is_good
+
+
+def test_an_rsa_signature_is_as_long_as_its_key_leading_zeros_included() -> None:
+    tries = ((data, RSA.sign(data)) for data in map(str.encode, map(str, range(100_000))))
+    data, good = next((data, signed) for data, signed in tries if signed[0] == 0)
+    assert RSA.public.verify(good, data)
+    for bad in (good.lstrip(b"\0"), b"\0" + good, good + b"\0", b""):
+        assert not RSA.public.verify(bad, data)
+    # Modulo n it is the same number, but no signature (RFC 8017 §5.2.2, step 1).
+    n = RSA._key.private_numbers().public_numbers.n
+    assert not RSA.public.verify((int.from_bytes(good, "big") + n).to_bytes(256, "big"), data)
 
 
 @pytest.mark.parametrize(

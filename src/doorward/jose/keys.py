@@ -33,6 +33,9 @@ Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519", "HS256"]
 # The digest is made by hashlib: `cryptography` sets up a hash anew for each call, 0.3 µs and more of an RSA check's 20.
 _PKCS1, _DIGEST = padding.PKCS1v15(), Prehashed(SHA256())
 _ECDSA = ec.ECDSA(_DIGEST)
+# The DER of DigestInfo up to the digest itself (RFC 8017 §9.2, note 1). Recovering it and comparing is what OpenSSL's
+# own verifying does, less 1.6 µs for looking up the digest anew at each call.
+_SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 _P256 = ec.SECP256R1()
 _KTY: dict[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
@@ -50,10 +53,15 @@ _RawPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pr
 def _check_function(key: _RawPublic) -> Callable[[bytes, bytes], None]:
     """What raises when a signature is not the key's over some data; made once, as it runs per request."""
     if isinstance(key, rsa.RSAPublicKey):
-        verify_rsa = key.verify
+        recover, size = key.recover_data_from_signature, (key.key_size + 7) // 8
 
         def check_rsa(signature: bytes, data: bytes) -> None:
-            verify_rsa(signature, sha256(data).digest(), _PKCS1, _DIGEST)
+            # Recovering takes the leading zeros of a signature for granted, verifying does not: RFC 8017 §8.2.2, step 1.
+            if len(signature) != size:
+                raise _BadSignature
+            # What stands behind OpenSSL's padding is compared whole (EMSA-PKCS1-v1_5): nothing of it is parsed.
+            if recover(signature, _PKCS1, None) != _SHA256_INFO + sha256(data).digest():
+                raise _BadSignature
 
         return check_rsa
     if isinstance(key, ec.EllipticCurvePublicKey):

@@ -76,6 +76,9 @@ def bearer_text(header: str | None) -> str | None:
     """The token of an `Authorization` header: after `Bearer`, or the whole of it when there is no scheme."""
     if not header:
         return None
+    # Nearly every header: looking for a space costs half of what splitting does.
+    if header.startswith("Bearer ") and header.find(" ", 7) < 0 and len(header) > 7:
+        return header[7:]
     scheme, *rest = header.split(" ")
     if not rest or not rest[0]:
         return scheme

@@ -50,14 +50,14 @@ class UnverifiedJwt(msgspec.Struct, frozen=True):
 
 def read_jwt(token: str) -> UnverifiedJwt:
     """The parts of `token`, unverified. Raises TokenRefused."""
-    if token.count(".") != 2:
-        raise TokenRefused(
-            reasons.TOKEN_INVALID, "Invalid JWT form. A JWT consists of three parts separated by dots."
-        )
     try:
         header, payload, signing_input, signature = split_compact(token)
         claims = decode_object(b64url_decode(payload))
     except JoseError as error:
+        if token.count(".") != 2:  # which never gets here unrefused
+            raise TokenRefused(
+                reasons.TOKEN_INVALID, "Invalid JWT form. A JWT consists of three parts separated by dots."
+            ) from None
         if getattr(error, "claim", None) == "alg":
             raise _wrong_algorithm(None) from None
         raise TokenRefused(

@@ -147,15 +147,17 @@ def parse_jwt_key(pem: str) -> PublicKey:
     )
 
 
+_RENAMED = {"machine_token": "m2m_token"}
+
+
 def read_accepts(accepts: AcceptsToken) -> Accepted:
     """`accepts_token` in one form; `machine_token`, the older name, means `m2m_token`. Raises ConfigurationError."""
-    renamed = {"machine_token": "m2m_token"}
     if isinstance(accepts, str):
-        one = renamed.get(accepts, accepts)
+        one = _RENAMED.get(accepts, accepts)
         if one != "any" and one not in TOKEN_TYPES:
             raise ConfigurationError(f"accepts_token is any, or of {', '.join(TOKEN_TYPES)}; not {accepts!r}")
         return cast(Accepted, one)
-    several = frozenset(renamed.get(name, name) for name in accepts)
+    several = frozenset(_RENAMED.get(name, name) for name in accepts)
     if not several or not several <= set(TOKEN_TYPES):
         raise ConfigurationError(f"accepts_token lists some of {', '.join(TOKEN_TYPES)}")
     return cast(Accepted, several)

@@ -43,6 +43,8 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def redirect_url(self) -> str | None:
         """Where to send the browser with a 307: for a handshake, and after one in development."""
+        if not self.headers:  # nearly every request of somebody signed in
+            return None
         return next((value for name, value in self.headers if name == "location"), None)
 
     def to_auth(self, *, treat_pending_as_signed_out: bool = True) -> Auth | None:
