@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.identity.backend_api.catalogue import OPERATIONS
-from doorward.identity.backend_api.operations import Body, NoBody, Page, Query, Upload
 from doorward.identity.backend_api.reading import read_body, read_query
+from doorward.identity.backend_api.wire.shapes import Body, NoBody, Page, Query, Upload
 from doorward.identity.errors import Refused
 from tests.identity_backend_api.conftest import Backend
 

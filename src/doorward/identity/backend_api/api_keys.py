@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from doorward.identity.api_keys import APIKey, KeyChange, KeyWish
-from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import api_keys as wire
+from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery
 
 DEFAULT_TYPE = "api_key"
 

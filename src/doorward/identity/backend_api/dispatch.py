@@ -23,9 +23,10 @@ from doorward.identity.answers import error_response, json
 from doorward.identity.backend_api.callers import Recognition
 from doorward.identity.backend_api.not_offered import is_not_offered
 from doorward.identity.backend_api.openapi import openapi_document
-from doorward.identity.backend_api.operations import Call, Operation, Upload
+from doorward.identity.backend_api.operations import Call, Operation
 from doorward.identity.backend_api.reading import read_body, read_query
 from doorward.identity.backend_api.token_errors import token_error_response
+from doorward.identity.backend_api.wire.shapes import Upload
 from doorward.identity.errors import (
     API_VERSION_INVALID,
     FEATURE_NOT_IMPLEMENTED,

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Deleted,
-    Listed,
-    NoBody,
-    NoQuery,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire.instance import Domain
+from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery
 from doorward.identity.errors import (
     FEATURE_NOT_IMPLEMENTED,
     OPERATION_NOT_ALLOWED_ON_PRIMARY_DOMAIN,

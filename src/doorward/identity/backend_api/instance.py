@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from doorward.identity.backend_api.operations import Body, Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import instance as wire
+from doorward.identity.backend_api.wire.shapes import Body, NoBody, NoQuery
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.instance import InstanceSettings, SignUpMode
 from doorward.identity.instance.service import require_origins

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.identity.accounts import metadata
-from doorward.identity.backend_api.operations import Body, Call, Listed, NoBody, NoQuery, Page, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import invitations as wire
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.invitations import rules, store
 from doorward.identity.invitations.rules import InvitationStatus
 from doorward.identity.invitations.service import InvitationWish

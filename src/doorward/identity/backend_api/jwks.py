@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 from doorward.identity.signing_keys.service import KeySet
 
 

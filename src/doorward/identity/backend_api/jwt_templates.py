@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, Page, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire.jwt_templates import (
     JwtTemplate,
     JwtTemplatePreview,
@@ -12,6 +12,7 @@ from doorward.identity.backend_api.wire.jwt_templates import (
     PreviewWarning,
     TemplateBody,
 )
+from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery, Page
 from doorward.identity.templates.service import Draft
 from doorward.identity.templates.store import TemplateRecord
 

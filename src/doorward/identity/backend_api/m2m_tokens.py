@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorward.identity.backend_api.operations import EITHER, MACHINE, Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import EITHER, MACHINE, Call, operation
 from doorward.identity.backend_api.wire import m2m_tokens as wire
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 from doorward.identity.errors import BAD_REQUEST, Refused
 from doorward.identity.m2m_tokens import TokenWish
 

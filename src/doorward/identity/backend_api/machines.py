@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import machines as wire
+from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery
 from doorward.identity.machines import MachineDetail
 from doorward.identity.machines.store import OrderColumn
 

@@ -10,8 +10,9 @@ import msgspec
 
 from doorward import __version__
 from doorward.identity.answers import ErrorBody
-from doorward.identity.backend_api.operations import NoBody, Operation, Upload
+from doorward.identity.backend_api.operations import Operation
 from doorward.identity.backend_api.token_errors import TokenErrorBody
+from doorward.identity.backend_api.wire.shapes import NoBody, Upload
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFUSALS = {

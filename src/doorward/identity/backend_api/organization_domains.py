@@ -6,17 +6,9 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Deleted,
-    Listed,
-    NoBody,
-    NoQuery,
-    Page,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import domain_store
 from doorward.identity.organizations.domain_store import DomainFilter
 from doorward.identity.organizations.domains import Domain

@@ -6,18 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Listed,
-    NoBody,
-    NoQuery,
-    Page,
-    Time,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import organizations as wire
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Time
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations import store as invitations
 from doorward.identity.invitations.rules import InvitationStatus

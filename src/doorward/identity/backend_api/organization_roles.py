@@ -7,18 +7,10 @@ from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Deleted,
-    Listed,
-    NoBody,
-    NoQuery,
-    Page,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import organizations as wire
+from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import role_store
 
 R = TypeVar("R")

@@ -7,20 +7,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec.structs import replace
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Listed,
-    NoBody,
-    NoQuery,
-    Page,
-    Query,
-    Upload,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import instance as instance_wire
 from doorward.identity.backend_api.wire import organizations as wire
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Query, Upload
 from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
 from doorward.identity.instance import OrganizationSettings
 from doorward.identity.instance.rules import EnrollmentMode

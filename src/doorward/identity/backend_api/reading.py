@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from doorward.identity.backend_api.operations import NoBody
+from doorward.identity.backend_api.wire.shapes import NoBody
 from doorward.identity.errors import (
     FORM_PARAM_NIL,
     FORM_PARAM_TYPE_INVALID,

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Call, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery
 from doorward.identity.errors import Refused, not_found
 from doorward.identity.secret_keys import SecretKey
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Call, Listed, NoBody, NoQuery, Page, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import sessions as wire
+from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery, Page
 from doorward.identity.clients.store import ClientRecord
 from doorward.identity.resources.sessions import Token
 from doorward.identity.sessions.rules import status_of

@@ -6,8 +6,9 @@ import secrets
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import tickets as wire
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused, missing
 from doorward.identity.tickets.store import Ticket
 

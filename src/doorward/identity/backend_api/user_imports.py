@@ -7,9 +7,10 @@ from msgspec.structs import replace
 from doorward.identity.accounts.imports import Known, Made, NotMade, Outcome
 from doorward.identity.accounts.new_accounts import NewUser
 from doorward.identity.answers import error_item
-from doorward.identity.backend_api.operations import Call, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.users import new_user
 from doorward.identity.backend_api.wire import user_imports as wire
+from doorward.identity.backend_api.wire.shapes import NoQuery
 from doorward.identity.errors import Refused
 
 

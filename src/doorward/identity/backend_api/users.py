@@ -11,9 +11,10 @@ from msgspec import UNSET, UnsetType
 from doorward.identity.accounts.directory import Choice, Filter, Order, Ordering
 from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.accounts.store import Account
-from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, Page, Upload, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import users as wire
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery, Page, Upload
 from doorward.identity.errors import (
     FEATURE_NOT_IMPLEMENTED,
     FORM_CONDITIONAL_PARAM_MISSING,

@@ -6,18 +6,10 @@ from typing import Annotated
 
 import msgspec
 
-from doorward.identity.backend_api.operations import (
-    Body,
-    Call,
-    Deleted,
-    Listed,
-    NoBody,
-    NoQuery,
-    Page,
-    operation,
-)
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import invitations as wire
+from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
 from doorward.identity.waitlist import store
 from doorward.identity.waitlist.rules import WaitlistStatus
 from doorward.identity.waitlist.service import JoinWish

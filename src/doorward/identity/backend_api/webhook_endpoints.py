@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from doorward.identity.backend_api.operations import Call, Deleted, Listed, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import webhook_endpoints as wire
+from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery
 from doorward.identity.webhooks.service import MadeSecret
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Call, NoBody, NoQuery, operation
+from doorward.identity.backend_api.operations import Call, operation
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 
 CONSOLE_PATH = "/admin/webhooks"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.operations import Deleted
 from doorward.identity.backend_api.wire import machines as wire
+from doorward.identity.backend_api.wire.shapes import Deleted
 from doorward.identity.errors import (
     CONFLICT,
     FORM_PARAM_VALUE_INVALID,

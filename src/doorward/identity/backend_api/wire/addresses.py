@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body
+from doorward.identity.backend_api.wire.shapes import Body
 
 Identified = Literal["verified", "reserved", "unverified"]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.identity.api_keys.rules import SUBJECT
-from doorward.identity.backend_api.operations import Body, Offset, Query
 from doorward.identity.backend_api.wire.m2m_tokens import Seconds
+from doorward.identity.backend_api.wire.shapes import Body, Offset, Query
 
 Subject = Annotated[str, msgspec.Meta(pattern=SUBJECT)]
 Type = Annotated[str, msgspec.Meta(min_length=3, max_length=25)]

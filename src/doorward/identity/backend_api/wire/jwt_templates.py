@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body
+from doorward.identity.backend_api.wire.shapes import Body
 
 
 class JwtTemplate(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Offset, Query
+from doorward.identity.backend_api.wire.shapes import Body, Offset, Query
 from doorward.identity.machines.rules import MAX_TOKEN_SECONDS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Page
+from doorward.identity.backend_api.wire.shapes import Body, Page
 from doorward.identity.machines import rules
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Page
+from doorward.identity.backend_api.wire.shapes import Body, Page
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Scopes = Annotated[str, msgspec.Meta(max_length=1024)]

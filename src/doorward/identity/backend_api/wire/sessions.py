@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Listed, Page, Query
+from doorward.identity.backend_api.wire.shapes import Body, Listed, Page, Query
 from doorward.identity.resources.sessions import Token
 
 Status = Literal["abandoned", "active", "ended", "expired", "removed", "replaced", "revoked", "pending"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body
+from doorward.identity.backend_api.wire.shapes import Body
 
 TicketStatus = Literal["pending", "accepted", "revoked"]
 SIGN_IN_SECONDS = 30 * 86_400

@@ -8,7 +8,7 @@ import msgspec
 
 from doorward.identity.accounts.imports import MAX_BATCH
 from doorward.identity.answers import ErrorItem
-from doorward.identity.backend_api.operations import Body
+from doorward.identity.backend_api.wire.shapes import Body
 from doorward.identity.backend_api.wire.users import CreateUser
 
 UserId = Annotated[str, msgspec.Meta(pattern=r"^user_[0-9A-Za-z]{20,48}$")]

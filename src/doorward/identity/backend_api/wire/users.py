@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from doorward.identity.backend_api.operations import Body, Offset, Query, Time
+from doorward.identity.backend_api.wire.shapes import Body, Offset, Query, Time
 from doorward.identity.resources import users as shared
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from doorward.identity.backend_api.operations import Body, Page
+from doorward.identity.backend_api.wire.shapes import Body, Page
 from doorward.identity.webhooks.deliveries import Attempt, Delivery, DeliveryStatus
 from doorward.identity.webhooks.endpoints import Endpoint
 from doorward.identity.webhooks.service import LoggedDelivery
