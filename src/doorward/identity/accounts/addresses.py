@@ -16,8 +16,7 @@ from doorward.identity.accounts import phones, store
 from doorward.identity.accounts.administration import taken
 from doorward.identity.accounts.new_accounts import email_of, phone_of
 from doorward.identity.accounts.phones import PhoneNumberRecord
-from doorward.identity.accounts.service import EmailAddress
-from doorward.identity.accounts.store import EmailAddressRecord
+from doorward.identity.accounts.store import EmailAddress, EmailAddressRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_VERIFICATION_NEEDED,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from doorward.identity import mail
 from doorward.identity.accounts import rules, store
 from doorward.identity.accounts.passwords import PasswordHasher
-from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
+from doorward.identity.accounts.store import Account, EmailAddress, EmailAddressRecord, UserRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     AUTHORIZATION_INVALID,
@@ -33,12 +31,12 @@ from doorward.identity.link_news import LinkNews, machine_linked
 from doorward.identity.oauth import grants
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import store as session_store
-from doorward.identity.sessions.service import Sessions, SignedIn
+from doorward.identity.sessions.service import Sessions
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.verification import rules as verification_rules
 from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
-from doorward.identity.verification.store import VerificationRecord
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
@@ -46,11 +44,6 @@ MAX_EMAIL_ADDRESSES = 10
 
 #: Carries the id of a user who was banned, let in again, or deleted.
 BARRED_CHANNEL = "identity.accounts_barred"
-
-
-class EmailAddress(msgspec.Struct, frozen=True):
-    record: EmailAddressRecord
-    verification: VerificationRecord | None
 
 
 class Accounts:

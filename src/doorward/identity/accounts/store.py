@@ -11,6 +11,7 @@ import msgspec
 
 from doorward.identity.accounts.phones import PhoneNumberRecord, phones_of
 from doorward.identity.accounts.rules import ordinal_of, search_text_of
+from doorward.identity.verification.store import VerificationRecord
 from doorward.store import Statement, Tx
 
 R = TypeVar("R")
@@ -101,6 +102,11 @@ class Account(msgspec.Struct, frozen=True):
             if email.id == self.user.primary_email_address_id:
                 return email
         return self.email_addresses[0]
+
+
+class EmailAddress(msgspec.Struct, frozen=True):
+    record: EmailAddressRecord
+    verification: VerificationRecord | None
 
 
 _FIELDS = UserRecord.__struct_fields__

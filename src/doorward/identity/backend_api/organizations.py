@@ -16,7 +16,8 @@ from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
 from doorward.identity.instance import OrganizationSettings
 from doorward.identity.instance.rules import EnrollmentMode
 from doorward.identity.organizations import store
-from doorward.identity.organizations.service import NewOrganization, Organization, OrganizationChange
+from doorward.identity.organizations.details import Organization
+from doorward.identity.organizations.service import NewOrganization, OrganizationChange
 from doorward.identity.organizations.settings import edit_of
 from doorward.identity.organizations.store import OrganizationFilter
 

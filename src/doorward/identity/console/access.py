@@ -10,7 +10,7 @@ from doorward.identity.sessions.store import SessionRecord
 
 if TYPE_CHECKING:
     from doorward.identity.services import Identity
-    from doorward.identity.sessions.service import SignedIn
+    from doorward.identity.sessions.signed_in import SignedIn
 
 
 class NotAdministrator(Exception):

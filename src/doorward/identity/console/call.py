@@ -14,7 +14,7 @@ from doorward.identity.pages.site import Site
 
 if TYPE_CHECKING:
     from doorward.identity.services import Identity
-    from doorward.identity.sessions.service import SignedIn
+    from doorward.identity.sessions.signed_in import SignedIn
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import PageRoute, Question, asking
 from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, RESOURCE_NOT_FOUND, Refused
 from doorward.identity.invitations.store import InvitationFilter
-from doorward.identity.organizations.service import Organization, OrganizationChange
+from doorward.identity.organizations.details import Organization
+from doorward.identity.organizations.service import OrganizationChange
 from doorward.identity.organizations.store import MembershipFilter
 
 ONE = "/admin/organizations/{organization_id}"

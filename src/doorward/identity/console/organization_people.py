@@ -8,9 +8,8 @@ from doorward.identity.console.organization import ONE, organization_of, path_of
 from doorward.identity.console.sections import PageRoute, Question, asking
 from doorward.identity.console.users_by_address import user_of_address
 from doorward.identity.errors import RESOURCE_NOT_FOUND, Refused
+from doorward.identity.organizations.details import Membership, Organization
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
-from doorward.identity.organizations.memberships import Membership
-from doorward.identity.organizations.service import Organization
 from doorward.identity.organizations.store import MembershipFilter
 
 _MEMBER = f"{ONE}/members/{{user_id}}"

@@ -10,7 +10,7 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.json_fields import indented, object_of
 from doorward.identity.console.sections import PageRoute
 from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, RESOURCE_NOT_FOUND, Refused
-from doorward.identity.organizations.memberships import Membership
+from doorward.identity.organizations.details import Membership
 from doorward.identity.organizations.store import MembershipFilter
 from doorward.identity.pages import wording
 

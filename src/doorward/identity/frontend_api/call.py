@@ -26,13 +26,13 @@ from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.views import Views
 from doorward.identity.resources.sessions import Session
 from doorward.identity.resources.users import User
-from doorward.identity.sessions.service import SignedIn
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.uploads import media_type_of, read_encoded_upload, read_upload
 from doorward.identity.visits import Visit
 
 if TYPE_CHECKING:
     from doorward.identity.accounts.store import Account
-    from doorward.identity.organizations.memberships import Membership
+    from doorward.identity.organizations.details import Membership
     from doorward.identity.services import Identity
 
 MAX_BODY_BYTES = 64 * 1024

@@ -11,7 +11,7 @@ from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.oauth.authorize import PARAMETERS
-from doorward.identity.sessions.service import SignedIn
+from doorward.identity.sessions.signed_in import SignedIn
 
 
 def routes(endpoints: Endpoints) -> list[Route]:

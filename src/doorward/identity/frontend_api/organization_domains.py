@@ -9,8 +9,8 @@ from starlette.routing import Route
 from doorward.identity.frontend_api import wire
 from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
+from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter
-from doorward.identity.organizations.domains import Domain
 from doorward.identity.organizations.enrollment import MembershipRequest as Request
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.public_user_data import PublicUserData, public_user_data

@@ -20,8 +20,9 @@ from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations import rules
+from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
-from doorward.identity.organizations.service import NewOrganization, Organization, OrganizationChange
+from doorward.identity.organizations.service import NewOrganization, OrganizationChange
 from doorward.identity.organizations.store import MembershipFilter
 from doorward.identity.resources import organizations as resources
 

@@ -7,7 +7,7 @@ Mounts nothing: `backend_api/machines.py` has the routes. Neighbours: `m2m_token
 `backend_api.callers` asks whose a key is.
 """
 
-from doorward.identity.machines.service import MachineDetail, Machines, MadeMachine
-from doorward.identity.machines.store import Machine, MachineScope
+from doorward.identity.machines.service import Machines, MadeMachine
+from doorward.identity.machines.store import Machine, MachineDetail, MachineScope
 
 __all__ = ["Machine", "MachineDetail", "MachineScope", "Machines", "MadeMachine"]

@@ -19,19 +19,12 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.machines import rules, store
-from doorward.identity.machines.store import Machine, MachineScope, OrderColumn
+from doorward.identity.machines.store import Machine, MachineDetail, MachineScope, OrderColumn
 from doorward.identity.webhooks import outbox
 from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Sealer, Tx
 
 _PURPOSE = "machine secret key"
-
-
-class MachineDetail(msgspec.Struct, frozen=True):
-    """A machine and those it may call."""
-
-    machine: Machine
-    scoped_machines: list[Machine]
 
 
 class MadeMachine(msgspec.Struct, frozen=True):

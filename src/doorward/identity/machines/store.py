@@ -93,6 +93,13 @@ class KeyOwner(msgspec.Struct, frozen=True):
     expire_at: int | None
 
 
+class MachineDetail(msgspec.Struct, frozen=True):
+    """A machine and those it may call."""
+
+    machine: Machine
+    scoped_machines: list[Machine]
+
+
 def owner_of_key(tx: Tx, key_hash: str) -> KeyOwner | None:
     row = tx.fetch_one(
         "SELECT machine_id, expire_at FROM identity_machine_keys WHERE key_hash = ?", (key_hash,)

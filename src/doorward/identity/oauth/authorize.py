@@ -13,7 +13,8 @@ from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.oauth import clients, grants, rules
 from doorward.identity.oauth.clients import OAuthClient
 from doorward.identity.oauth.grants import Code
-from doorward.identity.sessions.service import SignedIn, refuse_barred
+from doorward.identity.sessions.service import refuse_barred
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.settings import IdentitySettings
 from doorward.store import Clock, Database, Tx
 

@@ -22,7 +22,8 @@ from doorward.identity.oauth import clients, rules
 from doorward.identity.oauth.clients import OAuthClient
 from doorward.identity.oauth.errors import OAuthError
 from doorward.identity.restrictions.service import Restrictions
-from doorward.identity.sessions.service import SignedIn, refuse_barred
+from doorward.identity.sessions.service import refuse_barred
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.visits import Visit
 from doorward.store import Clock, Database, Tx

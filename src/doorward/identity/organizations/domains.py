@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from msgspec.structs import replace
@@ -24,9 +23,9 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.instance.rules import OrganizationSettings
 from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import domain_store, rules, store
+from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter, DomainRecord
 from doorward.identity.organizations.lookup import require_enabled, require_for
-from doorward.identity.organizations.store import OrganizationRecord
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.images import Images
 from doorward.identity.restrictions.service import Restrictions
@@ -34,7 +33,6 @@ from doorward.identity.settings import IdentitySettings
 from doorward.identity.verification import rules as verification_rules
 from doorward.identity.verification import store as verifications
 from doorward.identity.verification.service import Codes
-from doorward.identity.verification.store import VerificationRecord
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, ConstraintViolated, Database, Tx
 
@@ -42,17 +40,6 @@ T = TypeVar("T")
 
 BY_CODE = "affiliation_email_code"
 BY_BACK_END = "manual_override"
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """With all that is shown of it."""
-
-    record: DomainRecord
-    verification: VerificationRecord | None
-    organization: OrganizationRecord
-    total_pending_invitations: int
-    total_pending_suggestions: int
 
 
 class Domains:

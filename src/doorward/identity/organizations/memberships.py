@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ from msgspec.structs import replace
 
 from doorward.identity.accounts import metadata
 from doorward.identity.accounts import store as accounts
-from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
 from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
@@ -24,6 +22,7 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id
 from doorward.identity.instance import store as instance_rows
 from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations.details import Membership
 from doorward.identity.organizations.lookup import (
     changed_metadata,
     require,
@@ -47,16 +46,6 @@ _EVENTS: dict[str, EventKind] = {
     "updated": "organizationMembership.updated",
     "deleted": "organizationMembership.deleted",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """With all that is shown of it."""
-
-    record: MembershipRecord
-    organization: OrganizationRecord
-    role: Role
-    account: Account
 
 
 class Memberships:

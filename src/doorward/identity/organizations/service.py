@@ -27,6 +27,7 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.instance import store as instance_rows
 from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.lookup import (
     changed_metadata,
     require_enabled,
@@ -61,16 +62,6 @@ class OrganizationChange:
     public_metadata: Mapping[str, Any] | None = None
     private_metadata: Mapping[str, Any] | None = None
     merges: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Organization:
-    """With what is counted about it."""
-
-    record: OrganizationRecord
-    members_count: int
-    pending_invitations_count: int
-    has_elevated_member: bool
 
 
 class Organizations:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from doorward.identity.errors import Refused
 from doorward.identity.pages import forms, wording
 from doorward.identity.pages.site import Site
-from doorward.identity.sessions.service import SignedIn
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.sessions.store import SessionRecord
 
 _FIELDS = {

@@ -17,7 +17,7 @@ from doorward.web import Pages
 if TYPE_CHECKING:
     from doorward.identity.clients.service import ClientChange
     from doorward.identity.services import Identity
-    from doorward.identity.sessions.service import SignedIn
+    from doorward.identity.sessions.signed_in import SignedIn
     from doorward.identity.visits import Visit
 
 HOME = "/machines"

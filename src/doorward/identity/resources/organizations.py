@@ -14,7 +14,7 @@ from doorward.identity.verification.rules import status_of
 
 if TYPE_CHECKING:
     from doorward.identity.invitations.store import Invitation as InvitationRecord
-    from doorward.identity.organizations import domains, memberships, service
+    from doorward.identity.organizations import details
     from doorward.identity.resources.images import Images
 
 
@@ -131,7 +131,7 @@ class Deleted(msgspec.Struct, frozen=True):
 
 
 def organization(
-    one: store.OrganizationRecord, images: Images, counted: service.Organization | None = None
+    one: store.OrganizationRecord, images: Images, counted: details.Organization | None = None
 ) -> Organization:
     return Organization(
         id=one.id,
@@ -152,7 +152,7 @@ def organization(
     )
 
 
-def membership(one: memberships.Membership, images: Images) -> OrganizationMembership:
+def membership(one: details.Membership, images: Images) -> OrganizationMembership:
     record = one.record
     return OrganizationMembership(
         id=record.id,
@@ -194,7 +194,7 @@ def public_organization_data(one: store.OrganizationRecord, images: Images) -> P
     )
 
 
-def domain(one: domains.Domain, images: Images, now: int) -> OrganizationDomain:
+def domain(one: details.Domain, images: Images, now: int) -> OrganizationDomain:
     """Browsers call the end of a verification `expires_at`, back ends `expire_at`."""
     record, code = one.record, one.verification
     affiliation = ownership = None

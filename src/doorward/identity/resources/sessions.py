@@ -13,8 +13,8 @@ from doorward.identity.resources.users import User, UserViews
 from doorward.identity.sessions import rules as session_rules
 
 if TYPE_CHECKING:
-    from doorward.identity.organizations.memberships import Membership
-    from doorward.identity.sessions.service import SignedIn
+    from doorward.identity.organizations.details import Membership
+    from doorward.identity.sessions.signed_in import SignedIn
     from doorward.identity.sessions.store import SessionRecord
 
 _BROWSERS = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")

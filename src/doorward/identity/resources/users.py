@@ -12,9 +12,9 @@ from doorward.identity.verification.rules import status_of
 
 if TYPE_CHECKING:
     from doorward.identity.accounts.phones import PhoneNumberRecord
-    from doorward.identity.accounts.service import EmailAddress as ProvedAddress
     from doorward.identity.accounts.store import Account, EmailAddressRecord, UserRecord
-    from doorward.identity.organizations.memberships import Membership
+    from doorward.identity.accounts.store import EmailAddress as ProvedAddress
+    from doorward.identity.organizations.details import Membership
     from doorward.identity.resources.images import Images
     from doorward.identity.verification.store import VerificationRecord
 

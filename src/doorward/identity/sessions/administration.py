@@ -19,7 +19,8 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.sessions import rules, store
-from doorward.identity.sessions.service import Sessions, SignedIn, refuse_barred
+from doorward.identity.sessions.service import Sessions, refuse_barred
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys

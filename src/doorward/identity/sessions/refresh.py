@@ -24,7 +24,8 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_secret
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.sessions import rules, store
-from doorward.identity.sessions.service import Sessions, SignedIn
+from doorward.identity.sessions.service import Sessions
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys

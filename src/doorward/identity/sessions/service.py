@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -29,42 +28,21 @@ from doorward.identity.errors import (
     not_found,
 )
 from doorward.identity.identifiers import new_id
-from doorward.identity.organizations.memberships import Membership, Memberships
+from doorward.identity.organizations.details import Membership
+from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.sessions import rules, store
 from doorward.identity.sessions.organization_claims import FoldedOrganization, fold_organization
+from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.signing_keys.service import SigningKeys
-from doorward.identity.templates.service import SessionTemplate, Templates
+from doorward.identity.templates.service import Templates
 from doorward.identity.visits import Visit
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
 
 MOST_ENDED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A living session, the account it belongs to, what the person is in the organization it is active in, and what
-    the instance adds to session tokens."""
-
-    account: Account
-    session: SessionRecord
-    membership: Membership | None = None
-    template: SessionTemplate | None = None
-
-    @property
-    def user_id(self) -> str:
-        return self.account.user.id
-
-    @property
-    def user(self) -> accounts.UserRecord:
-        return self.account.user
-
-    @property
-    def email_address(self) -> str:
-        return self.account.primary_email.address
 
 
 def refuse_barred(user: accounts.UserRecord, now: int) -> None:

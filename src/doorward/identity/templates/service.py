@@ -38,7 +38,7 @@ from doorward.jose import ForeignSigningKey, sign_jwt
 from doorward.store import Clock, Database, Sealer, Tx
 
 if TYPE_CHECKING:
-    from doorward.identity.organizations.memberships import Membership
+    from doorward.identity.organizations.details import Membership
 
 T3_RELAY = "t3-relay"
 T3_RELAY_AUDIENCE = "t3-code-relay"

@@ -10,7 +10,7 @@ import msgspec
 from doorward.identity.accounts.store import Account
 
 if TYPE_CHECKING:
-    from doorward.identity.organizations.memberships import Membership
+    from doorward.identity.organizations.details import Membership
 
 
 _ORGANIZATION = (

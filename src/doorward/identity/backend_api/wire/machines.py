@@ -10,8 +10,8 @@ from doorward.identity.backend_api.wire.shapes import Body, Page
 from doorward.identity.machines import rules
 
 if TYPE_CHECKING:
-    from doorward.identity.machines.service import MachineDetail
     from doorward.identity.machines.store import Machine as MachineRecord
+    from doorward.identity.machines.store import MachineDetail
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 TokenSeconds = Annotated[int, msgspec.Meta(ge=1, le=rules.MAX_TOKEN_SECONDS)]

@@ -14,7 +14,7 @@ from doorward.identity.resources import organizations as shared
 from doorward.identity.resources.organizations import Permission, Role, permission, role
 
 if TYPE_CHECKING:
-    from doorward.identity.organizations import memberships, service
+    from doorward.identity.organizations import details
     from doorward.identity.resources.images import Images
 
 __all__ = [
@@ -64,7 +64,7 @@ class DeletedOrganization(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def organization(
-    one: store.OrganizationRecord, images: Images, counted: service.Organization | None = None
+    one: store.OrganizationRecord, images: Images, counted: details.Organization | None = None
 ) -> Organization:
     return Organization(
         **asdict(shared.organization(one, images, counted)),
@@ -73,7 +73,7 @@ def organization(
     )
 
 
-def membership(one: memberships.Membership, images: Images) -> OrganizationMembership:
+def membership(one: details.Membership, images: Images) -> OrganizationMembership:
     seen = asdict(shared.membership(one, images)) | {"organization": organization(one.organization, images)}
     return OrganizationMembership(**seen, private_metadata=msgspec.Raw(one.record.private_metadata.encode()))
 
