@@ -41,7 +41,7 @@ bench: $(DEV) ## measure speed and memory (ARGS=verify: one suite; ARGS=--help l
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(DEV) ## break it for hours (SCALE=0.05: for some minutes) and show what each fault cost
+soak: $(DEV) ## break it for an hour and a half (SCALE=0.05: for some minutes) and show what each fault cost
 	@DOORWARD_SOAK=$(or $(SCALE),1) $(BIN)/python -m pytest -n 0 tests/faults $(ARGS)
 
 .PHONY: lock
