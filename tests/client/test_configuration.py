@@ -17,8 +17,11 @@ KEY = publishable_key_of("https://accounts.example.com", development=False)
 
 
 @pytest.mark.conformance("connect-environment", 199)
+@pytest.mark.conformance("clerk-frontend", 1)
 def test_a_publishable_key_carries_the_accounts_host_without_padding():
     assert "=" not in KEY
+    key = publishable_key_of("https://clerk.example.com", development=False)
+    assert key == "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k"
     assert accounts_origin_of(KEY) == "https://accounts.example.com"
     assert accounts_origin_of("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k") == "https://clerk.example.com"
 
@@ -151,6 +154,7 @@ def test_the_home_folder_follows_the_variable_then_the_platform(tmp_path):
 
 
 @pytest.mark.conformance("clerk-backend", 30)
+@pytest.mark.conformance("clerk-frontend", 4)
 @pytest.mark.parametrize("origin", ["http://localhost:8080", "https://intranet", "http://[::1]:8080"])
 def test_no_publishable_key_is_issued_for_a_host_without_a_dot(origin: str) -> None:
     with pytest.raises(ValueError, match="without a dot"):

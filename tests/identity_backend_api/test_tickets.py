@@ -25,6 +25,7 @@ async def made(backend: Backend, **members: Any) -> dict[str, Any]:
 
 
 @pytest.mark.conformance("clerk-backend", 184, 185)
+@pytest.mark.conformance("clerk-frontend", 81)
 async def test_a_sign_in_token_signs_in_once(backend: Backend) -> None:
     token = await made(backend)
     assert (token["object"], token["status"]) == ("sign_in_token", "pending")

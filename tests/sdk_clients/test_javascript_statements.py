@@ -154,6 +154,7 @@ def test_a_revoked_opaque_token_is_refused(js: JavaScript, ada: Visitor, backend
 
 
 @pytest.mark.conformance("clerk-backend", 117)
+@pytest.mark.conformance("clerk-frontend", 134)
 def test_an_oauth_jwt_is_an_oauth_token(js: JavaScript, ada: Visitor, backend: httpx.Client) -> None:
     shop = application(backend)
     state = js("authenticateRequest", request(ada.access_token(shop)), {"acceptsToken": "any"})
