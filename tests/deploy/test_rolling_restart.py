@@ -13,7 +13,8 @@ import websockets
 from websockets.exceptions import ConnectionClosed
 
 from doorward.http1 import Answer, Decision, Forward, Peer, RequestHead, TcpUpstream
-from doorward.relay import SCHEMA
+from doorward.identity import SCHEMA as IDENTITY_SCHEMA
+from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.store import open_database
 from doorward.tunnel import Connector
 from tests import databases
@@ -113,9 +114,10 @@ async def test_a_rolling_restart_of_two_edge_nodes_fails_no_request(tmp_path: Pa
     certificates = issue(tmp_path, [ACCOUNTS, RELAY, f"*.{ZONE}"])
     (front_port,) = free_ports(1)
     async with contextlib.AsyncExitStack() as stack:
-        url = stack.enter_context(databases.new_postgresql([SCHEMA]))
+        schemas = [IDENTITY_SCHEMA, RELAY_SCHEMA]
+        url = stack.enter_context(databases.new_postgresql(schemas))
         boxes = [Machine(f"box-{number}", zone=ZONE) for number in range(MACHINES)]
-        database = await open_database(url, schemas=[SCHEMA])
+        database = await open_database(url, schemas=schemas)
         for box in boxes:
             await box.register(database)
         await database.close()

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from doorward.environment.access import MACHINE
 from doorward.environment.approvals.rules import Client
 from doorward.jose import key_phrase
+from tests.e2e.storm import until
 from tests.environment_pages.devices import check, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
 from tests.identity_pages.world import PASSWORD
@@ -81,7 +82,12 @@ async def test_a_device_waits_with_its_phrase_and_goes_on_by_itself(stack: Stack
     shown = device.locator('[data-screen="waiting"]')
     words = await shown.locator(".key-phrase li").all_inner_texts()
     assert " ".join(words) == key_phrase(client.thumbprint)
-    assert (await stack.environment.approvals.addresses(MACHINE))[client.thumbprint] == "127.0.0.1"
+    # Noted when the page asks whether it was let in, which is a moment after it says that it waits.
+    approvals = stack.environment.approvals
+    heard = await until(
+        "the address is noted", lambda: approvals.addresses(MACHINE), lambda found: client.thumbprint in found
+    )
+    assert heard[client.thumbprint] == "127.0.0.1"
     for text in ("Study desk", ADDRESS, "Chrome on Linux"):
         await expect(shown).to_contain_text(text)
     assert client.label == "Chrome on Linux"

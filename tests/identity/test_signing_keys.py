@@ -114,6 +114,6 @@ async def test_another_node_learns_of_a_rotation(world: World):
                 break
             await asyncio.sleep(0.05)
         session = (await other.sessions.of_client((await browser.get("/v1/client"))["response"]["id"]))[0]
-        token = other.sessions.session_token(session.session, None)
+        token = other.sessions.session_token(session, None)
         assert header_of(token)["kid"] == kid
         assert claims_of(token)["sid"] == session.session.id

@@ -349,7 +349,7 @@ async def test_users_are_found(backend: Backend) -> None:
         ({"query": "0%_s"}, [odd]),
         ({"query": "0__s"}, []),
         ({"query": "%%%"}, []),
-        ({"query": "_s"}, [odd]),
+        ({"query": "_sure"}, [odd]),
         ({"query": "ay' OR 1=1"}, []),
         ({"email_address_query": "NAVY"}, [grace]),
         ({"email_address_query": "countess"}, []),
