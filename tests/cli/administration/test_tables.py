@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
 
-from doorward.cli.administration import tables
 from doorward.cli.administration.tables import Column, table, told, width_of
 
 COLUMNS = (Column("User", "id", is_whole=True), Column("E-mail address", "mail"), Column("Name", "name"))
@@ -23,7 +21,7 @@ def test_a_line_is_no_wider_than_the_terminal_and_ids_are_whole(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(tables.shutil, "get_terminal_size", lambda: os.terminal_size((width, 24)))
+    monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
     lines = table(COLUMNS, [ADA, {**ADA, "name": "漢字" * 20}]).splitlines()
     assert all(width_of(line) <= width for line in lines)

@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from doorward.identity.accounts import rules as account_rules
 from doorward.identity.console.call import Call
-from doorward.identity.console.organization import whole_number
 from doorward.identity.console.organization_people import role_options
 from doorward.identity.console.sections import Section
+from doorward.identity.console.text_fields import MOST, whole_number_in
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.instance import SignUpMode
 from doorward.identity.instance.service import require_origins
@@ -131,8 +131,8 @@ async def change_organizations(call: Call) -> Response:
         edit = edit_of(
             {
                 "enabled": form.enabled == "true",
-                "max_allowed_memberships": whole_number(
-                    "max_allowed_memberships", form.max_allowed_memberships
+                "max_allowed_memberships": whole_number_in(
+                    "max_allowed_memberships", form.max_allowed_memberships, least=0, most=MOST
                 ),
                 "admin_delete_enabled": form.admin_delete_enabled == "true",
                 "slug_disabled": form.slug_disabled == "true",

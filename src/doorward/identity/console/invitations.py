@@ -6,7 +6,8 @@ from starlette.responses import Response
 from doorward.identity.console.call import Call
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import Question, Section, asking
-from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, Refused
+from doorward.identity.console.text_fields import whole_number_in
+from doorward.identity.errors import Refused
 from doorward.identity.invitations.rules import DEFAULT_LIFETIME_DAYS, status_of
 from doorward.identity.invitations.service import InvitationWish
 from doorward.identity.invitations.store import InvitationFilter
@@ -63,7 +64,9 @@ async def create(call: Call) -> Response:
             [
                 InvitationWish(
                     email_address=form.email_address,
-                    expires_in_days=_days(form.expires_in_days),
+                    expires_in_days=whole_number_in(
+                        "expires_in_days", form.expires_in_days, least=1, most=MAX_DAYS
+                    ),
                     notify=form.notify == "true",
                 )
             ],
@@ -74,18 +77,6 @@ async def create(call: Call) -> Response:
     return call.page(
         "invitation_made.html", invitation=made.invitation, url=made.url, is_mailed=form.notify == "true"
     )
-
-
-def _days(text: str) -> int:
-    """Raises Refused (422)."""
-    days = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0
-    if not 1 <= days <= MAX_DAYS:
-        raise Refused(
-            FORM_PARAM_FORMAT_INVALID.at(
-                "expires_in_days", long_message=f"Write a number of days from 1 to {MAX_DAYS}."
-            )
-        )
-    return days
 
 
 async def ask_revoke(call: Call) -> Question:

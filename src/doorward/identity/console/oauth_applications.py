@@ -1,5 +1,7 @@
 """OAuth applications: programs of others that people sign in to with their accounts here."""
 
+from typing import Any
+
 import msgspec
 from starlette.responses import Response
 
@@ -60,15 +62,7 @@ async def create(call: Call) -> Response:
     form = await call.form_of(ApplicationForm)
     try:
         made = await call.identity.oauth_applications.create(
-            ApplicationWish(
-                name=name_in("name", form.name),
-                redirect_uris=words_in(form.redirect_uris),
-                scopes=words_in(form.scopes),
-                is_public=form.is_public == "true",
-                is_pkce_required=form.is_pkce_required == "true" or form.is_public == "true",
-                is_consent_asked=form.is_consent_asked == "true",
-                has_opaque_tokens=form.has_opaque_tokens == "true",
-            ),
+            ApplicationWish(**_members(form)),
             actor=call.actor,
         )
     except Refused as refused:
@@ -98,15 +92,7 @@ async def edit(call: Call) -> Response:
     try:
         await call.identity.oauth_applications.update(
             application.id,
-            ApplicationChange(
-                name=name_in("name", form.name),
-                redirect_uris=words_in(form.redirect_uris),
-                scopes=words_in(form.scopes),
-                is_public=form.is_public == "true",
-                is_pkce_required=form.is_pkce_required == "true" or form.is_public == "true",
-                is_consent_asked=form.is_consent_asked == "true",
-                has_opaque_tokens=form.has_opaque_tokens == "true",
-            ),
+            ApplicationChange(**_members(form)),
             actor=call.actor,
         )
     except Refused as refused:
@@ -148,6 +134,19 @@ async def delete(call: Call) -> Response:
 async def _application(call: Call) -> Application:
     """Which one the address is about. Raises Refused (404)."""
     return await call.identity.oauth_applications.get(call.path["application_id"])
+
+
+def _members(form: ApplicationForm) -> dict[str, Any]:
+    """Raises Refused (422) without a name."""
+    return {
+        "name": name_in("name", form.name),
+        "redirect_uris": words_in(form.redirect_uris),
+        "scopes": words_in(form.scopes),
+        "is_public": form.is_public == "true",
+        "is_pkce_required": form.is_pkce_required == "true" or form.is_public == "true",
+        "is_consent_asked": form.is_consent_asked == "true",
+        "has_opaque_tokens": form.has_opaque_tokens == "true",
+    }
 
 
 def _box(is_ticked: bool) -> str:

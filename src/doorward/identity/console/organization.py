@@ -7,7 +7,8 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.json_fields import indented, object_of
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import PageRoute, Question, asking
-from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, RESOURCE_NOT_FOUND, Refused
+from doorward.identity.console.text_fields import MOST, whole_number_in
+from doorward.identity.errors import RESOURCE_NOT_FOUND, Refused
 from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.service import OrganizationChange
@@ -92,7 +93,9 @@ async def change(call: Call) -> Response:
             OrganizationChange(
                 name=form.name,
                 slug=form.slug.strip(),
-                max_allowed_memberships=whole_number("max_allowed_memberships", form.max_allowed_memberships),
+                max_allowed_memberships=whole_number_in(
+                    "max_allowed_memberships", form.max_allowed_memberships, least=0, most=MOST
+                ),
                 admin_delete_enabled=form.admin_delete_enabled == "true",
             ),
             actor=call.actor,
@@ -102,19 +105,15 @@ async def change(call: Call) -> Response:
     return call.see(path_of(found), told="changed")
 
 
-def whole_number(param: str, text: str) -> int:
-    """Raises Refused (422)."""
-    text = text.strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise Refused(FORM_PARAM_FORMAT_INVALID.at(param, long_message="Write a number up to 999999."))
-    return int(text)
+def _crumb(found: Organization) -> tuple[str, str]:
+    return path_of(found), found.record.name
 
 
 async def show_metadata(call: Call) -> Response:
     member, title, hint = _kind(call)
     found = await organization_of(call)
     form = MetadataForm(indented(getattr(found.record, member)))
-    return call.form("organization_metadata.html", form, organization=found, title=title, hint=hint)
+    return call.form("metadata.html", form, crumb=_crumb(found), title=title, hint=hint)
 
 
 async def change_metadata(call: Call) -> Response:
@@ -129,9 +128,7 @@ async def change_metadata(call: Call) -> Response:
         )
         await call.identity.organizations.update(found.record.id, wanted, actor=call.actor)
     except Refused as refused:
-        return call.form(
-            "organization_metadata.html", form, refused, organization=found, title=title, hint=hint
-        )
+        return call.form("metadata.html", form, refused, crumb=_crumb(found), title=title, hint=hint)
     return call.see(path_of(found), told="metadata")
 
 

@@ -2,6 +2,9 @@
 
 from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, FORM_PARAM_MAX_LENGTH, FORM_PARAM_NIL, Refused
 
+#: Of what is counted: members, organizations.
+MOST = 999_999
+
 
 def name_in(param: str, text: str, *, least: int = 1, most: int = 255) -> str:
     """A name without blanks around it. Raises Refused (422)."""

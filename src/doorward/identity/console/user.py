@@ -9,7 +9,8 @@ from doorward.identity.accounts.store import Account, UserRecord
 from doorward.identity.console.call import Call
 from doorward.identity.console.json_fields import indented, object_of
 from doorward.identity.console.sections import PageRoute
-from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, RESOURCE_NOT_FOUND, Refused
+from doorward.identity.console.text_fields import MOST, whole_number_in
+from doorward.identity.errors import RESOURCE_NOT_FOUND, Refused
 from doorward.identity.organizations.details import Membership
 from doorward.identity.organizations.store import MembershipFilter
 from doorward.identity.pages import wording
@@ -140,7 +141,7 @@ async def show_metadata(call: Call) -> Response:
     member, title, hint = _kind(call)
     account = await account_of(call)
     form = MetadataForm(indented(getattr(account.user, member)))
-    return call.form("user_metadata.html", form, account=account, title=title, hint=hint)
+    return call.form("metadata.html", form, crumb=_crumb(account), title=title, hint=hint)
 
 
 async def change_metadata(call: Call) -> Response:
@@ -154,7 +155,7 @@ async def change_metadata(call: Call) -> Response:
             actor=call.actor,
         )
     except Refused as refused:
-        return call.form("user_metadata.html", form, refused, account=account, title=title, hint=hint)
+        return call.form("metadata.html", form, refused, crumb=_crumb(account), title=title, hint=hint)
     return call.see(path_of(account), told="metadata")
 
 
@@ -165,18 +166,13 @@ def _kind(call: Call) -> tuple[str, str, str]:
     return kind
 
 
+def _crumb(account: Account) -> tuple[str, str]:
+    return path_of(account), account.primary_email.address
+
+
 def _limit(text: str) -> int | None:
-    """Raises Refused (422)."""
-    if not text.strip():
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise Refused(
-            FORM_PARAM_FORMAT_INVALID.at(
-                "create_organizations_limit",
-                long_message="Write a number up to 999999, or nothing for no limit.",
-            )
-        )
-    return int(text)
+    """Nothing is no limit. Raises Refused (422)."""
+    return whole_number_in("create_organizations_limit", text, least=0, most=MOST) if text.strip() else None
 
 
 PAGES: tuple[PageRoute, ...] = (
