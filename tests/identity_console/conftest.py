@@ -36,7 +36,7 @@ async def accounts_on_each_engine(open_test_database: OpenTestDatabase) -> Async
 
 @pytest.fixture(scope="module")
 async def first_administrator(accounts: World) -> str:
-    """The address of the one the one-time link made."""
+    """The address of the one the one-time link made. Before any test that makes one otherwise: then there is no link."""
     return await become_administrator(accounts)
 
 

@@ -65,6 +65,7 @@ async def test_a_program_without_cookies_gets_nothing_either(accounts: World, ad
     assert (await administrator.get("/admin")).status_code == 200
 
 
+@pytest.mark.usefixtures("first_administrator")
 async def test_an_administrator_who_is_banned_locked_or_withdrawn_is_outside_with_the_next_request(
     accounts: World,
 ) -> None:
@@ -97,6 +98,7 @@ async def test_an_administrator_who_is_banned_locked_or_withdrawn_is_outside_wit
             )
 
 
+@pytest.mark.usefixtures("first_administrator")
 async def test_whoever_acts_as_an_administrator_is_not_let_in(accounts: World) -> None:
     address = new_address()
     user_id = await new_user(accounts, address)
