@@ -25,7 +25,6 @@ from doorward.client.errors import ConfigurationMissing
 from doorward.t3_connect import secure_origin
 
 CLI_CLIENT_ID = "doorward-cli"
-GATE_CLIENT_ID = "doorward-gate"
 
 _RELAY = (
     "DOORWARD_RELAY_URL",

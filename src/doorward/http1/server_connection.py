@@ -152,10 +152,6 @@ class ServerConnection(asyncio.Protocol):
         if self._head is None and not self._buffer:
             self._writer.close()
 
-    @property
-    def is_idle(self) -> bool:
-        return self._head is None
-
     # Requests.
 
     def _next_head(self) -> None:

@@ -21,7 +21,6 @@ from doorward.verify import reasons
 from doorward.verify.errors import TokenRefused
 
 SESSION_CATEGORY = "cl_B7d4PD111AAA"
-TEMPLATE_CATEGORY = "cl_B7d4PD222AAA"
 M2M_CATEGORY = "cl_B7d4PD333AAA"
 IGNORED_CATEGORY = "cl_I7d4PD111III"
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")

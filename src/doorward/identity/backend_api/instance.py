@@ -15,9 +15,6 @@ from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.instance import InstanceSettings, SignUpMode
 from doorward.identity.instance.service import require_origins
 
-# Not bounded by us; the numbers say that nothing is sold by them.
-MANY = 10_000
-
 
 class ChangeInstance(msgspec.Struct, frozen=True, kw_only=True):
     """What Clerk's dashboard knows and we do not is ignored: SDKs of many versions send flags of theirs."""

@@ -85,7 +85,6 @@ AUTHENTICATION_INVALID = Problem(
     "Invalid authentication",
     "Unable to authenticate the request, you need to supply an active session",
 )
-SIGNED_OUT = Problem(401, "signed_out", "Signed out", "You are signed out")
 REFRESH_SID_MISMATCH = Problem(
     401, "refresh_sid_mismatch", "Session mismatch", "The expired token is of another session."
 )

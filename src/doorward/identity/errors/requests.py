@@ -43,9 +43,6 @@ REQUEST_INVALID_FOR_ENVIRONMENT = Problem(
     "Request invalid for this environment",
     "Only a development instance offers this.",
 )
-BULK_SIZE_EXCEEDED = Problem(
-    400, "bulk_size_exceeded", "Too many at once", "Fewer of these can be changed in one request."
-)
 IMAGE_MISSING = Problem(
     400, "form_param_missing", "is missing", "The form needs a part named file.", param="file"
 )

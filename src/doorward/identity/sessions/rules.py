@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,8 +12,6 @@ from doorward.identity.sessions.store import SessionRecord
 SESSION_TOKEN_LIFETIME = 60  # seconds
 NOT_BEFORE_ALLOWANCE = 10  # seconds a verifier's clock may be behind ours
 CATEGORY_SESSION = "cl_B7d4PD111AAA"
-
-SessionStatus = Literal["active", "ended", "expired", "removed", "revoked", "abandoned", "replaced"]
 
 
 class SessionClaims(msgspec.Struct, omit_defaults=True):
