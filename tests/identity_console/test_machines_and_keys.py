@@ -116,6 +116,10 @@ async def test_an_api_key_is_made_found_revoked_and_deleted(
     assert key.expire_at is not None
     assert "Nightly" in (await administrator.get(f"/admin/api-keys?subject={somebody}")).text
     here = f"/admin/api-keys/{key.id}"
+    assert "revocation_reason-error" in await refused_at(
+        administrator, f"{here}/revoke", revocation_reason="x" * 256
+    )
+    assert (await accounts.identity.api_keys.get(key.id)).revoked_at is None
     assert await made_at(administrator, f"{here}/revoke", revocation_reason="lost") == here
     assert "lost" in (await administrator.get(here)).text
     assert "Nightly" not in (await administrator.get(f"/admin/api-keys?subject={somebody}")).text
@@ -130,6 +134,7 @@ async def test_an_api_key_is_made_found_revoked_and_deleted(
         ({"subject": "ada"}, "the id of a user"),
         ({"subject": "user_" + "0" * 27}, "none of this instance"),
         ({"name": "x"}, "at least 3"),
+        ({"description": "x" * 256}, "description-error"),
         ({"lifetime": "ever"}, "is invalid"),
     ],
 )

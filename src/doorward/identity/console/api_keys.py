@@ -10,7 +10,7 @@ from doorward.identity.api_keys.rules import SUBJECT
 from doorward.identity.console.call import Call
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import Question, Section, asking
-from doorward.identity.console.text_fields import name_in, words_in
+from doorward.identity.console.text_fields import name_in, text_in, words_in
 from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.settings import DAY
 
@@ -96,8 +96,11 @@ async def show_revoke(call: Call) -> Response:
 
 async def revoke(call: Call) -> Response:
     form, key = await call.form_of(RevocationForm), await _key(call)
-    reason = form.revocation_reason.strip()[:255] or None
-    await call.identity.api_keys.revoke(key.id, reason=reason, actor=call.actor)
+    try:
+        reason = text_in("revocation_reason", form.revocation_reason)
+        await call.identity.api_keys.revoke(key.id, reason=reason, actor=call.actor)
+    except Refused as refused:
+        return call.form("api_key_revoke.html", form, refused, key=key)
     return call.see(f"{PATH}/{key.id}", told="revoked")
 
 
@@ -139,7 +142,7 @@ def _wish(form: KeyForm) -> KeyWish:
         type=TYPE,
         name=name_in("name", form.name, least=3),
         subject=subject,
-        description=form.description.strip()[:255] or None,
+        description=text_in("description", form.description),
         scopes=words_in(form.scopes),
         lifetime=LIFETIMES[form.lifetime][1],
     )

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from doorward.identity.console.call import Call
 from doorward.identity.console.sections import PageRoute
+from doorward.identity.console.text_fields import text_in
 from doorward.identity.errors import Refused
 from doorward.identity.machines import MachineDetail
 
@@ -36,7 +37,7 @@ async def revoke(call: Call) -> Response:
         await call.identity.m2m_tokens.revoke(
             call.path["token_id"],
             detail.machine.id,
-            reason=form.revocation_reason.strip()[:255] or None,
+            reason=text_in("revocation_reason", form.revocation_reason),
             actor=call.actor,
         )
     except Refused as refused:

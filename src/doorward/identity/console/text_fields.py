@@ -6,15 +6,21 @@ from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, FORM_PARAM_MAX_L
 MOST = 999_999
 
 
+def text_in(param: str, text: str, *, most: int = 255) -> str | None:
+    """What was written, without blanks around it; None for nothing. Raises Refused (422): nothing is cut off."""
+    written = text.strip()
+    if len(written) > most:
+        raise Refused(FORM_PARAM_MAX_LENGTH.at(param))
+    return written or None
+
+
 def name_in(param: str, text: str, *, least: int = 1, most: int = 255) -> str:
     """A name without blanks around it. Raises Refused (422)."""
-    name = text.strip()
-    if not name:
+    name = text_in(param, text, most=most)
+    if name is None:
         raise Refused(FORM_PARAM_NIL.at(param))
     if len(name) < least:
         raise Refused(FORM_PARAM_FORMAT_INVALID.at(param, long_message=f"Write at least {least} characters."))
-    if len(name) > most:
-        raise Refused(FORM_PARAM_MAX_LENGTH.at(param))
     return name
 
 
