@@ -6,6 +6,7 @@ import re
 import pytest
 
 from doorward.identity.console.template_recipes import RECIPES
+from doorward.identity.m2m_tokens import TokenWish
 from tests.identity_backend_api.test_recipes import TEMPLATES
 from tests.identity_console.visitors import Visitor
 from tests.identity_pages.world import World
@@ -67,6 +68,32 @@ async def test_a_machine_is_made_connected_and_given_another_key(
     assert await identity.machines.recognise(second) == machine_id
     assert await made_at(administrator, f"{here}/delete") == "/admin/machines"
     assert await identity.machines.recognise(second) is None
+
+
+async def test_a_token_is_revoked_by_its_own_machines_page_alone(
+    accounts: World, administrator: Visitor
+) -> None:
+    identity = accounts.identity
+    ids = []
+    for name in ("Shop", "Billing"):
+        made = await identity.machines.create(name, scoped_machines=(), default_token_ttl=60, actor="test")
+        ids.append(made.detail.machine.id)
+    shop, billing = ids
+    token = await identity.m2m_tokens.create(shop, TokenWish())
+    assert token.token.id in (await administrator.get(f"/admin/machines/{shop}")).text
+    path = f"tokens/{token.token.id}/revoke"
+    foreign = await administrator.post(f"/admin/machines/{billing}/{path}", revocation_reason="lost")
+    assert foreign.status_code == 404
+    too_long = await refused_at(administrator, f"/admin/machines/{shop}/{path}", revocation_reason="x" * 256)
+    assert "revocation_reason-error" in too_long
+    assert (await identity.m2m_tokens.verify(token.value, None)).id == token.token.id
+    here = await made_at(administrator, f"/admin/machines/{shop}/{path}", revocation_reason="lost")
+    assert here == f"/admin/machines/{shop}"
+    assert "revoked: lost" in (await administrator.get(here)).text
+    tokens, _ = await identity.m2m_tokens.page(
+        shop, None, with_revoked=True, with_expired=False, limit=10, offset=0
+    )
+    assert [each.revocation_reason for each in tokens] == ["lost"]
 
 
 @pytest.mark.parametrize(
