@@ -139,6 +139,11 @@ class Endpoint:
         return len(self.streams) < self.windows.streams and len(self._control) < _CONTROL_MAX
 
     @property
+    def frames_waiting(self) -> int:
+        """Heads, whole answers and control frames that `data_to_send` would give first."""
+        return len(self._control)
+
+    @property
     def has_output(self) -> bool:
         return bool(self._control) or bool(self._scheduler)
 
