@@ -111,10 +111,10 @@ def _best_of_passes(ways: dict[str, Way]) -> dict[str, dict[str, float]]:
 
 
 GOALS = {
-    ("gate", "bulk"): {"nginx x2": 1.3, "ssh -R": 1.6},
-    ("gate", "small"): {"nginx x2": 0.6, "ssh -R": 2.0},
+    ("gate", "bulk"): {"nginx x2": 1.3, "nginx x2, TLS": 1.3, "ssh -R": 1.6},
+    ("gate", "small"): {"nginx x2": 0.6, "nginx x2, TLS": 0.6, "ssh -R": 2.0},
 }
-"""Ours divided by the peer's, in the same run."""
+"""Ours divided by the peer's, in the same run; nginx's hops cost what ours do only with TLS between them."""
 PEERS = ("nginx x2", "nginx x2, TLS", "haproxy x2", "haproxy x2, TLS", "ssh -R")
 
 
