@@ -1,13 +1,16 @@
-"""One spelling per value: base64url, JSON, canonical JSON."""
+"""One spelling per value: base64url, JSON, canonical JSON, an ECDSA signature."""
 
 import base64
 import json
 
 import pytest
-from hypothesis import given
+from cryptography.exceptions import InvalidSignature as BadSignature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doorward.jose import MalformedToken, b64url_decode, b64url_encode, canonical_json
+from doorward.jose.keys import _der_signature
 from doorward.jose.strict_json import MAX_DEPTH, decode_object, decode_strict
 
 VALUES = st.recursive(
@@ -112,3 +115,33 @@ def test_canonical_json_is_one_spelling(value) -> None:
     raw = canonical_json(value)
     assert decode_strict(raw) == json.loads(json.dumps(value))
     assert canonical_json(decode_strict(raw)) == raw
+
+
+_HALF = st.binary(min_size=32, max_size=32) | st.builds(
+    lambda zeros, first, rest: (bytes(zeros) + bytes((first,)) + rest)[:32].ljust(32, b"\x80"),
+    st.integers(0, 31),
+    st.sampled_from((0x00, 0x01, 0x7F, 0x80, 0xFF)),
+    st.binary(max_size=31),
+)
+
+
+@given(_HALF, _HALF)
+@example(b"\xff" * 32, b"\xff" * 32)
+@example(bytes(31) + b"\x01", bytes(31) + b"\x80")
+@example(bytes(31) + b"\x80", b"\x80" + bytes(31))
+@example(bytes(1) + b"\x80" + bytes(30), bytes(1) + b"\x7f" + bytes(30))
+@example(bytes(32), b"\x01" * 32)
+@example(b"\x01" * 32, bytes(32))
+def test_an_es256_signature_in_der_is_what_cryptography_makes_of_its_numbers(r, s) -> None:
+    if r == bytes(32) or s == bytes(32):
+        with pytest.raises(BadSignature):
+            _der_signature(r + s)
+    else:
+        made = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+        assert _der_signature(r + s) == made
+
+
+@given(st.binary(max_size=70).filter(lambda data: len(data) != 64))
+def test_only_64_bytes_have_a_der_form(signature) -> None:
+    with pytest.raises(BadSignature):
+        _der_signature(signature)

@@ -68,7 +68,7 @@ def read_jwt(token: str) -> UnverifiedJwt:
 
 def check_signature(jwt: UnverifiedJwt, keys: Keys, *, types: Collection[str]) -> VerifyingKey:
     """The key that signed `jwt`: by `kid` of a key set, or the pinned one. Raises TokenRefused."""
-    key = _find_key(jwt, keys)
+    key = keys if isinstance(keys, PublicKey) else _find_key(jwt, keys)
     header = jwt.header
     if "typ" in header and header["typ"] not in types:
         raise TokenRefused(
@@ -76,16 +76,15 @@ def check_signature(jwt: UnverifiedJwt, keys: Keys, *, types: Collection[str]) -
             f'Invalid JWT type {_json(header["typ"])}. Expected "{", ".join(types)}".',
             action=reasons.ENSURE_OUR_JWT,
         )
-    if header["alg"] not in key.header_names or header["alg"] not in ALGORITHMS:
-        raise _wrong_algorithm(header["alg"])
+    alg = header["alg"]
+    if alg not in key.header_names or alg not in ALGORITHMS:
+        raise _wrong_algorithm(alg)
     if not key.verify(jwt.signature, jwt.signing_input):
         raise TokenRefused(reasons.TOKEN_INVALID_SIGNATURE, "JWT signature is invalid.")
     return key
 
 
-def _find_key(jwt: UnverifiedJwt, keys: Keys) -> VerifyingKey:
-    if isinstance(keys, PublicKey):
-        return keys
+def _find_key(jwt: UnverifiedJwt, keys: KeySet) -> VerifyingKey:
     kid = jwt.header.get("kid")
     try:
         if kid is None:
@@ -128,15 +127,21 @@ def check_claims(claims: Mapping[str, Any], rules: ClaimRules, *, now: float) ->
 
 def check_times(claims: Mapping[str, Any], clock_skew: float, *, now: float) -> None:
     """`exp` (required), `nbf` and `iat` against `now`, each forgiven `clock_skew` seconds. Raises TokenRefused."""
-    expires = _number(claims.get("exp", _ABSENT), "expiry date claim (exp)")
+    expires = claims.get("exp", _ABSENT)
+    if type(expires) is not int:
+        expires = _number(expires, "expiry date claim (exp)")
     if expires <= now - clock_skew:
         raise _expired(expires, clock_skew, now)
-    if "nbf" in claims:
-        not_before = _number(claims["nbf"], "not before date claim (nbf)")
+    not_before = claims.get("nbf", _ABSENT)
+    if not_before is not _ABSENT:
+        if type(not_before) is not int:
+            not_before = _number(not_before, "not before date claim (nbf)")
         if not_before > now + clock_skew:
             raise _not_yet(not_before, now)
-    if "iat" in claims:
-        issued = _number(claims["iat"], "issued at date claim (iat)")
+    issued = claims.get("iat", _ABSENT)
+    if issued is not _ABSENT:
+        if type(issued) is not int:
+            issued = _number(issued, "issued at date claim (iat)")
         if issued > now + clock_skew:
             raise _from_the_future(issued, now)
 
@@ -218,9 +223,7 @@ def _check_authorized_party(present: Any, accepted: tuple[str, ...]) -> None:
 
 
 def _number(value: Any, name: str) -> int:
-    """A NumericDate in whole seconds. Python compares integers of any size exactly, so none is too large."""
-    if type(value) is int:
-        return value
+    """A NumericDate in whole seconds that is no integer already, of which none is too large to compare exactly."""
     if type(value) is float and isfinite(value):
         return trunc(value)
     raise _failed(f"Invalid JWT {name} {_json(value)}. Expected number.")
