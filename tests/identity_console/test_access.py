@@ -105,7 +105,12 @@ async def test_whoever_acts_as_an_administrator_is_not_let_in(accounts: World) -
     await set_administrator(accounts.identity.database, user_id, True)
     for acting in ({"sub": "user_support"}, {"sub": user_id}):
         made = await accounts.identity.tickets.make(
-            "actor", user_id, lifetime_ms=60_000, acting=acting, session_lifetime_ms=600_000, actor="test"
+            "actor",
+            user_id,
+            lifetime_ms=60_000,
+            acting=acting,
+            session_lifetime_ms=600_000,
+            actor="operator:test",
         )
         async with Visitor(accounts) as support:
             entered = await support.post("/sign-in", ticket=made.token)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from doorward.identity.accounts.administrators import can_administer
 from doorward.identity.errors import Refused
 from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
 from tests.identity_pages.world import World, new_address
@@ -33,7 +34,7 @@ async def test_an_administrator_makes_another_who_is_let_in_at_once(accounts_on_
         assert await administrator_ids(world) == [second_id]
         last = await two.post(f"/admin/administrators/{second_id}/withdraw")
         assert last.status_code == 409
-        assert "Nobody else administers this server." in text_of(last)
+        assert "Make somebody else an administrator first" in text_of(last)
         assert (await two.get("/admin")).status_code == 200
 
 
@@ -66,24 +67,6 @@ async def test_a_banned_administrator_does_not_count_as_one_who_is_left(
     assert refused.value.errors[0].code == "user_banned"
 
 
-async def test_two_who_withdraw_one_another_at_once_leave_one(accounts_on_each_engine: World) -> None:
-    world = accounts_on_each_engine
-    await become_administrator(world)
-    (first_id,) = await administrator_ids(world)
-    second_id = await new_user(world)
-    administrators = world.identity.administrators
-    for _ in range(5):
-        for user_id in (first_id, second_id):
-            await administrators.grant(user_id, actor=first_id)
-        results = await asyncio.gather(
-            administrators.withdraw(first_id, actor=second_id),
-            administrators.withdraw(second_id, actor=first_id),
-            return_exceptions=True,
-        )
-        assert sum(isinstance(result, Refused) for result in results) == 1, results
-        assert len(await administrator_ids(world)) == 1
-
-
 async def test_somebody_who_withdraws_themselves_is_led_out(accounts_on_each_engine: World) -> None:
     world = accounts_on_each_engine
     address = await become_administrator(world)
@@ -93,3 +76,67 @@ async def test_somebody_who_withdraws_themselves_is_led_out(accounts_on_each_eng
         await visitor.sign_in(address)
         assert await visitor.done(f"/admin/administrators/{first_id}/withdraw") == "/account"
         assert (await visitor.get("/admin")).status_code == 404
+
+
+async def two_administrators(world: World) -> tuple[str, str]:
+    """Their ids; the first one's also makes the second."""
+    await become_administrator(world)
+    (first_id,) = await administrator_ids(world)
+    second_id = await new_user(world)
+    await world.identity.administrators.grant(second_id, actor=first_id)
+    return first_id, second_id
+
+
+@pytest.mark.parametrize("act", ["ban", "lock", "delete", "withdraw"])
+async def test_nothing_takes_away_the_last_administrator(accounts_on_each_engine: World, act: str) -> None:
+    world = accounts_on_each_engine
+    first_id, second_id = await two_administrators(world)
+    await barring(world, act, second_id)
+    with pytest.raises(Refused) as refused:
+        await barring(world, act, first_id)
+    assert (refused.value.status, refused.value.errors[0].code) == (409, "last_administrator")
+    account = await world.identity.administration.get(first_id)
+    assert can_administer(account.user, world.identity.clock())
+
+
+@pytest.mark.parametrize("act", ["ban", "lock", "delete", "withdraw"])
+async def test_two_who_bar_one_another_at_once_leave_one(accounts_on_each_engine: World, act: str) -> None:
+    world, identity = accounts_on_each_engine, accounts_on_each_engine.identity
+    first_id, second_id = await two_administrators(world)
+    for _ in range(3):
+        results = await asyncio.gather(
+            barring(world, act, first_id), barring(world, act, second_id), return_exceptions=True
+        )
+        (refused,) = [result for result in results if isinstance(result, BaseException)]
+        assert isinstance(refused, Refused), refused
+        assert refused.errors[0].code == "last_administrator"
+        able = [
+            one for one in await identity.administrators.list() if can_administer(one.user, identity.clock())
+        ]
+        assert len(able) == 1
+        # Two again, for the next round: whoever was barred is let in, or somebody new takes their place.
+        first_id = able[0].user.id
+        second_id = await new_user(world, password=None)
+        await identity.administrators.grant(second_id, actor=first_id)
+
+
+async def test_all_administrators_are_not_banned_in_one_go(accounts_on_each_engine: World) -> None:
+    world = accounts_on_each_engine
+    both = await two_administrators(world)
+    with pytest.raises(Refused) as refused:
+        await world.identity.administration.ban(both, actor="test")
+    assert refused.value.errors[0].code == "last_administrator"
+    assert not any(one.user.is_banned for one in await world.identity.administrators.list())
+
+
+async def barring(world: World, act: str, user_id: str) -> None:
+    identity = world.identity
+    match act:
+        case "ban":
+            await identity.administration.ban([user_id], actor="test")
+        case "lock":
+            await identity.administration.lock(user_id, actor="test")
+        case "delete":
+            await identity.administration.delete(user_id, actor="test")
+        case "withdraw":
+            await identity.administrators.withdraw(user_id, actor="test")

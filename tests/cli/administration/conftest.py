@@ -89,6 +89,15 @@ class Installation:
 
         return asyncio.run(work())
 
+    def grants_administration(self, user_id: str) -> None:
+        """What an administrator does in the console."""
+
+        async def work() -> None:
+            async with self.opened() as world:
+                await world.identity.administrators.grant(user_id, actor="test")
+
+        asyncio.run(work())
+
     def audit(self) -> list[tuple[str | None, str]]:
         """(actor, action), oldest first."""
 

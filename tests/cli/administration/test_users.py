@@ -79,6 +79,21 @@ def test_refusals_are_the_servers_sentences_and_codes(either: Installation) -> N
     )
 
 
+def test_the_last_administrator_stays_and_a_key_does_not_set_their_password(either: Installation) -> None:
+    root = either.json("users", "create", "root@example.com")["id"]
+    either.grants_administration(root)
+    for command in (("ban", root), ("lock", root), ("delete", root, "--yes")):
+        refusal = either.refusal("users", *command)
+        assert refusal["code"] == "last_administrator"
+        assert "Make somebody else an administrator first" in refusal["message"]
+    password = ("users", "update", root, "--password-stdin")
+    if either.environ["CLERK_SECRET_KEY"]:
+        refused = either.run(*password, typed="an unread lighthouse log\n", status=1)
+        assert "on the server's own machine" in refused.stderr
+    else:
+        either.run(*password, typed="an unread lighthouse log\n")
+
+
 def test_deleting_asks_and_a_program_has_to_say_yes(installation: Installation) -> None:
     installation.run("users", "create", "ada@example.com")
     kept = installation.say("users", "delete", "ada@example.com", typed="n\n")

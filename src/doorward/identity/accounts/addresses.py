@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from doorward.identity import mail
 from doorward.identity.accounts import phones, store
 from doorward.identity.accounts.administration import taken
+from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.accounts.new_accounts import email_of, phone_of
 from doorward.identity.accounts.phones import PhoneNumberRecord
-from doorward.identity.accounts.store import EmailAddress, EmailAddressRecord
+from doorward.identity.accounts.store import EmailAddress, EmailAddressRecord, UserRecord
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     FORM_VERIFICATION_NEEDED,
@@ -41,7 +42,8 @@ _STRATEGY = "email_code"
 
 
 class Addresses:
-    """`actor` is the id of the secret key that asks."""
+    """`actor` is the id of the secret key that asks, an administrator's, or an operator's name. An administrator's e-mail
+    addresses are not a secret key's to change: 403."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class Addresses:
         )
 
         def work(tx: Tx) -> EmailAddress:
-            self._require_user(tx, user_id)
+            require_may_let_in(tx, self._user(tx, user_id), actor)
             own = store.emails_of(tx, user_id)
             is_own = any(email.address == address for email in own)
             if is_own or store.find_by_verified_email(tx, address) is not None:
@@ -102,7 +104,7 @@ class Addresses:
         now = self._clock()
 
         def work(tx: Tx) -> EmailAddress:
-            record = self._shown(tx, email_id).record
+            record = self._changeable(tx, email_id, actor)
             if is_verified is not None and is_verified != (record.verified_at is not None):
                 self._refuse_last(tx, record, is_gone=not is_verified)
                 store.set_email_verified(tx, email_id, "admin" if is_verified else None, now)
@@ -121,7 +123,7 @@ class Addresses:
         now = self._clock()
 
         def work(tx: Tx) -> None:
-            record = self._shown(tx, email_id).record
+            record = self._changeable(tx, email_id, actor)
             self._refuse_last(tx, record, is_gone=True)
             user = store.find_user(tx, record.user_id)
             if user is not None and user.primary_email_address_id == email_id:
@@ -152,7 +154,7 @@ class Addresses:
         )
 
         def work(tx: Tx) -> EmailAddress:
-            self._require_user(tx, user_id)
+            require_may_let_in(tx, self._user(tx, user_id), actor)
             owner = store.find_by_verified_email(tx, address)
             if owner is not None and owner.user.id != user_id:
                 raise Refused(taken("email_address"))
@@ -191,7 +193,7 @@ class Addresses:
         now = self._clock()
 
         def work(tx: Tx) -> VerificationRecord:
-            record = self._shown(tx, email_id).record
+            record = self._changeable(tx, email_id, actor)
             if record.verified_at is not None:
                 raise Refused(VERIFICATION_ALREADY_VERIFIED)
             if self._codes.attempt(tx, email_id, strategy=_STRATEGY, code=code, now=now) is None:
@@ -230,7 +232,7 @@ class Addresses:
         )
 
         def work(tx: Tx) -> PhoneNumberRecord:
-            self._require_user(tx, user_id)
+            self._user(tx, user_id)
             is_own = any(phone.number == number for phone in phones.phones_of(tx, user_id))
             if is_own or phones.is_number_owned(tx, number):
                 raise Refused(taken("phone_number"))
@@ -304,7 +306,7 @@ class Addresses:
         )
 
         def work(tx: Tx) -> PhoneNumberRecord:
-            self._require_user(tx, user_id)
+            self._user(tx, user_id)
             for phone in phones.phones_of(tx, user_id):
                 phones.delete_phone(tx, phone.id)
             if phones.is_number_owned(tx, number):
@@ -329,9 +331,16 @@ class Addresses:
             raise Refused(not_found("Phone number not found"))
         return record
 
-    def _require_user(self, tx: Tx, user_id: str) -> None:
-        if store.find_user(tx, user_id) is None:
+    def _changeable(self, tx: Tx, email_id: str, actor: str) -> EmailAddressRecord:
+        record = self._shown(tx, email_id).record
+        require_may_let_in(tx, self._user(tx, record.user_id), actor)
+        return record
+
+    def _user(self, tx: Tx, user_id: str) -> UserRecord:
+        user = store.find_user(tx, user_id)
+        if user is None:
             raise Refused(not_found("User not found"))
+        return user
 
     def _refuse_last(self, tx: Tx, record: EmailAddressRecord, *, is_gone: bool) -> None:
         """An account keeps an address to sign in with. Raises Refused (400)."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from doorward.identity.accounts import images, metadata, phones, rules, store
+from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.accounts.new_accounts import (
     LOCK_MS,
     Details,
@@ -45,7 +46,7 @@ from doorward.store import Clock, ConstraintViolated, Database, Tx
 
 
 class Administration:
-    """`actor` is the id of the secret key that asks."""
+    """`actor` is the id of the secret key that asks, an administrator's, or an operator's name."""
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class Administration:
         sign_out_of_other_sessions: bool = False,
         actor: str,
     ) -> Account:
-        """Raises Refused (404, 422)."""
+        """Raises Refused (403 for what an administrator signs in with, 404, 422)."""
         account = await self.get(user_id)
         members, now = details.given(), self._clock()
         encoded = await self.encoded(password, account.primary_email.address)
@@ -109,6 +110,8 @@ class Administration:
 
         def work(tx: Tx) -> Account:
             current = self._account(tx, user_id)
+            if encoded is not None or "primary_email_address_id" in members:
+                require_may_let_in(tx, current.user, actor)
             _check_primaries(current, members)
             user = replace(current.user, **members, updated_at=now)
             if encoded is not None:
@@ -151,18 +154,18 @@ class Administration:
         return await self._database.write(work)
 
     async def delete(self, user_id: str, *, actor: str) -> UserRecord:
-        """With sessions, grants, addresses and image. Raises Refused (404)."""
+        """With sessions, grants, addresses and image. Raises Refused (404, 409 for the last administrator)."""
         return await self._accounts.delete(user_id, actor=actor)
 
     async def ban(self, user_ids: Iterable[str], *, actor: str) -> list[Account]:
-        """All of them or, with one unknown id, none. Raises Refused (404)."""
+        """All of them or, with one unknown id, none. Raises Refused (404, 409 when no administrator would be left)."""
         return await self._accounts.set_banned(list(user_ids), True, actor=actor)
 
     async def unban(self, user_ids: Iterable[str], *, actor: str) -> list[Account]:
         return await self._accounts.set_banned(list(user_ids), False, actor=actor)
 
     async def lock(self, user_id: str, *, actor: str) -> Account:
-        """Nothing new for an hour; what is open stays open."""
+        """Nothing new for an hour; what is open stays open. Raises Refused (404, 409 for the last administrator)."""
         await self._accounts.lock(user_id, until=self._clock() + LOCK_MS, actor=actor)
         return await self.get(user_id)
 
@@ -188,11 +191,13 @@ class Administration:
             )
 
     async def remove_password(self, user_id: str, *, sign_out: bool, actor: str) -> Account:
-        """Nothing happens to a user without one."""
+        """Nothing happens to a user without one. Raises Refused (403 for an administrator's, 404)."""
         now = self._clock()
 
         def work(tx: Tx) -> Account:
-            if self._account(tx, user_id).user.password_hash is not None:
+            user = self._account(tx, user_id).user
+            require_may_let_in(tx, user, actor)
+            if user.password_hash is not None:
                 store.set_password(tx, user_id, None, now)
                 audit.record(tx, now=now, actor=actor, action="user.password_removed", object_id=user_id)
                 self._events.user(tx, "user.updated", user_id, now=now)
@@ -206,12 +211,13 @@ class Administration:
         self, user_id: str, is_compromised: bool, *, sign_out: bool = False, actor: str
     ) -> Account:
         """Whether others may know the password: then it signs nobody in, and a new one has to be chosen with a mailed
-        code. Raises Refused (404, 400 without a password)."""
+        code. Raises Refused (403 for an administrator's, 404, 400 without a password)."""
         now = self._clock()
         action = "user.password_compromised" if is_compromised else "user.password_cleared"
 
         def work(tx: Tx) -> Account:
             user = self._account(tx, user_id).user
+            require_may_let_in(tx, user, actor)
             if user.password_hash is None:
                 raise Refused(NO_PASSWORD_SET)
             store.update_user(tx, replace(user, is_password_compromised=is_compromised, updated_at=now))

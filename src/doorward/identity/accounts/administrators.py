@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from doorward.identity.accounts import store
-from doorward.identity.accounts.store import Account
+from doorward.identity.accounts.store import Account, UserRecord
 from doorward.identity.audit import store as audit
-from doorward.identity.errors import LAST_ADMINISTRATOR, USER_BANNED, Refused, not_found
+from doorward.identity.errors import (
+    ADMINISTRATOR_PROTECTED,
+    LAST_ADMINISTRATOR,
+    USER_BANNED,
+    Refused,
+    not_found,
+)
 from doorward.store import Clock, Database, Tx
+
+#: Begins the name of an actor at the server's own machine, who can read the database and its keys anyway.
+OPERATOR = "operator:"
+
+
+def can_administer(user: UserRecord, now: int) -> bool:
+    return user.is_administrator and not user.is_banned and not user.is_locked(now)
+
+
+def require_one_left(tx: Tx, barred: Collection[str], *, now: int) -> None:
+    """Whoever withdraws, bans, locks or deletes users asks this first, in the same transaction: two administrators who bar
+    one another at once are then judged one after the other by the database. Raises Refused (409) when nobody who can
+    administer would be left without the `barred`."""
+    able = {user.id for user in store.administrators(tx) if can_administer(user, now)}
+    if able and able <= set(barred):
+        raise Refused(LAST_ADMINISTRATOR)
+
+
+def require_may_let_in(tx: Tx, user: UserRecord, actor: str) -> None:
+    """Whoever changes a user's password or e-mail addresses, or makes a token that signs them in, asks this first: for an
+    administrator only another one or the operator may. A secret key may not, or it were worth a console.
+    Raises Refused (403)."""
+    if not user.is_administrator or actor.startswith(OPERATOR):
+        return
+    asker = store.find_user(tx, actor)
+    if asker is None or not asker.is_administrator:
+        raise Refused(ADMINISTRATOR_PROTECTED)
 
 
 class Administrators:
@@ -27,8 +62,7 @@ class Administrators:
         return await self._set(user_id, True, actor)
 
     async def withdraw(self, user_id: str, *, actor: str) -> Account:
-        """Raises Refused: 404, 409 when nobody who can sign in would be left. Two who withdraw one another at once are
-        made one after the other by the database."""
+        """Raises Refused (404, 409 for the last who can sign in)."""
         return await self._set(user_id, False, actor)
 
     async def _set(self, user_id: str, is_administrator: bool, actor: str) -> Account:
@@ -43,10 +77,8 @@ class Administrators:
                 return account
             if is_administrator and user.is_banned:
                 raise Refused(USER_BANNED)
-            if not is_administrator and not any(
-                other.id != user_id and not other.is_banned for other in store.administrators(tx)
-            ):
-                raise Refused(LAST_ADMINISTRATOR)
+            if not is_administrator:
+                require_one_left(tx, [user_id], now=now)
             changed = replace(user, is_administrator=is_administrator, updated_at=now)
             store.update_user(tx, changed)
             action = "administrator.granted" if is_administrator else "administrator.withdrawn"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from doorward.identity import mail
 from doorward.identity.accounts import rules, store
+from doorward.identity.accounts.administrators import require_one_left
 from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.store import Account, EmailAddress, EmailAddressRecord, UserRecord
 from doorward.identity.audit import store as audit
@@ -148,11 +149,12 @@ class Accounts:
         await self.delete(signed_in.user_id, actor=signed_in.user_id)
 
     async def delete(self, user_id: str, *, actor: str) -> UserRecord:
-        """Who it was. Raises Refused (404)."""
+        """Who it was. Raises Refused (404, 409 for the last administrator)."""
         now = self._clock()
 
         def work(tx: Tx) -> UserRecord:
             user = self._account(tx, user_id).user
+            require_one_left(tx, [user_id], now=now)
             self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=actor)
             store.delete_user(tx, user_id)
             tx.notify(BARRED_CHANNEL, user_id)
@@ -317,7 +319,7 @@ class Accounts:
     # -- what an administrator or the command line does
 
     async def ban(self, user_id: str, *, actor: str | None) -> None:
-        """Refused everywhere from now on: sessions end, grants die. Raises Refused (404)."""
+        """Refused everywhere from now on: sessions end, grants die. Raises Refused (404, 409 for the last administrator)."""
         await self.set_banned([user_id], True, actor=actor)
 
     async def unban(self, user_id: str, *, actor: str | None) -> None:
@@ -330,6 +332,8 @@ class Accounts:
         now = self._clock()
 
         def work(tx: Tx) -> list[Account]:
+            if is_banned:
+                require_one_left(tx, user_ids, now=now)
             for user_id in user_ids:
                 if not store.set_banned(tx, user_id, is_banned, now):
                     raise Refused(not_found("User not found"))
@@ -345,10 +349,13 @@ class Accounts:
         return await self._database.write(work)
 
     async def lock(self, user_id: str, *, until: int | None, actor: str | None) -> None:
-        """Keep the person from getting anything new until then (ms), or, with None, let them in again."""
+        """Keep the person from getting anything new until then (ms), or, with None, let them in again.
+        Raises Refused (404, 409 for the last administrator)."""
         now = self._clock()
 
         def work(tx: Tx) -> None:
+            if until is not None:
+                require_one_left(tx, [user_id], now=now)
             if not store.set_locked_until(tx, user_id, until, now):
                 raise Refused(not_found("User not found"))
             if until is None:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from doorward.identity.accounts.administrators import OPERATOR
 from doorward.identity.errors import (
     AUTHORIZATION_HEADER_FORMAT_INVALID,
     CLERK_KEY_INVALID,
@@ -49,7 +50,7 @@ class LocalOperator:
 
     async def caller_of(self, authorization: str | None, allowed: frozenset[CallerKind]) -> Caller:
         if authorization is None and "instance" in allowed:
-            return Caller("instance", f"operator:{self._name}")
+            return Caller("instance", f"{OPERATOR}{self._name}")
         return await self._callers.caller_of(authorization, allowed)
 
 

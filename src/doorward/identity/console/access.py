@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from doorward.identity.accounts.administrators import can_administer
 from doorward.identity.accounts.store import UserRecord
 from doorward.identity.pages.site import SignInNeeded
 from doorward.identity.sessions.store import SessionRecord
@@ -20,7 +21,7 @@ class NotAdministrator(Exception):
 def may_administer(user: UserRecord, session: SessionRecord, now: int) -> bool:
     """An administrator in person. A session of somebody who acts as an administrator is not one: whoever may act as
     users in support of them has not been made an administrator thereby."""
-    return user.is_administrator and not user.is_banned and not user.is_locked(now) and session.actor is None
+    return can_administer(user, now) and session.actor is None
 
 
 async def administrator_of(identity: "Identity", request: Request) -> "SignedIn":

@@ -123,6 +123,13 @@ REFRESH_TOKEN_NOT_FOUND = Problem(
 AUTHORIZATION_INVALID = Problem(
     403, "authorization_invalid", "Unauthorized request", "You are not authorized to perform this request"
 )
+ADMINISTRATOR_PROTECTED = Problem(
+    403,
+    "authorization_invalid",
+    "Unauthorized request",
+    "This user administers this server: no secret key changes what an administrator signs in with. Do it in the console at "
+    "/admin, or with `doorward users` on the server's own machine.",
+)
 SIGN_UP_MODE_RESTRICTED = Problem(
     403, "sign_up_mode_restricted", "Sign-ups restricted", "New sign-ups are currently restricted."
 )
@@ -163,7 +170,7 @@ LAST_ADMINISTRATOR = Problem(
     409,
     "last_administrator",
     "last administrator",
-    "Nobody else administers this server. Make somebody else an administrator first.",
+    "Nobody else who can sign in administers this server. Make somebody else an administrator first, in the console.",
 )
 WAITLIST_ENTRY_ALREADY_INVITED = Problem(
     409, "waitlist_entry_already_invited", "already invited", "This waitlist entry has already been invited."

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from doorward.identity.accounts import store as accounts
+from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     ACTOR_TOKEN_NOT_REVOCABLE,
@@ -40,7 +41,7 @@ class MadeTicket(msgspec.Struct, frozen=True):
 
 
 class Tickets:
-    """`actor` of its methods is the id of the secret key that asks."""
+    """`actor` of its methods is the id of the secret key that asks, an administrator's, or an operator's name."""
 
     def __init__(self, database: Database, clock: Clock, *, keyed_hash: KeyedHash) -> None:
         self._database = database
@@ -57,7 +58,8 @@ class Tickets:
         session_lifetime_ms: int | None = None,
         actor: str,
     ) -> MadeTicket:
-        """Raises Refused: 404 for an unknown user, 403 for one who may not sign in."""
+        """Raises Refused: 404 for an unknown user, 403 for one who may not sign in, and for an administrator's token that a
+        secret key asks for."""
         now, token = self._clock(), new_secret()
         ticket = Ticket(
             id=new_id(_PREFIX[kind]),
@@ -75,6 +77,7 @@ class Tickets:
             if user is None:
                 raise Refused(not_found("User not found"))
             refuse_barred(user, now)
+            require_may_let_in(tx, user, actor)
             store.insert(tx, ticket, self._hash.of(_PURPOSE, token))
             audit.record(
                 tx, now=now, actor=actor, action=f"{kind}_token.created", object_id=ticket.id, detail=user_id
