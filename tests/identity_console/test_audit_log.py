@@ -1,8 +1,10 @@
 """The audit trail in pages: filters, order, and places that stay while new events come."""
 
+import asyncio
 import html
 import re
 
+import httpx
 import pytest
 
 from doorward.identity.audit import store
@@ -10,7 +12,7 @@ from doorward.identity.audit.service import AuditTrail
 from doorward.identity.audit.store import AuditEvent, AuditFilter
 from doorward.store import Database, Tx
 from tests.conftest import OpenTestDatabase
-from tests.identity_console.visitors import Visitor, new_user, text_of
+from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
 from tests.identity_pages.world import SCHEMAS, World, new_address
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +110,46 @@ async def test_no_page_sorts_or_reads_more_than_it_shows(database: Database) -> 
         steps = await plan_of(database, statement)
         assert "TEMP B-TREE" not in steps, steps
         assert "INDEX identity_audit_" in steps, steps
+
+
+async def address_of(database: Database, action: str, object_id: str) -> str:
+    """From where the one event came."""
+    (event,) = await AuditTrail(database).page(AuditFilter(action=action, object=object_id), limit=2)
+    return event.ip
+
+
+async def test_what_is_asked_over_http_says_from_where_and_nothing_else_does(
+    accounts_on_each_engine: World,
+) -> None:
+    world, database = accounts_on_each_engine, accounts_on_each_engine.identity.database
+    address = await become_administrator(world)
+    user_id = await new_user(world, password=None)
+    assert await address_of(database, "user.created", user_id) == ""
+    key = await world.identity.secret_keys.make("tests", actor=None)
+    transport = httpx.ASGITransport(world.identity.app, client=("198.51.100.4", 50_000))
+    async with (
+        Visitor(world, ip="203.0.113.9") as one,
+        Visitor(world, ip="2001:db8::7") as other,
+        httpx.AsyncClient(transport=transport, base_url=world.origin) as backend,
+    ):
+        await one.sign_in(address)
+        await other.sign_in(address)
+        backend.headers["authorization"] = f"Bearer {key.secret}"
+        # At once: what one asks for is never told with the address of another.
+        _, _, locked = await asyncio.gather(
+            one.done(f"/admin/users/{user_id}/ban"),
+            other.done(f"/admin/users/{user_id}/profile", first_name="Ada"),
+            backend.post(f"/api/v1/users/{user_id}/lock"),
+        )
+        assert locked.status_code == 200
+        page = text_of(await one.get("/admin/audit", object=user_id))
+    assert await address_of(database, "user.banned", user_id) == "203.0.113.9"
+    assert await address_of(database, "user.updated", user_id) == "2001:db8::7"
+    assert await address_of(database, "user.locked", user_id) == "198.51.100.4"
+    assert "from 203.0.113.9" in page
+    assert "from 2001:db8::7" in page
+    await world.identity.administration.unlock(user_id, actor="operator:ada")
+    assert await address_of(database, "user.unlocked", user_id) == ""
 
 
 async def test_the_page_walks_to_the_end_and_back(accounts: World, administrator: Visitor) -> None:

@@ -13,10 +13,10 @@ from tests.identity_pages.world import PASSWORD, World, new_address
 class Visitor:
     """Cookies kept, redirects not followed, `Origin` as a browser would send it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, ip: str = "127.0.0.1") -> None:
         self.world = world
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(world.identity.app),
+            transport=httpx.ASGITransport(world.identity.app, client=(ip, 50_000)),
             base_url=world.origin,
             headers={"accept": "text/html"},
         )

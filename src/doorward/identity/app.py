@@ -88,4 +88,4 @@ def _application(identity: Identity) -> ASGIApp:
     ]
     frontend = Starlette(routes=routes, exception_handlers=pages.exception_handlers(identity))
     backend = BackendApi(identity, Callers(identity.secret_keys, identity.machines), OPERATIONS)
-    return Origin(backend, FrontendDispatch(identity, frontend))
+    return Origin(backend, FrontendDispatch(identity, frontend), identity.visits.ip_of)

@@ -93,7 +93,7 @@ class Database(Protocol):
     def dialect(self) -> Dialect: ...
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` as one serialisable transaction; its answer, after COMMIT.
+        """Run `fn` as one serialisable transaction, in another thread but in the caller's context; its answer, after COMMIT.
 
         `fn` may run more than once. What it raises rolls the transaction back and is raised here.
         When the awaiting task is cancelled the transaction happens entirely or not at all.

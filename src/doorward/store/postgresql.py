@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -132,7 +133,9 @@ class PostgresqlDatabase:
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
-        return await asyncio.wrap_future(self._threads.submit(self._write, fn))
+        context = copy_context()
+        work = self._threads.submit(self._write, lambda tx: context.run(fn, tx))
+        return await asyncio.wrap_future(work)
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -241,7 +242,8 @@ class SqliteDatabase:
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
-        job = _Job(fn)
+        context = copy_context()
+        job = _Job(lambda tx: context.run(fn, tx))
         self._writer.submit(job)
         answer: T = await job.future
         return answer

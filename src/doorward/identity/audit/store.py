@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from doorward.identity.audit.asking import asking_address
 from doorward.identity.identifiers import new_id
 from doorward.store import Tx
 
 
 class AuditEvent(msgspec.Struct, frozen=True):
-    """`at` in milliseconds. `actor` is a user's id, a secret key's, or None."""
+    """`at` in milliseconds. `actor` is a user's id, a secret key's, or None. `ip` is empty where no request led to it."""
 
     id: str
     at: int
@@ -48,14 +49,9 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = "id, at, actor, action, object, ip, detail"
 
 
-def record(
-    tx: Tx, *, now: int, actor: str | None, action: str, object_id: str, ip: str = "", detail: str = ""
-) -> None:
-    """Add one event. `actor` is a user's id, or None for the system and for people not signed in."""
-    tx.execute(
-        "INSERT INTO identity_audit (id, at, actor, action, object, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (new_id("evt"), now, actor, action, object_id, ip, detail),
-    )
+def record(tx: Tx, *, now: int, actor: str | None, action: str, object_id: str, detail: str = "") -> None:
+    """Add one event. `actor` is a user's id, a secret key's, or None for the system and for people not signed in."""
+    record_each(tx, now=now, actor=actor, action=action, object_ids=[object_id], detail=detail)
 
 
 def record_each(
@@ -63,11 +59,12 @@ def record_each(
 ) -> None:
     """Add one event for each object, all in one statement; a few hundred at most."""
     if object_ids:
-        places = ", ".join("(?, ?, ?, ?, ?, '', ?)" for _ in object_ids)
+        ip = asking_address()
+        places = ", ".join("(?, ?, ?, ?, ?, ?, ?)" for _ in object_ids)
         values = [
             value
             for object_id in object_ids
-            for value in (new_id("evt"), now, actor, action, object_id, detail)
+            for value in (new_id("evt"), now, actor, action, object_id, ip, detail)
         ]
         tx.execute(
             f"INSERT INTO identity_audit (id, at, actor, action, object, ip, detail) VALUES {places}",

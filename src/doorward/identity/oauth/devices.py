@@ -277,7 +277,6 @@ class Devices:
                 actor=signed_in.user_id,
                 action="oauth.device_approved" if approve else "oauth.device_denied",
                 object_id=device.client_id,
-                ip=visit.ip,
                 detail=f"asked from {device.ip}",
             )
 

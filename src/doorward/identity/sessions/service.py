@@ -241,7 +241,7 @@ class Sessions:
 
         def work(tx: Tx) -> SessionRecord:
             session = self._own(tx, visit, session_id, now)
-            self._finish(tx, [session], status, now, actor=session.user_id, ip=visit.ip)
+            self._finish(tx, [session], status, now, actor=session.user_id)
             return replace(session, status=status, updated_at=now)
 
         session = await self._database.write(work)
@@ -256,7 +256,7 @@ class Sessions:
             if session is None or session.user_id != signed_in.user_id:
                 raise Refused(not_found("Session not found"))
             if rules.is_alive(session, now):
-                self._finish(tx, [session], "revoked", now, actor=signed_in.user_id, ip="")
+                self._finish(tx, [session], "revoked", now, actor=signed_in.user_id)
                 return replace(session, status="revoked", updated_at=now)
             return session
 
@@ -271,7 +271,7 @@ class Sessions:
         def work(tx: Tx) -> None:
             ended = store.active_of_client(tx, client_id, now)
             if ended:
-                self._finish(tx, ended, "removed", now, actor=ended[0].user_id, ip=visit.ip)
+                self._finish(tx, ended, "removed", now, actor=ended[0].user_id)
             if forget_client:
                 clients.delete(tx, client_id)
 
@@ -282,12 +282,12 @@ class Sessions:
 
     def revoke_in(self, tx: Tx, session: SessionRecord, *, now: int, actor: str) -> None:
         """End one session, inside the caller's transaction."""
-        self._finish(tx, [session], "revoked", now, actor=actor, ip="")
+        self._finish(tx, [session], "revoked", now, actor=actor)
 
     def finish_of_user(self, tx: Tx, user_id: str, *, but: str | None, now: int, actor: str | None) -> None:
         """Revoke the user's sessions (all `but` one), inside the transaction of the change that demands it."""
         ended = [session for session in store.active_of_user(tx, user_id, now) if session.id != but]
-        self._finish(tx, ended, "revoked", now, actor=actor, ip="")
+        self._finish(tx, ended, "revoked", now, actor=actor)
 
     def end_run_out(self, tx: Tx, now: int) -> None:
         """Write down what time has ended, which every reader saw already, so that it is told."""
@@ -298,13 +298,13 @@ class Sessions:
             self._events.session_over(tx, session, status, now=now)
 
     def _finish(
-        self, tx: Tx, ended: Sequence[SessionRecord], status: str, now: int, *, actor: str | None, ip: str
+        self, tx: Tx, ended: Sequence[SessionRecord], status: str, now: int, *, actor: str | None
     ) -> None:
         store.finish(tx, ended, status, now)
         for session in ended:
             remaining = store.active_of_client(tx, session.client_id, now)
             clients.set_changed(tx, session.client_id, remaining[-1].id if remaining else None, now)
-            audit.record(tx, now=now, actor=actor, action=f"session.{status}", object_id=session.id, ip=ip)
+            audit.record(tx, now=now, actor=actor, action=f"session.{status}", object_id=session.id)
             self._events.session_over(tx, session, status, now=now)
 
     async def client_change(self, client_id: str | None, token: str | None = None) -> ClientChange:
@@ -336,7 +336,6 @@ class Sessions:
                 actor=signed_in.user_id,
                 action="session.reverified",
                 object_id=session_id,
-                ip=visit.ip,
             )
 
         await self._database.write(work)

@@ -222,7 +222,7 @@ class SignIns:
             if fresh is not None:
                 clients.insert(tx, fresh.record)
             store.delete_of_client(tx, client_id)
-            return self._complete(tx, attempt, entry, visit, now)
+            return self._complete(tx, attempt, entry, now)
 
         return await self._completed(await self._database.write(work), entry)
 
@@ -317,11 +317,9 @@ class SignIns:
             if sign_out_of_other_sessions:
                 self._sessions.finish_of_user(tx, user_id, but=None, now=now, actor=user_id)
                 grants.revoke_of_user(tx, user_id, because="password_reset", now=now)
-            audit.record(
-                tx, now=now, actor=user_id, action="user.password_reset", object_id=user_id, ip=visit.ip
-            )
+            audit.record(tx, now=now, actor=user_id, action="user.password_reset", object_id=user_id)
             self._events.user(tx, "user.updated", user_id, now=now)
-            return self._complete(tx, current, entry, visit, now)
+            return self._complete(tx, current, entry, now)
 
         sign_in = await self._database.write(work)
         if sign_in.account is not None:
@@ -359,7 +357,7 @@ class SignIns:
         check = await self._hasher.check(stored, account_rules.normalise_password(password))
         now = self._clock()
         if user is None or not check.is_correct:
-            await self._database.write(lambda tx: self._note_failure(tx, attempt, visit, now))
+            await self._database.write(lambda tx: self._note_failure(tx, attempt, now))
             hidden = self._settings.hide_accounts
             raise Refused(FORM_PASSWORD_OR_IDENTIFIER_INCORRECT if hidden else FORM_PASSWORD_INCORRECT)
         # Only who knows the password learns that the account is barred.
@@ -373,7 +371,7 @@ class SignIns:
             if check.rehash is not None and stored is not None:
                 accounts.upgrade_password_hash(tx, user.id, old=stored, new=check.rehash)
             proved = replace(current, first_factor="password", first_factor_at=now)
-            return self._complete(tx, proved, entry, visit, now)
+            return self._complete(tx, proved, entry, now)
 
         return await self._completed(await self._database.write(work), entry)
 
@@ -407,14 +405,14 @@ class SignIns:
             if problem is None and user is None:
                 problem = FORM_CODE_INCORRECT
             if problem is not None or user is None:
-                self._note_failure(tx, attempt, visit, now, counts=False)
+                self._note_failure(tx, attempt, now, counts=False)
                 return problem or FORM_CODE_INCORRECT
             refuse_barred(user, now)
             proved = replace(current, first_factor=strategy, first_factor_at=now)
             if strategy == "reset_password_email_code":
                 store.put(tx, proved)
                 return self._view(tx, proved, now)
-            return self._complete(tx, proved, entry, visit, now)
+            return self._complete(tx, proved, entry, now)
 
         outcome = await self._database.write(work)
         if isinstance(outcome, Problem):
@@ -435,7 +433,7 @@ class SignIns:
             raise Refused(CLIENT_STATE_INVALID)
         return attempt
 
-    def _complete(self, tx: Tx, attempt: SignInRecord, entry: _Entry, visit: Visit, now: int) -> SignIn:
+    def _complete(self, tx: Tx, attempt: SignInRecord, entry: _Entry, now: int) -> SignIn:
         if session_store.active_of_client(tx, attempt.client_id, now):
             raise Refused(SESSION_EXISTS)
         user = accounts.find_user(tx, entry.session.user_id)
@@ -458,21 +456,16 @@ class SignIns:
             actor=entry.session.user_id,
             action="session.created",
             object_id=entry.session.id,
-            ip=visit.ip,
             detail=attempt.first_factor or "",
         )
         done = replace(attempt, created_session_id=entry.session.id)
         store.put(tx, done)
         return self._view(tx, done, now)
 
-    def _note_failure(
-        self, tx: Tx, attempt: SignInRecord, visit: Visit, now: int, *, counts: bool = True
-    ) -> None:
+    def _note_failure(self, tx: Tx, attempt: SignInRecord, now: int, *, counts: bool = True) -> None:
         if counts:
             self._restrictions.count_failure(tx, attempt.identifier or "", now)
-        audit.record(
-            tx, now=now, actor=None, action="sign_in.failed", object_id=attempt.user_id or "-", ip=visit.ip
-        )
+        audit.record(tx, now=now, actor=None, action="sign_in.failed", object_id=attempt.user_id or "-")
 
     def _view(self, tx: Tx, attempt: SignInRecord, now: int) -> SignIn:
         status = rules.status_of(attempt, now)

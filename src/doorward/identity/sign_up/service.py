@@ -344,17 +344,10 @@ class SignUps:
             strategy="password",
             now=now,
         )
-        audit.record(
-            tx, now=now, actor=birth.user_id, action="user.created", object_id=birth.user_id, ip=visit.ip
-        )
+        audit.record(tx, now=now, actor=birth.user_id, action="user.created", object_id=birth.user_id)
         if is_administrator:
             audit.record(
-                tx,
-                now=now,
-                actor=birth.user_id,
-                action="administrator.created",
-                object_id=birth.user_id,
-                ip=visit.ip,
+                tx, now=now, actor=birth.user_id, action="administrator.created", object_id=birth.user_id
             )
             tx.notify(ADMINISTRATOR_CREATED, birth.user_id)
 
