@@ -1,6 +1,7 @@
 """`doorward serve --env-file`: T3's relay variables, stages beside production, and what is never told."""
 
 import base64
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.jose import generate_key
 from doorward.outbound import Outbound
 from doorward.server.configuration import ConfigurationInvalid
 from doorward.server.env_file import load_env_file
@@ -28,6 +30,8 @@ CLERK_JWT_AUDIENCE=our-relay
 CLERK_SECRET_KEY={SECRET}
 T3CODE_CLERK_CLI_OAUTH_CLIENT_ID=cli_1, cli_2
 """
+
+APPLE = "APNS_TEAM_ID=TEAM123456\nAPNS_KEY_ID=KEY1234567\nAPNS_BUNDLE_ID=com.example.app\n"
 
 
 @pytest.fixture
@@ -75,6 +79,11 @@ def test_the_environment_counts_before_the_file(env_file: Callable[[str], Path])
         ("RELAY_TUNNEL_ZONE_NAME=example.com", "Give machines a domain of their own"),
         ("DOORWARD_ROLES=relay,helper", "DOORWARD_ROLES"),
         ("DOORWARD_TLS_KEY=/tmp/key.pem", "go together"),
+        ("DOORWARD_T3_RELAY=yes", "DOORWARD_T3_RELAY is true or false"),
+        ("APNS_TEAM_ID=T", "APNS_KEY_ID, APNS_BUNDLE_ID, APNS_PRIVATE_KEY (or DOORWARD_APNS_KEY_FILE)"),
+        (f"APNS_PRIVATE_KEY={SECRET}", "APNS_TEAM_ID, APNS_KEY_ID, APNS_BUNDLE_ID must be set"),
+        (APPLE + f"APNS_PRIVATE_KEY={SECRET}\nDOORWARD_APNS_KEY_FILE=/k.p8", "one of APNS_PRIVATE_KEY"),
+        (APPLE + f"APNS_PRIVATE_KEY={SECRET}\nAPNS_ENVIRONMENT=dev", "production or sandbox"),
         ("RELAY_DOMAIN=" + "a" * 64 + ".example.com", "63 characters"),
     ],
 )
@@ -92,6 +101,60 @@ def test_the_secret_key_is_in_no_representation(env_file: Callable[[str], Path])
     assert SECRET not in repr(plan)
     assert "hunter22" not in repr(plan.configuration)
     assert SECRET not in repr(plan_of(plan.configuration, plan.clerk).relay)
+
+
+# T3 Code's own connector, and notifications.
+
+
+def test_nothing_is_notified_and_no_foreign_connector_let_in_unless_told_so(
+    env_file: Callable[[str], Path],
+) -> None:
+    plan = load_env_file(env_file(GOOD + "APNS_ENVIRONMENT=sandbox\nAPNS_TEAM_ID=\n"), environ={})
+    relay = plan_of(plan.configuration, plan.clerk).relay
+    assert (relay.t3_relay, relay.apns, relay.fcm, relay.push_contact) == (False, None, None, None)
+
+
+def test_a_foreign_connector_and_the_senders_of_notifications_are_variables(
+    env_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    account = {"project_id": "p", "client_email": "e", "private_key": generate_key("RS256").to_pem()}
+    (tmp_path / "firebase.json").write_text(json.dumps(account))
+    pem = generate_key("ES256").to_pem().strip()
+    text = f"""{GOOD}{APPLE}
+APNS_PRIVATE_KEY="{pem.replace(chr(10), chr(92) + "n")}"
+APNS_ENVIRONMENT=sandbox
+DOORWARD_T3_RELAY=true
+DOORWARD_PUSH_CONTACT=mailto:ops@example.com
+DOORWARD_PUSH_PRIVATE_HOSTS=push.internal, push.other
+DOORWARD_FCM_SERVICE_ACCOUNT_FILE={tmp_path}/firebase.json
+"""
+    plan = load_env_file(env_file(text), environ={})
+    node = plan_of(plan.configuration, plan.clerk)
+    assert node.relay.t3_relay
+    apns = node.relay.apns
+    assert apns is not None
+    assert (apns.private_key, apns.key_id, apns.team_id) == (pem, "KEY1234567", "TEAM123456")
+    assert (apns.bundle_id, apns.environment) == ("com.example.app", "sandbox")
+    assert node.relay.fcm is not None
+    assert node.relay.fcm.project_id == "p"
+    assert node.relay.push_contact == "mailto:ops@example.com"
+    assert node.private_push_hosts == ("push.internal", "push.other")
+    assert "PRIVATE" not in repr(plan) + repr(node)
+
+
+def test_apples_key_may_be_a_file_and_what_is_no_key_is_told_without_it(
+    env_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "apple.p8").write_text(generate_key("ES256").to_pem())
+    plan = load_env_file(env_file(f"{GOOD}{APPLE}DOORWARD_APNS_KEY_FILE={tmp_path}/apple.p8\n"), environ={})
+    apns = plan_of(plan.configuration, plan.clerk).relay.apns
+    assert apns is not None
+    assert apns.environment == "production"
+
+    wrong = load_env_file(env_file(f"{GOOD}{APPLE}APNS_PRIVATE_KEY={SECRET}\n"), environ={})
+    with pytest.raises(ConfigurationInvalid, match=r"is not the \.p8 key") as refused:
+        plan_of(wrong.configuration, wrong.clerk)
+    assert SECRET not in str(refused.value)
 
 
 # Stages.

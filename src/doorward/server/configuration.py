@@ -69,7 +69,7 @@
     private_hosts = []                         # push services inside your own network, by host name
 
     [push.apns]                                # to notify iOS devices
-    key_file = "/etc/doorward/AuthKey_ABC.p8"
+    key_file = "/etc/doorward/AuthKey_ABC.p8"  # or private_key, what is in that file
     key_id = "ABC1234567"
     team_id = "DEF1234567"
     bundle_id = "com.example.app"
@@ -105,6 +105,7 @@ from doorward.relay.settings import CustomHost, RateLimits, check_custom_hosts
 from doorward.tunnel import Allowances
 
 Role = Literal["identity", "relay", "edge"]
+ApnsEnvironment = Literal["production", "sandbox"]
 
 
 class ConfigurationInvalid(Exception):
@@ -208,11 +209,17 @@ class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ApnsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    key_file: Path
+    """One of `key_file` and `private_key` (PEM) is given."""
+
     key_id: str
     team_id: str
     bundle_id: str
-    environment: Literal["production", "sandbox"] = "production"
+    key_file: Path | None = None
+    private_key: str | None = None
+    environment: ApnsEnvironment = "production"
+
+    def __repr__(self) -> str:
+        return f"ApnsSection({self.team_id}, {self.bundle_id})"
 
 
 class FcmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

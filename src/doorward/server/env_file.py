@@ -10,10 +10,14 @@
 | `CLERK_SECRET_KEY` | shown to the Backend API when an opaque OAuth token is checked, and to nobody else |
 | `CLERK_API_URL` | that Backend API, Clerk's own if absent |
 | `T3CODE_CLERK_CLI_OAUTH_CLIENT_ID` | OAuth clients whose tokens count, comma-separated; absent: none |
+| `APNS_TEAM_ID`, `APNS_KEY_ID`, `APNS_BUNDLE_ID` | to notify iOS devices; absent: they are not |
+| `APNS_PRIVATE_KEY` | Apple's key, PEM; its line breaks may be written as `\\n`. Or `DOORWARD_APNS_KEY_FILE` |
+| `APNS_ENVIRONMENT` | `production` if absent, or `sandbox` |
 
 and, ours, with the meaning of doorward.toml's keys: `DOORWARD_DATA`, `DOORWARD_DATABASE_URL`, `DOORWARD_ROLES`,
 `DOORWARD_EDGE_URL`, `DOORWARD_LISTEN_CONTROL`, `DOORWARD_LISTEN_EDGE`, `DOORWARD_TRUSTED_PROXIES`,
-`DOORWARD_ADMIN_LISTEN`, `DOORWARD_CA_FILE`, `DOORWARD_TLS_CERTIFICATE`, `DOORWARD_TLS_KEY`.
+`DOORWARD_ADMIN_LISTEN`, `DOORWARD_CA_FILE`, `DOORWARD_TLS_CERTIFICATE`, `DOORWARD_TLS_KEY`, `DOORWARD_T3_RELAY`,
+`DOORWARD_PUSH_CONTACT`, `DOORWARD_PUSH_PRIVATE_HOSTS`, `DOORWARD_APNS_KEY_FILE`, `DOORWARD_FCM_SERVICE_ACCOUNT_FILE`.
 
 A variable of the process's environment counts before the file's.
 """
@@ -34,11 +38,15 @@ from doorward.relay import ClerkCloud
 from doorward.server import stages
 from doorward.server.configuration import (
     AdminSection,
+    ApnsEnvironment,
+    ApnsSection,
     ConfigurationInvalid,
     DatabaseSection,
     EdgeSection,
+    FcmSection,
     IdentitySection,
     ListenSection,
+    PushSection,
     RelaySection,
     Role,
     ServeConfiguration,
@@ -54,7 +62,10 @@ NAMES = frozenset(
         "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID",
         "DOORWARD_DATA", "DOORWARD_DATABASE_URL", "DOORWARD_ROLES", "DOORWARD_EDGE_URL", "DOORWARD_LISTEN_CONTROL",
         "DOORWARD_LISTEN_EDGE", "DOORWARD_TRUSTED_PROXIES", "DOORWARD_ADMIN_LISTEN", "DOORWARD_CA_FILE",
-        "DOORWARD_TLS_CERTIFICATE", "DOORWARD_TLS_KEY",
+        "DOORWARD_TLS_CERTIFICATE", "DOORWARD_TLS_KEY", "DOORWARD_T3_RELAY",
+        "APNS_TEAM_ID", "APNS_KEY_ID", "APNS_BUNDLE_ID", "APNS_PRIVATE_KEY", "APNS_ENVIRONMENT",
+        "DOORWARD_PUSH_CONTACT", "DOORWARD_PUSH_PRIVATE_HOSTS", "DOORWARD_APNS_KEY_FILE",
+        "DOORWARD_FCM_SERVICE_ACCOUNT_FILE",
     )
 )  # fmt: skip
 _REQUIRED = ("RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME", "CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY")
@@ -109,6 +120,7 @@ def load_env_file(
             stage=stage,
             jwt_audience=variables.get("CLERK_JWT_AUDIENCE", "t3-code-relay"),
             oauth_client_ids=_listed(variables.get("T3CODE_CLERK_CLI_OAUTH_CLIENT_ID", "")),
+            t3_relay=_is_on(path, variables, "DOORWARD_T3_RELAY"),
         ),
         edge=EdgeSection(url=variables.get("DOORWARD_EDGE_URL", f"{scheme}://edge.{zone}")),
         listen=listen,
@@ -116,6 +128,7 @@ def load_env_file(
         if "DOORWARD_ADMIN_LISTEN" in variables
         else None,
         tls=_tls(path, variables),
+        push=_push(path, variables),
         ca_file=Path(variables["DOORWARD_CA_FILE"]) if "DOORWARD_CA_FILE" in variables else None,
     )
     check_configuration(configuration, path)
@@ -170,6 +183,50 @@ def _tls(path: Path, variables: Mapping[str, str]) -> TlsSection | None:
     if certificate is None or key is None:
         raise ConfigurationInvalid(f"{path}: DOORWARD_TLS_CERTIFICATE and DOORWARD_TLS_KEY go together.")
     return TlsSection(certificate=Path(certificate), key=Path(key))
+
+
+def _is_on(path: Path, variables: Mapping[str, str], name: str) -> bool:
+    text = variables.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise ConfigurationInvalid(f"{path}: {name} is true or false; it is {text!r}.")
+    return text == "true"
+
+
+def _push(path: Path, variables: Mapping[str, str]) -> PushSection:
+    account = variables.get("DOORWARD_FCM_SERVICE_ACCOUNT_FILE")
+    return PushSection(
+        contact=variables.get("DOORWARD_PUSH_CONTACT"),
+        private_hosts=_listed(variables.get("DOORWARD_PUSH_PRIVATE_HOSTS", "")),
+        apns=_apns(path, variables),
+        fcm=None if account is None else FcmSection(service_account_file=Path(account)),
+    )
+
+
+def _apns(path: Path, variables: Mapping[str, str]) -> ApnsSection | None:
+    """All of it or nothing. Which of Apple's two services alone says nothing: some leave it in the file."""
+    key, key_file = variables.get("APNS_PRIVATE_KEY"), variables.get("DOORWARD_APNS_KEY_FILE")
+    names = ("APNS_TEAM_ID", "APNS_KEY_ID", "APNS_BUNDLE_ID")
+    missing = [name for name in names if name not in variables]
+    if key is None and key_file is None:
+        if len(missing) == len(names):
+            return None
+        missing.append("APNS_PRIVATE_KEY (or DOORWARD_APNS_KEY_FILE)")
+    if missing:
+        raise ConfigurationInvalid(f"{path}: to notify iOS devices {', '.join(missing)} must be set as well.")
+    if key is not None and key_file is not None:
+        raise ConfigurationInvalid(f"{path}: set one of APNS_PRIVATE_KEY and DOORWARD_APNS_KEY_FILE.")
+    try:
+        environment = msgspec.convert(variables.get("APNS_ENVIRONMENT", "production"), ApnsEnvironment)
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(f"{path}: APNS_ENVIRONMENT is production or sandbox.") from error
+    return ApnsSection(
+        team_id=variables["APNS_TEAM_ID"],
+        key_id=variables["APNS_KEY_ID"],
+        bundle_id=variables["APNS_BUNDLE_ID"],
+        private_key=None if key is None else key.replace("\\n", "\n"),
+        key_file=None if key_file is None else Path(key_file),
+        environment=environment,
+    )
 
 
 def _listed(text: str) -> tuple[str, ...]:

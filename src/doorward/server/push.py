@@ -35,12 +35,14 @@ def push_settings(section: PushSection) -> PushSettings:
 
 
 def _apns(section: ApnsSection) -> ApnsSettings:
-    pem = _text(section.key_file)
+    pem = section.private_key if section.key_file is None else _text(section.key_file)
+    if pem is None or (section.key_file is not None and section.private_key is not None):
+        raise ConfigurationInvalid("push.apns takes one of key_file and private_key.")
     try:
         PrivateKey.from_pem(pem, alg="ES256")
     except JoseError as error:
         raise ConfigurationInvalid(
-            f"{section.key_file} is not the .p8 key of Apple's developer site (a P-256 key in PEM)."
+            f"{section.key_file or 'The private key for Apple'} is not the .p8 key of Apple's developer site (a P-256 key in PEM)."
         ) from error
     return ApnsSettings(
         private_key=pem,
