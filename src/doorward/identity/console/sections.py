@@ -49,7 +49,8 @@ def asking(
     *,
     needs_proof: bool = False,
 ) -> tuple[PageRoute, PageRoute]:
-    """Looking at `path` asks, sending its form does it; a refusal is told above the question."""
+    """Looking at `path` asks, sending its form does it; a refusal is told above the question. `act` looks for itself at what
+    it is about: the question is read again only where it is shown again."""
 
     async def show(call: Call) -> Response:
         if needs_proof:
@@ -59,10 +60,9 @@ def asking(
     async def submit(call: Call) -> Response:
         if needs_proof:
             call.require_recent_proof()
-        asked = await question(call)
         try:
             return await act(call)
         except Refused as refused:
-            return call.form("question.html", None, refused, question=asked)
+            return call.form("question.html", None, refused, question=await question(call))
 
     return ("GET", path, show), ("POST", path, submit)
