@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from doorward.verify.hasura import HasuraAuth, HasuraRefused, read_auth_config
+from doorward.verify.hasura.generation import as_yaml, auth_config_for
 from doorward.verify.triplit import matched_roles, read_token
 from tests.identity.conftest import ORIGIN, Browser
 from tests.identity_backend_api.conftest import Backend
@@ -83,6 +84,20 @@ async def test_hasura(backend: Backend) -> None:
     ):
         with pytest.raises(HasuraRefused):
             await auth.resolve(headers)
+
+
+@pytest.mark.conformance("data-access", 25)
+async def test_the_guides_auth_config_is_the_one_that_is_generated(backend: Backend) -> None:
+    made = await backend.ask("POST", "/jwt_templates", json=TEMPLATES["hasura"])
+    domains = await backend.ask("GET", "/domains")
+    assert domains["data"][0]["frontend_api_url"] == ORIGIN
+    document = auth_config_for(
+        made["claims"],
+        issuer="https://accounts.example.com",
+        algorithm=made["signing_algorithm"],
+        has_own_key=made["custom_signing_key"],
+    )
+    assert read_auth_config(as_yaml(document)) == read_auth_config(AUTH_CONFIG)
 
 
 @pytest.mark.conformance("data-access", 3, 6, 7)

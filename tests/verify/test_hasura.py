@@ -20,6 +20,7 @@ from doorward.verify.hasura import (
     HasuraSession,
     read_auth_config,
 )
+from doorward.verify.hasura.generation import KEY_VARIABLE, as_yaml, auth_config_for
 from doorward.verify.hasura.pointers import MISSING, look_up, parse_pointer
 from doorward.verify.hasura.webhook import WebhookAnswer, WebhookRequest
 
@@ -552,3 +553,42 @@ async def test_what_a_webhook_may_answer(status: int, body: bytes, code: str) ->
     with pytest.raises(HasuraRefused) as caught:
         await hooked(Hook(status, body), "v3", {"method": "GET", "url": HOOK_URL})
     assert caught.value.code == code
+
+
+# Making a document.
+
+
+@pytest.mark.parametrize("space", [SPACE, "https://hasura.io/jwt/claims", "~odd"])
+@pytest.mark.conformance("data-access", 25)
+async def test_a_generated_document_takes_the_templates_tokens_and_no_others(space: str) -> None:
+    claims = {"aud": "hasura", space: ROLES}
+    document = auth_config_for(
+        claims, issuer="https://accounts.example.com", algorithm="HS256", has_own_key=True
+    )
+    config = read_auth_config(as_yaml(document), environ={KEY_VARIABLE: SECRET})
+    assert config.mode == read_auth_config(document, environ={KEY_VARIABLE: SECRET}).mode
+    auth = HasuraAuth(config, clock=lambda: NOW)
+
+    def header(**changes: Any) -> dict[str, str]:
+        whole = {**claims, "iss": "https://accounts.example.com", "exp": NOW + 60} | changes
+        return {"Authorization": f"Bearer {pyjwt.encode(whole, SECRET, 'HS256')}"}
+
+    session = await auth.resolve(header())
+    assert (session.role, session.variable("x-hasura-user-id", "String")) == ("user", "user_1")
+    for changes in ({"aud": "other"}, {"iss": "https://other.example.com"}, {"aud": ["other"]}):
+        with pytest.raises(HasuraRefused):
+            await auth.resolve(header(**changes))
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"aud": "hasura"}, "x-hasura"),
+        ({SPACE: "text"}, "x-hasura"),
+        ({"aud": "{{org.id}}", SPACE: ROLES}, "shortcode"),
+        ({"aud": ["a", "{{org.id}}"], SPACE: ROLES}, "shortcode"),
+    ],
+)
+def test_what_makes_no_document_is_told(claims: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        auth_config_for(claims, issuer="https://a.example", algorithm="RS256", has_own_key=False)

@@ -6,6 +6,7 @@ import json
 import stat
 from pathlib import Path
 
+from doorward.verify.hasura import read_auth_config
 from tests.cli.administration.conftest import Installation
 
 
@@ -34,6 +35,32 @@ def test_machines_their_scopes_keys_and_tokens(either: Installation) -> None:
     assert either.refusal("machines", "show", "billing")["code"] == "resource_not_found"
     either.run("machines", "delete", "accounts", "--yes")
     assert [one["name"] for one in either.json("machines", "list")["data"]] == ["reports"]
+
+
+def test_hasuras_auth_config_is_printed_for_a_template(either: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "template.json"
+    roles = {"x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user"]}
+    file.write_text(json.dumps({"aud": "hasura", "claims.jwt.hasura.io": roles}), "utf-8")
+    either.run("templates", "create", file, "--name", "hasura")
+    document = either.json("templates", "auth-config", "hasura")
+    jwt = document["definition"]["mode"]["jwt"]
+    assert (jwt["issuer"], jwt["audience"]) == (either.settings.origin, ["hasura"])
+    printed = either.run("templates", "auth-config", "hasura")
+    assert read_auth_config(printed.stdout) == read_auth_config(document)
+    assert printed.stderr == ""
+    own = {
+        "custom_signing_key": True,
+        "signing_algorithm": "HS256",
+        "signing_key": "a secret key of more than thirty-two bytes",
+    }
+    file.write_text(json.dumps({"claims": {"claims.jwt.hasura.io": roles}, **own}), "utf-8")
+    either.run("templates", "create", file, "--name", "bare")
+    told = either.run("templates", "auth-config", "bare").stderr
+    assert "HASURA_JWT_KEY" in told
+    assert "has no aud" in told
+    file.write_text("{}", "utf-8")
+    either.run("templates", "create", file, "--name", "empty")
+    assert either.refusal("templates", "auth-config", "empty")["code"] == "no_hasura_claims"
 
 
 def test_templates_come_from_files_and_a_preview_warns(either: Installation, tmp_path: Path) -> None:

@@ -124,6 +124,43 @@ def preview_template(target: Target, template: str, user: str) -> None:
         print(f"\nWarning: {plain(warning['claim'])}: {plain(warning['message'])}")
 
 
+@templates.command("auth-config")
+@click.argument("template")
+@administration
+def print_auth_config(target: Target, template: str) -> None:
+    """Print the AuthConfig with which Hasura takes TEMPLATE's tokens.
+
+    It names audience and issuer. Put it into the supergraph's auth-config.hml; with --json it is JSON.
+    """
+    from doorward.verify.hasura.generation import KEY_VARIABLE, as_yaml, auth_config_for
+
+    async def work(api: Api) -> tuple[Any, str]:
+        domains = await api.ask("GET", "/domains")
+        return await find_template(api, template), domains["data"][0]["frontend_api_url"]
+
+    found, origin = target.run(work)
+    try:
+        document = auth_config_for(
+            found["claims"],
+            issuer=origin,
+            algorithm=found["signing_algorithm"],
+            has_own_key=found["custom_signing_key"],
+        )
+    except ValueError as error:
+        target.fail(f"Template {found['name']}: {error}", code="no_hasura_claims")
+    if target.as_json:
+        answer_json(document)
+        return
+    print(as_yaml(document), end="")
+    # What the engine's document cannot say, beside it and not in it.
+    if found["custom_signing_key"]:
+        click.echo(f"The engine reads the template's own key from {KEY_VARIABLE}.", err=True)
+    if not found["claims"].get("aud"):
+        click.echo(
+            "The template has no aud: its tokens count at every engine that trusts this server.", err=True
+        )
+
+
 async def find_template(api: Api, named: str) -> Any:
     """The template of this id or name. Raises ApiRefused."""
     from doorward.cli.administration.api import ApiRefused

@@ -8,6 +8,7 @@ stands in the header; an audience that is configured is always compared; and a k
 becomes a shared secret. The engine itself never ran beside this code: see docs/data-layers.md.
 
     auth_config   the document, strictly: what it may hold, and where it is wrong
+    generation    the document for a template of ours
     pointers      RFC 6901
     claims        from a token's claims to roles and session variables
     token         where a request carries the token, and whether it is good
