@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from doorward.http1.asking import AnswerTaker, ask
 from doorward.http1.engine import Engine
 from doorward.http1.exchange import Peer, Router
+from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
 from doorward.http1.parsing import RequestHeads
 from doorward.http1.server_connection import ServerConnection
@@ -96,6 +98,10 @@ class ProxyServer:
         else:
             server = await loop.create_server(connection, sock=where, ssl=ssl, backlog=_BACKLOG)
         self._servers.append(server)
+
+    async def ask(self, head: RequestHead, body: bytes, peer: Peer, taker: AnswerTaker) -> None:
+        """A request of this process's own, as if `peer` had sent it. Raises what `asking.ask` raises."""
+        await ask(self._engine, head, body, peer, taker)
 
     def close_tag(self, tag: str) -> int:
         """End every open exchange whose `Forward` had this tag, now; returns how many there were."""

@@ -5,6 +5,7 @@ file), time and size limits, proxies, and where a stranger's URL may lead (`publ
 by `download`, and no cookies are kept: what answers is what was asked.
 
     client.py      Outbound, Response
+    carriers.py    what carries an exchange: the network, or a way inside this process
     connections.py HTTP/1.1, kept alive
     network.py     what is left to httpcore (HTTP/2, proxies) dials by the same rules
     clocks.py      what to say when a refusal may come from a wrong clock
@@ -19,7 +20,8 @@ by `download`, and no cookies are kept: what answers is what was asked.
     await outbound.close()
 """
 
-from doorward.outbound.addresses import dial_address, is_localhost
+from doorward.outbound.addresses import Target, dial_address, is_localhost
+from doorward.outbound.carriers import Answer, BrokenAnswer, Carrier, require_writable
 from doorward.outbound.client import Headers, Outbound, Response
 from doorward.outbound.clocks import clocks_apart
 from doorward.outbound.errors import (
@@ -37,12 +39,16 @@ from doorward.outbound.trust import tls_context
 
 __all__ = [
     "AddressRefused",
+    "Answer",
+    "BrokenAnswer",
+    "Carrier",
     "CertificateRefused",
     "Headers",
     "InsecureUrl",
     "Outbound",
     "OutboundError",
     "Response",
+    "Target",
     "TimedOut",
     "TooLarge",
     "UnexpectedBody",
@@ -51,5 +57,6 @@ __all__ = [
     "connect_proxy_for",
     "dial_address",
     "is_localhost",
+    "require_writable",
     "tls_context",
 ]

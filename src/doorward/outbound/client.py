@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urljoin
 import msgspec
 
 from doorward.outbound.addresses import Target, parse_target, require_public_name
+from doorward.outbound.carriers import BrokenAnswer, Carrier
 from doorward.outbound.errors import CertificateRefused, TimedOut, TooLarge, UnexpectedBody, Unreachable
 from doorward.outbound.proxies import Proxy, proxy_from_environment
 from doorward.outbound.trust import tls_context
@@ -118,11 +119,13 @@ class Outbound:
         max_bytes: int = DEFAULT_MAX_BYTES,
         http2: bool = False,
         public_only: bool = False,
+        nearby: Callable[[str], Carrier | None] | None = None,
     ) -> Response:
         """One exchange, answer read whole. `timeout` in seconds, connecting and reading included.
 
         `http2` offers HTTP/2 to the server besides HTTP/1.1. `public_only` is for a URL that a stranger gave us: it
-        must be https and lead to the public Internet, or to one of `private_hosts` (AddressRefused).
+        must be https and lead to the public Internet, or to one of `private_hosts` (AddressRefused). `nearby` knows hosts
+        that are reached without the network; for all others it answers None.
 
         Raises InsecureUrl, AddressRefused, Unreachable, CertificateRefused, TimedOut, TooLarge.
         """
@@ -135,7 +138,15 @@ class Outbound:
                 opened.set("http.request.method", method)
                 opened.set("server.address", target.host)
             response = await self._request(
-                method, target, headers, body, timeout, max_bytes, http2=http2, public_only=public_only
+                method,
+                target,
+                headers,
+                body,
+                timeout,
+                max_bytes,
+                http2=http2,
+                public_only=public_only,
+                carrier=None if nearby is None else nearby(target.host),
             )
             if opened is not None:
                 opened.set("http.response.status_code", response.status)
@@ -152,6 +163,7 @@ class Outbound:
         *,
         http2: bool,
         public_only: bool,
+        carrier: Carrier | None,
     ) -> Response:
         if public_only and target.host not in self._private_hosts:
             require_public_name(target)
@@ -159,7 +171,9 @@ class Outbound:
         seconds = self._timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
-                return await self._exchange(method, road, target, headers or {}, body, max_bytes)
+                return await self._exchange(
+                    method, road, target, headers or {}, body, max_bytes, carrier=carrier
+                )
         except TimeoutError:
             raise TimedOut(f"{target.origin} did not answer within {seconds:g} seconds.") from None
 
@@ -233,6 +247,7 @@ class Outbound:
         body: bytes | None,
         max_bytes: int,
         take: Callable[[bytes, int | None], None] | None = None,
+        carrier: Carrier | None = None,
     ) -> Response:
         fields = {"host": target.authority, "accept": "*/*", "accept-encoding": "identity"}
         fields.update((name.lower(), value) for name, value in headers.items())
@@ -240,13 +255,11 @@ class Outbound:
             # Said even when empty: some servers answer 411 to a POST that does not (RFC 9110 §8.6).
             fields["content-length"] = str(len(body or b""))
         answer = _Answer(target, max_bytes, take)
-        if road.is_http2 or road.kind == "proxy":
+        if carrier is None and (road.is_http2 or road.kind == "proxy"):
             await self._by_httpcore(method, road, target, fields, body, answer)
         else:
-            from doorward.outbound.connections import BrokenAnswer
-
             try:
-                await self._connections_of(road).exchange(target, method, fields, body, answer)
+                await (carrier or self._connections_of(road)).exchange(target, method, fields, body, answer)
             except (BrokenAnswer, OSError) as error:
                 raise _unreachable(target, error) from error
         return answer.response()

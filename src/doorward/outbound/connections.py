@@ -5,46 +5,25 @@ needs. What these connections do not speak stays httpcore's: HTTP/2, and proxies
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import Mapping
 from select import POLLIN, poll
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
 from doorward.outbound.addresses import Target, addresses_to_dial
+from doorward.outbound.carriers import Answer, BrokenAnswer, require_writable
 
-_METHOD = re.compile(r"[A-Z]+")
-_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-# No control character but a tab, and no space at either end (RFC 9110 §5.5).
-_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 # All of an answer that is not body: heads, interim ones too, trailers, and the framing of chunks.
 _OVERHEAD_BYTES = 100_000
 _OVERHEAD_PER_BODY_BYTE = 8
 
 
-class BrokenAnswer(Exception):
-    """What came back is no HTTP/1.1 answer, or not all of one."""
-
-
-class Answer(Protocol):
-    """Where an answer goes. What `feed` raises ends the exchange and is raised by it."""
-
-    def begin(self, status: int, fields: list[tuple[bytes, bytes]]) -> None: ...
-
-    def feed(self, piece: bytes) -> None: ...
-
-
 def request_block(method: str, target: str, fields: Mapping[str, str]) -> bytes:
     """A request's head; names in lower case. Raises ValueError for what would not arrive as one head of these fields."""
-    if not _METHOD.fullmatch(method):
-        raise ValueError(f"this request cannot be written as HTTP: method {method!r}")
-    lines = [f"{method} {target} HTTP/1.1"]
-    for name, value in fields.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ValueError(f"this request cannot be written as HTTP: the header {name!r}")
-        lines.append(f"{name}: {value}")
+    require_writable(method, fields)
+    lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()]]
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
@@ -168,7 +147,7 @@ class Connection(asyncio.Protocol):
 
 
 class Connections:
-    """The connections of one road: at most `limit` at a time, each kept for `keep_seconds` after an exchange.
+    """`Carrier` over the connections of one road: at most `limit` at a time, each kept for `keep_seconds` afterwards.
 
     `private_hosts`: None where any host may be dialled; else the public ones and these alone.
     """
@@ -191,7 +170,6 @@ class Connections:
     async def exchange(
         self, target: Target, method: str, fields: Mapping[str, str], body: bytes | None, answer: Answer
     ) -> None:
-        """Raises ValueError (the request cannot be written), AddressRefused, BrokenAnswer, OSError, what `answer` raises."""
         block = request_block(method, target.target, fields) + (body or b"")
         async with self._free:
             connection = self._take_idle(target) or await self._dial(target)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from doorward.outbound import Outbound
+from doorward.outbound import Carrier, Outbound
 from doorward.push import VapidKey
 from doorward.relay.activity import store as activity_store
 from doorward.relay.activity.publication import Publications
@@ -85,7 +85,8 @@ class Relay:
 
     `link_notices` are what the owners of links have to be told.
     `is_connected` may be set to a function from tunnel id to "is open now"; until then the list of environments
-    does not say. `claims` is what the nodes of the edge agree upon, `is_barred` whether an account is banned or gone.
+    does not say. `nearby` may be set to what leads to machines without the network, by their host names. `claims` is what
+    the nodes of the edge agree upon, `is_barred` whether an account is banned or gone.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Relay:
         self.settings = settings
         self.is_barred = is_barred
         self.is_connected: Callable[[str], bool | None] = lambda _tunnel_id: None
+        self.nearby: Callable[[str], Carrier | None] = lambda _host: None
         self.link_notices = LinkNotices(database, clock)
         self._database = database
         self._clock = clock
@@ -124,7 +126,9 @@ class Relay:
             cloud_mint_public_key=signer.public_key_pem,
             is_connected=lambda tunnel_id: self.is_connected(tunnel_id),
         )
-        connector = Connector(settings, database, signer, outbound, clock)
+        connector = Connector(
+            settings, database, signer, outbound, clock, nearby=lambda host: self.nearby(host)
+        )
         self.deliveries = Deliveries(database, push.senders, push.secret, clock)
         publications = Publications(settings, database, DeliveryQueue(push.secret, push.senders), clock)
         devices = Devices(database, publications, clock)

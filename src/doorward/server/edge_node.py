@@ -19,6 +19,7 @@ from doorward.relay import (
     TunnelWanted,
 )
 from doorward.server.background import background
+from doorward.server.own_edge import OwnEdge
 from doorward.store import Database
 from doorward.tunnel import (
     UNLIMITED,
@@ -67,6 +68,7 @@ async def running_edge(
     )
     # A machine that is not here may be at another node, which this one cannot see.
     relay.is_connected = lambda tunnel_id: edge.is_connected(tunnel_id) or (False if is_alone else None)
+    relay.nearby = OwnEdge(edge).to
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(edge.close)
         for work in (

@@ -17,6 +17,7 @@ import msgspec
 
 from doorward.http1 import (
     Answer,
+    AnswerTaker,
     Decision,
     Forward,
     Limits,
@@ -208,6 +209,14 @@ class Edge:
 
     def is_connected(self, environment_id: str) -> bool:
         return environment_id in self._tunnels
+
+    def leads(self, host: str) -> bool:
+        """Whether this name of a machine leads through a tunnel of this node now."""
+        return host in self._hosts
+
+    async def ask(self, head: RequestHead, body: bytes, peer: Peer, taker: AnswerTaker) -> None:
+        """A request of this process's own, judged as if `peer` had sent it. Raises BadResponse, what `taker` raises."""
+        await self._server.ask(head, body, peer, taker)
 
     def environments(self) -> list[str]:
         """The environments whose tunnels are open now."""

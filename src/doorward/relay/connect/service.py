@@ -1,10 +1,11 @@
 """Asking an environment for a credential or for its health."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
-from doorward.outbound import Outbound, OutboundError, Response, TimedOut
+from doorward.outbound import Carrier, Outbound, OutboundError, Response, TimedOut
 from doorward.relay.connect.errors import (
     EndpointTimedOut,
     EndpointUnavailable,
@@ -75,11 +76,15 @@ class Connector:
         signer: TokenSigner,
         outbound: Outbound,
         clock: Clock,
+        *,
+        nearby: Callable[[str], Carrier | None],
     ) -> None:
+        """`nearby` leads to the machines of an edge in this process, by host name."""
         self._settings = settings
         self._database = database
         self._signer = signer
         self._outbound = outbound
+        self._nearby = nearby
         self._clock = clock
 
     @traced("relay.environment_connector.connect")
@@ -186,6 +191,7 @@ class Connector:
             body=encode_json(ProofRequest(proof=request.proof)),
             timeout=self._settings.environment_timeout,
             public_only=self._settings.endpoint_addresses == "public",
+            nearby=self._nearby,
         )
         if response.status == 200:
             return response.body
