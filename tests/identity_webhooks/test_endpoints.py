@@ -10,7 +10,7 @@ import pytest
 from doorward.identity.errors import Refused
 from doorward.identity.webhooks import rules
 from doorward.identity.webhooks.service import MAX_ENDPOINTS, MAX_SECRETS
-from doorward.identity.webhooks.signing import key_of, signature
+from doorward.webhook_signing import key_of, signature
 from tests.identity_webhooks.conftest import Hooks
 from tests.identity_webhooks.receiver import answering
 from tests.identity_webhooks.test_delivery import expected_signature

@@ -11,7 +11,7 @@ import msgspec
 
 from doorward.jose import PrivateKey, create_dpop_proof, generate_key
 from doorward.outbound import Outbound
-from doorward.relay import Relay, RelaySettings, create_relay
+from doorward.relay import Relay, RelaySettings, barred_by_news, create_relay, nobody_is_barred
 from doorward.relay.settings import CloudflareSettings
 from doorward.store import Database, Sealer
 from tests.conftest import ClockForTests
@@ -208,7 +208,10 @@ async def _start(
     environment = Environment(settings.issuer, clock)
     outbound = Outbound()
     sealer = Sealer.from_file(folder / "kek")
-    relay = await create_relay(settings, database, sealer=sealer, outbound=outbound, clock=clock)
+    is_barred = nobody_is_barred if settings.accounts_webhook is None else barred_by_news(database)
+    relay = await create_relay(
+        settings, database, sealer=sealer, outbound=outbound, clock=clock, is_barred=is_barred
+    )
     http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
     port = _port(relay_socket)
     world = World(

@@ -15,21 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from doorward.http1 import Answer, Peer, RequestHead
 from doorward.identity import SCHEMA as IDENTITY_SCHEMA
-from doorward.identity import DevelopmentInbox
+from doorward.identity import DevelopmentInbox, create_identity
+from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.instance import store as instance
+from doorward.identity.webhooks.deliverer import Deliverer
+from doorward.identity.webhooks.deliveries import Event
 from doorward.jose import create_dpop_proof, generate_key
+from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
-from doorward.relay import RelaySettings
+from doorward.relay import AccountsWebhook, RelaySettings
 from doorward.relay.credentials.rules import new_credential
 from doorward.relay.credentials.store import CredentialOwner, insert
+from doorward.relay.users.news import standing_of
 from doorward.server.barring import barred_by_identity
 from doorward.server.node import Node, NodePlan, running_node
 from doorward.store import Sealer, open_database, system_clock
 from doorward.tunnel import Connector
+from doorward.webhook_signing import key_of, new_secret, signed_headers
 from tests import databases
 from tests.http1.wire import client
 from tests.identity.conftest import ORIGIN, SETTINGS, Browser, World
@@ -316,4 +323,79 @@ async def test_a_relay_with_a_database_of_its_own_bars_nobody_it_does_not_know(t
     assert not await is_barred("user_elsewhere")
     await database.write(lambda tx: instance.plant(tx, 1))
     assert await is_barred("user_elsewhere")
+    await database.close()
+
+
+async def test_a_webhook_closes_the_tunnels_of_an_account_that_is_kept_elsewhere(tmp_path: Path) -> None:
+    secret = new_secret()
+    async with contextlib.AsyncExitStack() as stack:
+        front = await stack.enter_async_context(balancer())
+        plan = NodePlan(
+            roles=("relay", "edge"),
+            database_url=databases.new_sqlite(tmp_path, [RELAY_SCHEMA, IDENTITY_SCHEMA]),
+            key_file=tmp_path / "kek",
+            identity=SETTINGS,
+            relay=RelaySettings(
+                origin=RELAY,
+                zone=ZONE,
+                edge_url=f"http://edge.{ZONE}:{front.port}",
+                accounts_issuer=ORIGIN,
+                jwks_url=f"{ORIGIN}/.well-known/jwks.json",
+                accounts_webhook=AccountsWebhook(secret=secret),
+            ),
+            mailer=DevelopmentInbox(system_clock),
+        )
+        node = await stack.enter_async_context(running_node(plan))
+        assert node.edge is not None
+        assert node.relay is not None
+        listener = socket.create_server(("127.0.0.1", 0))
+        await node.edge.serve([listener])
+        pair = Pair([node], [], [], front, [listener.getsockname()[1]])
+        machines = [Machine(name, zone=ZONE, account=f"user_{name}") for name in ("hers", "his")]
+        for machine in machines:
+            await machine.register(node.database)
+        hers, his = [await stack.enter_async_context(connected(pair, machine, 0)) for machine in machines]
+        body = msgspec.json.encode(
+            {"type": "user.updated", "data": {"id": "user_hers", "banned": True, "updated_at": 5}}
+        )
+        headers = signed_headers([key_of(secret)], "msg_1", system_clock() // 1000, body)
+        async with pair.relay(0) as relay:
+            answer = await relay.post("/v1/webhooks/accounts", content=body, headers=headers)
+        assert answer.status_code == 204, answer.text
+        await until(lambda: hers.state.reason == "account_barred", SECONDS)
+        assert node.edge.accounts() == {"user_his"}
+        assert his.state.word == "connected"
+
+
+async def test_a_relay_elsewhere_understands_what_identity_tells(tmp_path: Path) -> None:
+    """The events of our own accounts server, as they leave it."""
+    schemas = [RELAY_SCHEMA, IDENTITY_SCHEMA]
+    database = await open_database(databases.new_sqlite(tmp_path, schemas), schemas=schemas)
+    sealer = Sealer.from_file(tmp_path / "kek")
+    identity = await create_identity(SETTINGS, database, sealer=sealer, mailer=DevelopmentInbox(system_clock))
+    await identity.webhooks.create("https://relay.example.com/v1/webhooks/accounts", actor=None)
+    wish = NewUser(
+        details=Details(), email_addresses=(Identifier("ada@example.com"),), password=NewPassword()
+    )
+    user_id = (await identity.administration.create(wish, actor="test")).user.id
+    await identity.accounts.ban(user_id, actor="test")
+    await identity.accounts.unban(user_id, actor="test")
+    await identity.accounts.ban(user_id, actor="test")
+    await identity.accounts.delete(user_id, actor="test")
+    rows = await database.read(
+        lambda tx: tx.fetch_all(
+            "SELECT id, kind, data, client_ip, user_agent, created_at FROM identity_webhook_events"
+        )
+    )
+    outbound = Outbound()
+    deliverer = Deliverer(database, sealer, outbound, system_clock, instance_id="ins_1")
+    told = [standing_of(deliverer.body_of(Event(*row))) for row in rows]
+    heard = sorted(
+        (standing for standing in told if standing is not None), key=lambda standing: standing.as_of
+    )
+    assert {standing.user_id for standing in heard} == {user_id}
+    assert sorted(standing.is_barred for standing in heard) == [False, False, True, True, True]
+    assert heard[-1].is_barred
+    await outbound.close()
+    await identity.stop()
     await database.close()

@@ -7,6 +7,7 @@ import pytest
 from doorward.jose import generate_key
 from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration, split_address
 from doorward.server.serve import plan_of
+from doorward.webhook_signing import new_secret
 
 GOOD = """
 data = "{data}"
@@ -144,6 +145,22 @@ def test_receivers_of_webhooks_inside_the_own_network_are_named(load):
     assert plan_of(load(GOOD)).identity.webhook_private_hosts == ()
     named = load(GOOD + '\n[webhooks]\nprivate_hosts = ["hooks.internal"]\n')
     assert plan_of(named).identity.webhook_private_hosts == ("hooks.internal",)
+
+
+def test_the_secret_of_the_accounts_webhook_is_read_from_its_file(load, tmp_path):
+    secret = new_secret()
+    (tmp_path / "webhook").write_text(f"{secret}\n")
+    named = GOOD.replace("[relay]", f'[relay]\naccounts_webhook_secret_file = "{tmp_path}/webhook"')
+    plan = plan_of(load(named))
+    assert plan.relay.accounts_webhook is not None
+    assert plan.relay.accounts_webhook.secret == secret
+    assert secret not in repr(plan)
+    (tmp_path / "webhook").write_text("whsec_short")
+    with pytest.raises(ConfigurationInvalid, match="accounts' webhook"):
+        plan_of(load(named))
+    (tmp_path / "webhook").unlink()
+    with pytest.raises(ConfigurationInvalid, match="Cannot read"):
+        plan_of(load(named))
 
 
 def write_push_keys(folder):

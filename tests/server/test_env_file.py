@@ -16,6 +16,7 @@ from doorward.server.env_file import load_env_file
 from doorward.server.serve import plan_of
 from doorward.server.stages import ProductionMissing, prepare_stage, relay_host, stage_schema
 from doorward.store import open_database
+from doorward.webhook_signing import new_secret
 from tests import databases
 from tests.e2e.processes import Program, command, free_ports
 
@@ -155,6 +156,24 @@ def test_apples_key_may_be_a_file_and_what_is_no_key_is_told_without_it(
     with pytest.raises(ConfigurationInvalid, match=r"is not the \.p8 key") as refused:
         plan_of(wrong.configuration, wrong.clerk)
     assert SECRET not in str(refused.value)
+
+
+def test_a_webhook_of_the_accounts_is_heard_where_its_secret_is_known(
+    env_file: Callable[[str], Path],
+) -> None:
+    secret = new_secret()
+    plan = load_env_file(env_file(f"{GOOD}CLERK_WEBHOOK_SIGNING_SECRET={secret}\n"), environ={})
+    node = plan_of(plan.configuration, plan.clerk)
+    assert node.relay.accounts_webhook is not None
+    assert node.relay.accounts_webhook.secret == secret
+    assert secret not in repr(plan) + repr(node)
+
+    wrong = load_env_file(env_file(f"{GOOD}CLERK_WEBHOOK_SIGNING_SECRET={SECRET}\n"), environ={})
+    with pytest.raises(ConfigurationInvalid, match="accounts' webhook") as refused:
+        plan_of(wrong.configuration, wrong.clerk)
+    assert SECRET not in str(refused.value)
+    absent = load_env_file(env_file(GOOD), environ={})
+    assert plan_of(absent.configuration, absent.clerk).relay.accounts_webhook is None
 
 
 # Stages.

@@ -13,9 +13,9 @@ Speaks the T3 Connect relay protocol (docs/compatibility/connect-relay.md) and o
     devices, activity, delivery    whom to tell, what there is to tell, and telling it
     audit, migrations              rows
 
-Neighbours: the accounts server (its published keys only), the environments (over their managed endpoints), the edge
+Neighbours: the accounts server (its published keys, and what it tells of its accounts by webhook), the environments (over their managed endpoints), the edge
 (through `server`: `authorize_tunnel`, `resolve_host`, `claims`, and the channels "relay.tunnel", "relay.hostnames",
-"relay.tunnel_claims" and "relay.tunnel_wanted"), and the identity server's mail (through `server`: `link_notices`, and
+"relay.tunnel_claims", "relay.tunnel_wanted" and "relay.account_standings"), and the identity server's mail (through `server`: `link_notices`, and
 the channel "relay.link_notices").
 """
 
@@ -24,13 +24,23 @@ from doorward.relay.endpoints.tunnels import EndpointOwner, TunnelAuthorized, Tu
 from doorward.relay.link_notices.service import LinkNotices
 from doorward.relay.links.directory import LinkDirectory
 from doorward.relay.relay import SCHEMA, Relay, create_relay
-from doorward.relay.settings import ApnsSettings, ClerkCloud, CloudflareSettings, RateLimits, RelaySettings
+from doorward.relay.settings import (
+    AccountsWebhook,
+    ApnsSettings,
+    ClerkCloud,
+    CloudflareSettings,
+    RateLimits,
+    RelaySettings,
+)
 from doorward.relay.users.barring import IsBarred, nobody_is_barred
+from doorward.relay.users.news import STANDINGS_CHANNEL, barred_by_news
 
 __all__ = [
     "CLAIMS_CHANNEL",
     "SCHEMA",
+    "STANDINGS_CHANNEL",
     "WANTED_CHANNEL",
+    "AccountsWebhook",
     "ApnsSettings",
     "ClerkCloud",
     "CloudflareSettings",
@@ -45,6 +55,7 @@ __all__ = [
     "TunnelClaimed",
     "TunnelRefused",
     "TunnelWanted",
+    "barred_by_news",
     "create_relay",
     "nobody_is_barred",
 ]

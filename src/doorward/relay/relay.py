@@ -11,6 +11,7 @@ from doorward.push import VapidKey
 from doorward.relay.activity import store as activity_store
 from doorward.relay.activity.publication import Publications
 from doorward.relay.activity.rules import KEEP_TERMINAL_MS
+from doorward.relay.api.accounts import AccountsApi
 from doorward.relay.api.activity import ActivityApi
 from doorward.relay.api.client import ClientApi
 from doorward.relay.api.connect import ConnectApi
@@ -60,7 +61,9 @@ from doorward.relay.services.service import ServiceNames
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.mint_key import load_mint_key
 from doorward.relay.tokens.rules import TokenSigner
+from doorward.relay.users import standings
 from doorward.relay.users.barring import IsBarred, nobody_is_barred
+from doorward.relay.users.news import KEEP_STANDINGS_MS, AccountNews
 from doorward.relay.users.service import Users
 from doorward.store import Clock, Database, Schema, Sealer, StoreError, Tx, system_clock
 
@@ -148,6 +151,11 @@ class Relay:
                 guards=guards, proofs=request_proofs, devices=devices, publications=publications
             ).routes(),
             *ActivityApi(guards=guards, publications=publications, limits=limits).routes(),
+            *(
+                AccountsApi(AccountNews(settings.accounts_webhook.secret, database, clock)).routes()
+                if settings.accounts_webhook is not None
+                else ()
+            ),
             # Names beside the machine's own lead through our own edge only; agents take 404 for "not offered".
             *(
                 ServicesApi(guards=guards, services=services).routes()
@@ -206,6 +214,7 @@ class Relay:
             notice_store.prune(tx, before=now - KEEP_MS)
             activity_store.prune(tx, finished_before=now - KEEP_TERMINAL_MS)
             delivery_store.prune(tx, finished_before=now - KEEP_DELIVERIES_MS)
+            standings.prune(tx, received_before=now - KEEP_STANDINGS_MS)
 
         await self._database.write(write)
 

@@ -29,13 +29,24 @@ class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ClerkCloud(msgspec.Struct, frozen=True, kw_only=True):
-    """A Backend API of Clerk's kind, asked about opaque OAuth tokens. The secret key is shown to that API alone."""
+    """A Backend API of Clerk's kind, asked about opaque OAuth tokens. The secret key is shown to that API alone.
+    `webhook_secret` is that of its webhook endpoint that leads here."""
 
     secret_key: str
     api_url: str = "https://api.clerk.com"
+    webhook_secret: str | None = None
 
     def __repr__(self) -> str:
         return f"ClerkCloud({self.api_url})"
+
+
+class AccountsWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret (`whsec_…`) by which an accounts server elsewhere signs what it tells of its accounts."""
+
+    secret: str
+
+    def __repr__(self) -> str:
+        return "AccountsWebhook()"
 
 
 class CloudflareSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +99,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     `clerk` is set where accounts are at Clerk's cloud (or anything that speaks as it does): then opaque OAuth tokens
     count too, once its Backend API vouches for them.
 
+    `accounts_webhook` lets accounts kept elsewhere tell of bans and deletions; without it only their tokens' lifetime
+    bounds them. Every node has the same: the edge closes the tunnels of who was barred.
+
     `apns` and `fcm` are what it takes to notify iOS and Android devices; without them such devices register and are told
     nothing. Browsers need nothing but `push_contact`, a `mailto:` or https URI for push services; by default the origin.
 
@@ -122,6 +136,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_addresses: Literal["any", "public"] = "any"
     max_tunnels: int | None = None
     clerk: ClerkCloud | None = None
+    accounts_webhook: AccountsWebhook | None = None
     apns: ApnsSettings | None = None
     fcm: ServiceAccount | None = None
     push_contact: str | None = None

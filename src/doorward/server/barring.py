@@ -11,9 +11,16 @@ from doorward.relay import IsBarred
 from doorward.store import Database
 
 
+def barred_by_either(first: IsBarred, second: IsBarred) -> IsBarred:
+    async def is_barred(user_id: str) -> bool:
+        return await first(user_id) or await second(user_id)
+
+    return is_barred
+
+
 def barred_by_identity(database: Database) -> IsBarred:
     """Reads identity's own row. An account without one was deleted, if it is kept in this database at all: a relay may
-    have a database of its own, and then only the lifetime of tokens bounds them."""
+    have a database of its own, and then knows what it is told by webhook, if at all."""
 
     async def is_barred(user_id: str) -> bool:
         [rows] = await database.ask(accounts.is_banned(user_id))

@@ -15,6 +15,7 @@
     zone = "machines.example.net"              # a domain of its own, with a wildcard record to the edge
     provider = "embedded"                      # our own tunnel; or "cloudflare", or "manual": machines bring theirs
     t3_relay = false                           # true: T3 Code's own experimental connector where a host runs it
+    accounts_webhook_secret_file = "/etc/doorward/accounts-webhook"  # accounts are kept elsewhere: whsec_… of their webhook to us
     max_tunnels = 10                           # per account; default: as many as it likes
 
     [[relay.custom_hosts]]                     # a service of one account under a host name of its owner's own
@@ -149,6 +150,7 @@ class RelaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     jwks_url: str | None = None
     jwt_audience: str = "t3-code-relay"
     oauth_client_ids: tuple[str, ...] = ("doorward-cli", "doorward-gate")
+    accounts_webhook_secret_file: Path | None = None
     rate_limits: RateLimits = RateLimits()
     custom_hosts: tuple[CustomHost, ...] = ()
 

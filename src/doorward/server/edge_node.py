@@ -12,6 +12,7 @@ from doorward.http1 import Upstream
 from doorward.identity.accounts.service import BARRED_CHANNEL
 from doorward.relay import (
     CLAIMS_CHANNEL,
+    STANDINGS_CHANNEL,
     WANTED_CHANNEL,
     Relay,
     TunnelClaimed,
@@ -76,7 +77,8 @@ async def running_edge(
             _follow_names(database, relay, edge),
             _follow_claims(database, relay, edge),
             _follow_wanted(database, edge, node),
-            _follow_bans(database, relay, edge),
+            _follow_bans(database, relay, edge, BARRED_CHANNEL),
+            _follow_bans(database, relay, edge, STANDINGS_CHANNEL),
         ):
             await stack.enter_async_context(background(work))
         yield edge
@@ -135,12 +137,13 @@ async def _follow_unlinks(database: Database, relay: Relay, edge: Edge) -> None:
                 await _check_all(relay, edge)
 
 
-async def _follow_bans(database: Database, relay: Relay, edge: Edge) -> None:
+async def _follow_bans(database: Database, relay: Relay, edge: Edge, channel: str) -> None:
     """End the tunnels, and with them the visitors, of an account that was banned or deleted on whichever node.
 
-    That change's own transaction tells of it; the machine's next attempt is refused by the row.
+    That change's own transaction tells of it, or the one that wrote down what a webhook told; the machine's next attempt
+    is refused by the row.
     """
-    async with database.subscribe(BARRED_CHANNEL) as told:
+    async with database.subscribe(channel) as told:
         async for user_id in told:
             for account in [user_id] if user_id else edge.accounts():
                 if await relay.is_barred(account):

@@ -9,6 +9,7 @@
 | `CLERK_JWT_AUDIENCE` | what a session's JWT must name, `t3-code-relay` if absent |
 | `CLERK_SECRET_KEY` | shown to the Backend API when an opaque OAuth token is checked, and to nobody else |
 | `CLERK_API_URL` | that Backend API, Clerk's own if absent |
+| `CLERK_WEBHOOK_SIGNING_SECRET` | of Clerk's webhook endpoint that leads to `/v1/webhooks/accounts` here; absent: there is none |
 | `T3CODE_CLERK_CLI_OAUTH_CLIENT_ID` | OAuth clients whose tokens count, comma-separated; absent: none |
 | `APNS_TEAM_ID`, `APNS_KEY_ID`, `APNS_BUNDLE_ID` | to notify iOS devices; absent: they are not |
 | `APNS_PRIVATE_KEY` | Apple's key, PEM; its line breaks may be written as `\\n`. Or `DOORWARD_APNS_KEY_FILE` |
@@ -59,6 +60,7 @@ NAMES = frozenset(
     (
         "RELAY_DOMAIN", "RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME",
         "CLERK_PUBLISHABLE_KEY", "CLERK_JWT_AUDIENCE", "CLERK_SECRET_KEY", "CLERK_API_URL",
+        "CLERK_WEBHOOK_SIGNING_SECRET",
         "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID",
         "DOORWARD_DATA", "DOORWARD_DATABASE_URL", "DOORWARD_ROLES", "DOORWARD_EDGE_URL", "DOORWARD_LISTEN_CONTROL",
         "DOORWARD_LISTEN_EDGE", "DOORWARD_TRUSTED_PROXIES", "DOORWARD_ADMIN_LISTEN", "DOORWARD_CA_FILE",
@@ -137,6 +139,7 @@ def load_env_file(
         clerk=ClerkCloud(
             secret_key=variables["CLERK_SECRET_KEY"],
             api_url=_api_url(path, variables.get("CLERK_API_URL", "")),
+            webhook_secret=variables.get("CLERK_WEBHOOK_SIGNING_SECRET"),
         ),
         production_url=production_url,
     )

@@ -28,11 +28,12 @@ from doorward.relay import (
     LinkNotices,
     Relay,
     RelaySettings,
+    barred_by_news,
     create_relay,
     nobody_is_barred,
 )
 from doorward.server.background import background
-from doorward.server.barring import barred_by_identity
+from doorward.server.barring import barred_by_either, barred_by_identity
 from doorward.server.configuration import Role
 from doorward.server.edge_node import running_edge
 from doorward.server.hosts import HostDispatcher
@@ -116,6 +117,8 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))
         if needs_relay:
             is_barred = barred_by_identity(database) if has_own_accounts else nobody_is_barred
+            if plan.relay.accounts_webhook is not None:
+                is_barred = barred_by_either(is_barred, barred_by_news(database))
             relay = await create_relay(
                 plan.relay, database, sealer=sealer, outbound=outbound, clock=clock, is_barred=is_barred
             )

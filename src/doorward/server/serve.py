@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
 from doorward.listening import bind, serving
-from doorward.relay import ClerkCloud, CloudflareSettings, RelaySettings
+from doorward.relay import AccountsWebhook, ClerkCloud, CloudflareSettings, RelaySettings
 from doorward.server.background import background
 from doorward.server.configuration import (
     CloudflareSection,
@@ -28,6 +28,7 @@ from doorward.server.push import push_settings
 from doorward.server.stages import PRODUCTION, prepare_stage
 from doorward.server.supervision import tell_supervisor
 from doorward.tunnel import Drain
+from doorward.webhook_signing import key_of
 
 if TYPE_CHECKING:
     from doorward.server.env_file import EnvFilePlan
@@ -86,6 +87,9 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             rate_limits=relay.rate_limits,
             custom_hosts=relay.custom_hosts,
             clerk=clerk,
+            accounts_webhook=_accounts_webhook(
+                _secret(relay.accounts_webhook_secret_file) or (clerk.webhook_secret if clerk else None)
+            ),
             **push_settings(configuration.push),
         ),
         mailer=mailer,
@@ -229,6 +233,16 @@ def _cloudflare(section: CloudflareSection | None) -> CloudflareSettings | None:
         api_token=_secret(section.api_token_file) or "",
         cleanup=section.cleanup,
     )
+
+
+def _accounts_webhook(secret: str | None) -> AccountsWebhook | None:
+    if secret is None:
+        return None
+    try:
+        key_of(secret)
+    except ValueError as error:
+        raise ConfigurationInvalid(f"The secret of the accounts' webhook cannot be used: {error}.") from error
+    return AccountsWebhook(secret=secret)
 
 
 def _secret(path: Path | None) -> str | None:

@@ -23,10 +23,10 @@ from doorward.identity.webhooks import deliveries, endpoints, rules
 from doorward.identity.webhooks.deliveries import Attempt, Event, Taken
 from doorward.identity.webhooks.endpoints import DisabledBecause, Endpoint, Secret
 from doorward.identity.webhooks.json_text import json_text
-from doorward.identity.webhooks.signing import key_of, signed_headers
 from doorward.metering import WEBHOOK_ATTEMPTS
 from doorward.outbound import Outbound, OutboundError
 from doorward.store import Clock, Database, SealBroken, Sealer, StoreError, Tx
+from doorward.webhook_signing import key_of, signed_headers
 
 _log = logging.getLogger("doorward.identity.webhooks")
 

@@ -24,10 +24,10 @@ from doorward.identity.webhooks import deliveries, endpoints, outbox, rules
 from doorward.identity.webhooks.deliveries import Attempt, Delivery, DeliveryStatus
 from doorward.identity.webhooks.endpoints import Endpoint, Secret
 from doorward.identity.webhooks.kinds import KINDS
-from doorward.identity.webhooks.signing import key_of, new_secret
 from doorward.outbound import OutboundError
 from doorward.outbound.addresses import parse_target, require_public_name
 from doorward.store import Clock, Database, Sealer, Tx
+from doorward.webhook_signing import key_of, new_secret
 
 MAX_ENDPOINTS = 50
 MAX_SECRETS = 5

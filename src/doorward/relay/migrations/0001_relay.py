@@ -1,5 +1,5 @@
 """The relay's tables: links, allocations, tunnel limits, credentials, names, devices, activity, deliveries, replay, rates,
-keys, audit.
+keys, account standings, audit.
 
 Column names follow the T3 Connect relay where it has the table; the CHECK constraints, which it lacks, make
 an unknown value impossible to store, so that no reader ever has to guess what one means.
@@ -223,6 +223,18 @@ TABLES = (
         sealed_private_key TEXT NOT NULL,
         created_at BIGINT NOT NULL
     )
+    """,
+    # `as_of` is the moment the accounts server speaks of, in its own milliseconds: what it tells comes in any order.
+    """
+    CREATE TABLE relay_account_standings (
+        user_id TEXT PRIMARY KEY,
+        is_barred BOOLEAN NOT NULL,
+        as_of BIGINT NOT NULL,
+        received_at BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE INDEX relay_account_standings_forgotten ON relay_account_standings (received_at) WHERE NOT is_barred
     """,
     """
     CREATE TABLE relay_audit (

@@ -1,4 +1,4 @@
-"""Signatures of deliveries as Svix and Standard Webhooks define them. Pure.
+"""Signatures of deliveries as Svix and Standard Webhooks define them: identity signs, a relay elsewhere verifies. Pure.
 
 A receiver computes base64(HMAC-SHA-256(key, "<id>.<timestamp>.<body>")) and looks for it in a list of
 `v1,<signature>` separated by spaces; several let a secret be replaced without a gap.
@@ -10,13 +10,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 PREFIX = "whsec_"
 NEW_BYTES = 32
 # Standard Webhooks §"Signature scheme": between 24 and 64 bytes.
 _FEWEST_BYTES, _MOST_BYTES = 24, 64
+#: How far the sender's clock, and the way here, may be off.
+TOLERANCE_SECONDS = 300
 
 
 def new_secret() -> str:
@@ -48,3 +51,20 @@ def signed_headers(keys: Sequence[bytes], message_id: str, timestamp: int, body:
         "signature": " ".join(signature(key, message_id, timestamp, body) for key in keys),
     }
     return {f"{family}-{name}": value for family in ("svix", "webhook") for name, value in values.items()}
+
+
+def is_signed(key: bytes, header: Callable[[str], str | None], body: bytes, *, now: int) -> bool:
+    """Whether the holder of the key sent this within the last minutes; `header` looks one up, `now` is in seconds.
+
+    One of several signatures has to fit: a sender that replaces its secret signs with both.
+    """
+    for family in ("svix", "webhook"):
+        message_id, sent_at = header(f"{family}-id"), header(f"{family}-timestamp")
+        signatures = header(f"{family}-signature")
+        if not message_id or not signatures or not sent_at or not re.fullmatch(r"[0-9]{1,12}", sent_at):
+            continue
+        if abs(now - int(sent_at)) > TOLERANCE_SECONDS:
+            return False
+        expected = signature(key, message_id, int(sent_at), body).encode()
+        return any(hmac.compare_digest(expected, given.encode()) for given in signatures.split(" "))
+    return False
