@@ -18,10 +18,8 @@ from doorward.identity.accounts.passwords import PasswordHasher
 from doorward.identity.accounts.service import Accounts
 from doorward.identity.api_keys import APIKeys
 from doorward.identity.audit.service import AuditTrail
-from doorward.identity.backend_api.wire import emails
 from doorward.identity.clients import store as client_rows
 from doorward.identity.clients.service import Clients
-from doorward.identity.frontend_api.views import Views
 from doorward.identity.identifiers import new_id
 from doorward.identity.instance import Instance
 from doorward.identity.invitations.service import Invitations
@@ -47,7 +45,9 @@ from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.roles import Roles
 from doorward.identity.organizations.service import Organizations
 from doorward.identity.redirect_urls import RedirectUrls
+from doorward.identity.resources.for_back_ends import emails
 from doorward.identity.resources.images import Images
+from doorward.identity.resources.sessions import SessionViews
 from doorward.identity.restrictions import store as restriction_rows
 from doorward.identity.restrictions.lists import ListedIdentifiers
 from doorward.identity.restrictions.service import Restrictions
@@ -100,7 +100,7 @@ class Identity:
         self.inbox = mailer if settings.development and isinstance(mailer, DevelopmentInbox) else None
         self.hasher = hasher
         self.mails = MailQueue(mailer, tell=self._tell_of_mail)
-        self.views = Views(Images(settings.origin))
+        self.views = SessionViews(Images(settings.origin))
         events = Events(self.views)
         self.clients = Clients(keyed_hash)
         self.instance = Instance(settings, database, clock, self.instance_id)

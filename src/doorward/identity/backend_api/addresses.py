@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import addresses as wire
-from doorward.identity.backend_api.wire.shapes import Deleted, NoBody, NoQuery
+from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused, not_found
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.users import EmailAddress, PhoneNumber
 from doorward.identity.verification.rules import status_of
 from doorward.identity.verification.store import VerificationRecord

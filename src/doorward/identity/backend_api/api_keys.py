@@ -9,7 +9,8 @@ import msgspec
 from doorward.identity.api_keys import APIKey, KeyChange, KeyWish
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import api_keys as wire
-from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery
+from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery
+from doorward.identity.resources.deleted import Deleted
 
 DEFAULT_TYPE = "api_key"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire.instance import Domain
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery
 from doorward.identity.errors import (
     FEATURE_NOT_IMPLEMENTED,
     OPERATION_NOT_ALLOWED_ON_PRIMARY_DOMAIN,
@@ -14,6 +14,7 @@ from doorward.identity.errors import (
     Refused,
     not_found,
 )
+from doorward.identity.resources.deleted import Deleted
 
 if TYPE_CHECKING:
     from doorward.identity.services import Identity

@@ -9,12 +9,12 @@ import msgspec
 from doorward.identity.accounts import metadata
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.wire import invitations as wire
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.invitations import rules, store
 from doorward.identity.invitations.rules import InvitationStatus
 from doorward.identity.invitations.service import InvitationWish
 from doorward.identity.invitations.store import InvitationFilter
+from doorward.identity.resources.for_back_ends import invitations as resources
 
 _BULK = 10
 
@@ -40,19 +40,19 @@ class NewInvitation(Body, frozen=True, kw_only=True):
 NewInvitations = Annotated[list[NewInvitation], msgspec.Meta(min_length=1, max_length=_BULK)]
 
 
-async def create_invitation(call: Call[NoQuery, NewInvitation]) -> wire.Invitation:
+async def create_invitation(call: Call[NoQuery, NewInvitation]) -> resources.Invitation:
     """Invite an address to sign up; the answer alone holds the link."""
     return (await _made(call, [call.body]))[0]
 
 
-async def create_bulk_invitations(call: Call[NoQuery, list[NewInvitation]]) -> list[wire.Invitation]:
+async def create_bulk_invitations(call: Call[NoQuery, list[NewInvitation]]) -> list[resources.Invitation]:
     """Invite up to ten addresses, all or none."""
     return await _made(call, call.body)
 
 
 async def list_invitations(
     call: Call[InvitationQuery, NoBody],
-) -> list[wire.Invitation] | Listed[wire.Invitation]:
+) -> list[resources.Invitation] | Listed[resources.Invitation]:
     """Invitations, newest first; revoked ones only where asked for."""
     wanted, now = call.query, call.now
     order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
@@ -63,21 +63,21 @@ async def list_invitations(
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    data = [wire.invitation(record, now) for record in found]
+    data = [resources.invitation(record, now) for record in found]
     return Listed(data, total) if wanted.paginated else data
 
 
-async def revoke_invitation(call: Call[NoQuery, NoBody]) -> wire.Invitation:
+async def revoke_invitation(call: Call[NoQuery, NoBody]) -> resources.Invitation:
     """Void an invitation that was not accepted."""
     revoked = await call.identity.invitations.revoke(call.path["invitation_id"], actor=call.caller.id)
-    return wire.invitation(revoked, call.now)
+    return resources.invitation(revoked, call.now)
 
 
 async def _made(
     call: Call[NoQuery, NewInvitation] | Call[NoQuery, list[NewInvitation]], bodies: list[NewInvitation]
-) -> list[wire.Invitation]:
+) -> list[resources.Invitation]:
     made = await call.identity.invitations.create([_wish(body) for body in bodies], actor=call.caller.id)
-    return [wire.invitation(one.invitation, call.now, one.url) for one in made]
+    return [resources.invitation(one.invitation, call.now, one.url) for one in made]
 
 
 def _wish(body: NewInvitation) -> InvitationWish:
@@ -93,20 +93,20 @@ def _wish(body: NewInvitation) -> InvitationWish:
 
 
 OPERATIONS = (
-    operation("POST", "/invitations", create_invitation, body=NewInvitation, answer=wire.Invitation),
+    operation("POST", "/invitations", create_invitation, body=NewInvitation, answer=resources.Invitation),
     operation(
         "GET",
         "/invitations",
         list_invitations,
         query=InvitationQuery,
-        answer=list[wire.Invitation] | Listed[wire.Invitation],
+        answer=list[resources.Invitation] | Listed[resources.Invitation],
     ),
     operation(
         "POST",
         "/invitations/bulk",
         create_bulk_invitations,
         body=NewInvitations,
-        answer=list[wire.Invitation],
+        answer=list[resources.Invitation],
     ),
-    operation("POST", "/invitations/{invitation_id}/revoke", revoke_invitation, answer=wire.Invitation),
+    operation("POST", "/invitations/{invitation_id}/revoke", revoke_invitation, answer=resources.Invitation),
 )

@@ -12,7 +12,8 @@ from doorward.identity.backend_api.wire.jwt_templates import (
     PreviewWarning,
     TemplateBody,
 )
-from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery, Page
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.templates.service import Draft
 from doorward.identity.templates.store import TemplateRecord
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire.instance import AllowlistIdentifier, BlocklistIdentifier
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.restrictions.list_store import ListedIdentifier
 
 

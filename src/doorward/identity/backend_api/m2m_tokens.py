@@ -9,11 +9,12 @@ from doorward.identity.backend_api.wire import m2m_tokens as wire
 from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
 from doorward.identity.errors import BAD_REQUEST, Refused
 from doorward.identity.m2m_tokens import TokenWish
+from doorward.identity.resources.for_back_ends import m2m_tokens as resources
 
 _JWT = "jwt"
 
 
-async def create_m2m_token(call: Call[NoQuery, wire.CreateM2MToken]) -> wire.MadeM2MToken:
+async def create_m2m_token(call: Call[NoQuery, wire.CreateM2MToken]) -> resources.MadeM2MToken:
     """Make a token of the machine that asks."""
     body = call.body
     wish = TokenWish(
@@ -23,10 +24,10 @@ async def create_m2m_token(call: Call[NoQuery, wire.CreateM2MToken]) -> wire.Mad
         min_remaining=body.min_remaining_ttl_seconds,
     )
     made = await call.identity.m2m_tokens.create(call.caller.id, wish)
-    return wire.MadeM2MToken(**wire.members(made.token, call.now), token=made.value)
+    return resources.MadeM2MToken(**resources.members(made.token, call.now), token=made.value)
 
 
-async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> wire.ListedM2MTokens:
+async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> resources.ListedM2MTokens:
     """Opaque tokens of a machine, newest first; a machine may list its own."""
     query = call.query
     tokens, total = await call.identity.m2m_tokens.page(
@@ -37,10 +38,10 @@ async def list_m2m_tokens(call: Call[wire.ListM2MTokens, NoBody]) -> wire.Listed
         limit=query.limit,
         offset=query.offset,
     )
-    return wire.ListedM2MTokens([wire.m2m_token(token, call.now) for token in tokens], total)
+    return resources.ListedM2MTokens([resources.m2m_token(token, call.now) for token in tokens], total)
 
 
-async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> wire.M2MToken:
+async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> resources.M2MToken:
     """Revoke a token; a machine may revoke its own."""
     token = await call.identity.m2m_tokens.revoke(
         call.path["m2m_token_id"],
@@ -48,16 +49,16 @@ async def revoke_m2m_token(call: Call[NoQuery, wire.RevokeM2MToken]) -> wire.M2M
         reason=call.body.revocation_reason,
         actor=call.caller.id,
     )
-    return wire.m2m_token(token, call.now)
+    return resources.m2m_token(token, call.now)
 
 
-async def verify_m2m_token(call: Call[NoQuery, wire.VerifyM2MToken]) -> wire.M2MToken:
+async def verify_m2m_token(call: Call[NoQuery, wire.VerifyM2MToken]) -> resources.M2MToken:
     """The token, if it lives and is meant for the machine that asks."""
     value = call.body.token or call.body.secret
     if not value:
         raise Refused(BAD_REQUEST.at(long_message="Invalid 'body.token': it is missing."))
     token = await call.identity.m2m_tokens.verify(value, _machine_of(call))
-    return wire.m2m_token(token, call.now)
+    return resources.m2m_token(token, call.now)
 
 
 def _machine_of(call: Call[Any, Any]) -> str | None:
@@ -71,7 +72,7 @@ OPERATIONS = (
         "/m2m_tokens",
         create_m2m_token,
         body=wire.CreateM2MToken,
-        answer=wire.MadeM2MToken,
+        answer=resources.MadeM2MToken,
         status=201,
         callers=MACHINE,
         is_versionless=True,
@@ -81,7 +82,7 @@ OPERATIONS = (
         "/m2m_tokens",
         list_m2m_tokens,
         query=wire.ListM2MTokens,
-        answer=wire.ListedM2MTokens,
+        answer=resources.ListedM2MTokens,
         callers=EITHER,
         is_versionless=True,
     ),
@@ -90,7 +91,7 @@ OPERATIONS = (
         "/m2m_tokens/{m2m_token_id}/revoke",
         revoke_m2m_token,
         body=wire.RevokeM2MToken,
-        answer=wire.M2MToken,
+        answer=resources.M2MToken,
         callers=EITHER,
         is_versionless=True,
     ),
@@ -99,7 +100,7 @@ OPERATIONS = (
         "/m2m_tokens/verify",
         verify_m2m_token,
         body=wire.VerifyM2MToken,
-        answer=wire.M2MToken,
+        answer=resources.M2MToken,
         callers=EITHER,
         is_versionless=True,
     ),

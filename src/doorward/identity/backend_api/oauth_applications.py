@@ -9,11 +9,12 @@ import msgspec
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import oauth_applications as wire
-from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery, Upload
+from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery, Upload
 from doorward.identity.errors import BAD_REQUEST, Refused
 from doorward.identity.oauth import rules
 from doorward.identity.oauth.applications import ApplicationChange, ApplicationWish, MadeApplication
 from doorward.identity.oauth.clients import Application, OrderColumn
+from doorward.identity.resources.deleted import Deleted
 
 _OPAQUE: wire.AccessTokenFormat = "opaque"
 _ORDERS: tuple[OrderColumn, ...] = ("name", "created_at")

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import domain_store
 from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter
 from doorward.identity.resources import organizations as resources
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.organizations import OrganizationDomain
 
 Mode = Literal["manual_invitation", "automatic_invitation", "automatic_suggestion", "enterprise_sso"]

@@ -8,7 +8,6 @@ import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Time
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations import store as invitations
@@ -17,6 +16,7 @@ from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations import store
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
 from doorward.identity.organizations.store import MembershipFilter
+from doorward.identity.resources.for_back_ends import organizations as resources
 
 Metadata = dict[str, Any]
 
@@ -87,21 +87,21 @@ CreateInvitations = Annotated[list[CreateOrganizationInvitation], msgspec.Meta(m
 
 async def list_organization_memberships(
     call: Call[MembershipQuery, NoBody],
-) -> Listed[wire.OrganizationMembership]:
+) -> Listed[resources.OrganizationMembership]:
     """Who belongs to an organization."""
     return await _memberships(call, organization_id=call.path["organization_id"])
 
 
 async def instance_get_organization_memberships(
     call: Call[MembershipQuery, NoBody],
-) -> Listed[wire.OrganizationMembership]:
+) -> Listed[resources.OrganizationMembership]:
     """Every membership of the instance."""
     return await _memberships(call)
 
 
 async def users_get_organization_memberships(
     call: Call[MembershipQuery, NoBody],
-) -> Listed[wire.OrganizationMembership]:
+) -> Listed[resources.OrganizationMembership]:
     """What a user belongs to."""
     return await _memberships(call, user_ids=(call.path["user_id"],))
 
@@ -111,7 +111,7 @@ async def _memberships(
     *,
     organization_id: str | None = None,
     user_ids: tuple[str, ...] | None = None,
-) -> Listed[wire.OrganizationMembership]:
+) -> Listed[resources.OrganizationMembership]:
     wanted = call.query
     order, descending = order_of(wanted.order_by, tuple(store.MEMBERSHIP_ORDERS))
     found, total = await call.identity.memberships.page(
@@ -138,12 +138,12 @@ async def _memberships(
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    return Listed([wire.membership(one, call.identity.views.images) for one in found], total)
+    return Listed([resources.membership(one, call.identity.views.images) for one in found], total)
 
 
 async def create_organization_membership(
     call: Call[NoQuery, CreateMembership],
-) -> wire.OrganizationMembership:
+) -> resources.OrganizationMembership:
     """Make a user a member."""
     body = call.body
     added = await call.identity.memberships.add(
@@ -154,22 +154,22 @@ async def create_organization_membership(
         private_metadata=body.private_metadata or {},
         actor=call.caller.id,
     )
-    return wire.membership(added, call.identity.views.images)
+    return resources.membership(added, call.identity.views.images)
 
 
 async def update_organization_membership(
     call: Call[NoQuery, UpdateMembership],
-) -> wire.OrganizationMembership:
+) -> resources.OrganizationMembership:
     """Give a member another role."""
     changed = await call.identity.memberships.change_role(
         call.path["organization_id"], call.path["user_id"], call.body.role, actor=call.caller.id
     )
-    return wire.membership(changed, call.identity.views.images)
+    return resources.membership(changed, call.identity.views.images)
 
 
 async def update_organization_membership_metadata(
     call: Call[NoQuery, MembershipMetadata],
-) -> wire.OrganizationMembership:
+) -> resources.OrganizationMembership:
     """Merge a membership's metadata."""
     changed = await call.identity.memberships.merge_metadata(
         call.path["organization_id"],
@@ -178,27 +178,27 @@ async def update_organization_membership_metadata(
         private_metadata=call.body.private_metadata,
         actor=call.caller.id,
     )
-    return wire.membership(changed, call.identity.views.images)
+    return resources.membership(changed, call.identity.views.images)
 
 
-async def delete_organization_membership(call: Call[NoQuery, NoBody]) -> wire.OrganizationMembership:
+async def delete_organization_membership(call: Call[NoQuery, NoBody]) -> resources.OrganizationMembership:
     """Remove a member; what was is answered."""
     gone = await call.identity.memberships.remove(
         call.path["organization_id"], call.path["user_id"], actor=call.caller.id
     )
-    return wire.membership(gone, call.identity.views.images)
+    return resources.membership(gone, call.identity.views.images)
 
 
 async def list_organization_invitations(
     call: Call[OrganizationInvitationQuery, NoBody],
-) -> Listed[wire.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitation]:
     """An organization's invitations, newest first."""
     return await _invitations(call, call.path["organization_id"], call.query)
 
 
 async def list_pending_organization_invitations(
     call: Call[Page, NoBody],
-) -> Listed[wire.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitation]:
     """An organization's invitations that wait; older programs ask for them here."""
     wanted = OrganizationInvitationQuery(
         status=("pending",), limit=call.query.limit, offset=call.query.offset
@@ -208,14 +208,14 @@ async def list_pending_organization_invitations(
 
 async def list_instance_organization_invitations(
     call: Call[OrganizationInvitationQuery, NoBody],
-) -> Listed[wire.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitation]:
     """The invitations of every organization."""
     return await _invitations(call, None, call.query)
 
 
 async def _invitations(
     call: Call[Any, Any], organization_id: str | None, wanted: OrganizationInvitationQuery
-) -> Listed[wire.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitation]:
     now = call.now
     order, descending = order_of(wanted.order_by, tuple(invitations.ORDERS))
     found, total = await call.identity.organization_invitations.page(
@@ -231,12 +231,12 @@ async def _invitations(
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    return Listed([wire.invitation(one, now) for one in found], total)
+    return Listed([resources.invitation(one, now) for one in found], total)
 
 
 async def users_get_organization_invitations(
     call: Call[UserInvitationQuery, NoBody],
-) -> Listed[wire.OrganizationInvitationOfUser]:
+) -> Listed[resources.OrganizationInvitationOfUser]:
     """Invitations to the addresses that a user has proved, newest first."""
     user_id, wanted = call.path["user_id"], call.query
     await call.identity.administration.get(user_id)
@@ -244,19 +244,19 @@ async def users_get_organization_invitations(
         user_id, wanted.status, limit=wanted.limit, offset=wanted.offset
     )
     images = call.identity.views.images
-    return Listed([wire.invitation_of_user(one, by, images, call.now) for one, by in found], total)
+    return Listed([resources.invitation_of_user(one, by, images, call.now) for one, by in found], total)
 
 
 async def create_organization_invitation(
     call: Call[NoQuery, CreateOrganizationInvitation],
-) -> wire.OrganizationInvitation:
+) -> resources.OrganizationInvitation:
     """Invite an address into an organization; the answer alone holds the link."""
     return (await _invited(call, [call.body]))[0]
 
 
 async def create_organization_invitation_bulk(
     call: Call[NoQuery, list[CreateOrganizationInvitation]],
-) -> Listed[wire.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitation]:
     """Invite up to ten addresses, all or none."""
     made = await _invited(call, call.body)
     return Listed(made, len(made))
@@ -264,7 +264,7 @@ async def create_organization_invitation_bulk(
 
 async def _invited(
     call: Call[Any, Any], bodies: list[CreateOrganizationInvitation]
-) -> list[wire.OrganizationInvitation]:
+) -> list[resources.OrganizationInvitation]:
     wishes = [
         OrganizationInvitationWish(
             email_address=body.email_address,
@@ -281,20 +281,20 @@ async def _invited(
     made = await call.identity.organization_invitations.create(
         call.path["organization_id"], wishes, actor=call.caller.id
     )
-    return [wire.invitation(one.invitation, call.now, one.url) for one in made]
+    return [resources.invitation(one.invitation, call.now, one.url) for one in made]
 
 
-async def get_organization_invitation(call: Call[NoQuery, NoBody]) -> wire.OrganizationInvitation:
+async def get_organization_invitation(call: Call[NoQuery, NoBody]) -> resources.OrganizationInvitation:
     """One invitation of an organization."""
     found = await call.identity.organization_invitations.get(
         call.path["organization_id"], call.path["invitation_id"]
     )
-    return wire.invitation(found, call.now)
+    return resources.invitation(found, call.now)
 
 
 async def revoke_organization_invitation(
     call: Call[NoQuery, RevokeOrganizationInvitation],
-) -> wire.OrganizationInvitation:
+) -> resources.OrganizationInvitation:
     """Void an invitation that still waits."""
     revoked = await call.identity.organization_invitations.revoke(
         call.path["organization_id"],
@@ -302,13 +302,13 @@ async def revoke_organization_invitation(
         requesting_user_id=call.body.requesting_user_id,
         actor=call.caller.id,
     )
-    return wire.invitation(revoked, call.now)
+    return resources.invitation(revoked, call.now)
 
 
 _MEMBERS = "/organizations/{organization_id}/memberships"
 _INVITATIONS = "/organizations/{organization_id}/invitations"
-_LISTED_MEMBERS = Listed[wire.OrganizationMembership]
-_LISTED_INVITATIONS = Listed[wire.OrganizationInvitation]
+_LISTED_MEMBERS = Listed[resources.OrganizationMembership]
+_LISTED_INVITATIONS = Listed[resources.OrganizationInvitation]
 OPERATIONS = (
     operation("GET", _MEMBERS, list_organization_memberships, query=MembershipQuery, answer=_LISTED_MEMBERS),
     operation(
@@ -316,27 +316,27 @@ OPERATIONS = (
         _MEMBERS,
         create_organization_membership,
         body=CreateMembership,
-        answer=wire.OrganizationMembership,
+        answer=resources.OrganizationMembership,
     ),
     operation(
         "PATCH",
         f"{_MEMBERS}/{{user_id}}",
         update_organization_membership,
         body=UpdateMembership,
-        answer=wire.OrganizationMembership,
+        answer=resources.OrganizationMembership,
     ),
     operation(
         "DELETE",
         f"{_MEMBERS}/{{user_id}}",
         delete_organization_membership,
-        answer=wire.OrganizationMembership,
+        answer=resources.OrganizationMembership,
     ),
     operation(
         "PATCH",
         f"{_MEMBERS}/{{user_id}}/metadata",
         update_organization_membership_metadata,
         body=MembershipMetadata,
-        answer=wire.OrganizationMembership,
+        answer=resources.OrganizationMembership,
     ),
     operation(
         "GET",
@@ -357,7 +357,7 @@ OPERATIONS = (
         "/users/{user_id}/organization_invitations",
         users_get_organization_invitations,
         query=UserInvitationQuery,
-        answer=Listed[wire.OrganizationInvitationOfUser],
+        answer=Listed[resources.OrganizationInvitationOfUser],
     ),
     operation(
         "GET",
@@ -378,7 +378,7 @@ OPERATIONS = (
         _INVITATIONS,
         create_organization_invitation,
         body=CreateOrganizationInvitation,
-        answer=wire.OrganizationInvitation,
+        answer=resources.OrganizationInvitation,
     ),
     operation(
         "POST",
@@ -398,13 +398,13 @@ OPERATIONS = (
         "GET",
         f"{_INVITATIONS}/{{invitation_id}}",
         get_organization_invitation,
-        answer=wire.OrganizationInvitation,
+        answer=resources.OrganizationInvitation,
     ),
     operation(
         "POST",
         f"{_INVITATIONS}/{{invitation_id}}/revoke",
         revoke_organization_invitation,
         body=RevokeOrganizationInvitation,
-        answer=wire.OrganizationInvitation,
+        answer=resources.OrganizationInvitation,
     ),
 )

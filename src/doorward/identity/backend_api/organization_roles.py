@@ -9,9 +9,10 @@ import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.wire import organizations as wire
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import role_store
+from doorward.identity.resources import organizations as resources
+from doorward.identity.resources.deleted import Deleted
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -64,26 +65,26 @@ async def _listed(asked: RoleQuery, find: Find[R], show: Callable[[R], S]) -> Li
     return Listed([show(one) for one in found], total)
 
 
-async def list_organization_roles(call: Call[RoleQuery, NoBody]) -> Listed[wire.Role]:
+async def list_organization_roles(call: Call[RoleQuery, NoBody]) -> Listed[resources.Role]:
     """Roles of organizations."""
-    return await _listed(call.query, call.identity.organization_roles.page, wire.role)
+    return await _listed(call.query, call.identity.organization_roles.page, resources.role)
 
 
-async def create_organization_role(call: Call[NoQuery, CreateRole]) -> wire.Role:
+async def create_organization_role(call: Call[NoQuery, CreateRole]) -> resources.Role:
     """Make a role."""
     body = call.body
     made = await call.identity.organization_roles.create(
         body.name, body.key, body.description, body.permissions or [], actor=call.caller.id
     )
-    return wire.role(made)
+    return resources.role(made)
 
 
-async def get_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+async def get_organization_role(call: Call[NoQuery, NoBody]) -> resources.Role:
     """One role."""
-    return wire.role(await call.identity.organization_roles.get(call.path["organization_role_id"]))
+    return resources.role(await call.identity.organization_roles.get(call.path["organization_role_id"]))
 
 
-async def update_organization_role(call: Call[NoQuery, UpdateRole]) -> wire.Role:
+async def update_organization_role(call: Call[NoQuery, UpdateRole]) -> resources.Role:
     """Change a role; a list of permissions replaces the one before."""
     body = call.body
     changed = await call.identity.organization_roles.update(
@@ -94,7 +95,7 @@ async def update_organization_role(call: Call[NoQuery, UpdateRole]) -> wire.Role
         permissions=body.permissions,
         actor=call.caller.id,
     )
-    return wire.role(changed)
+    return resources.role(changed)
 
 
 async def delete_organization_role(call: Call[NoQuery, NoBody]) -> Deleted:
@@ -104,42 +105,44 @@ async def delete_organization_role(call: Call[NoQuery, NoBody]) -> Deleted:
     return Deleted("role", role_id)
 
 
-async def assign_permission_to_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+async def assign_permission_to_organization_role(call: Call[NoQuery, NoBody]) -> resources.Role:
     """Give a role a permission."""
     changed = await call.identity.organization_roles.assign(
         call.path["organization_role_id"], call.path["permission_id"], actor=call.caller.id
     )
-    return wire.role(changed)
+    return resources.role(changed)
 
 
-async def remove_permission_from_organization_role(call: Call[NoQuery, NoBody]) -> wire.Role:
+async def remove_permission_from_organization_role(call: Call[NoQuery, NoBody]) -> resources.Role:
     """Take a permission from a role."""
     changed = await call.identity.organization_roles.unassign(
         call.path["organization_role_id"], call.path["permission_id"], actor=call.caller.id
     )
-    return wire.role(changed)
+    return resources.role(changed)
 
 
-async def list_organization_permissions(call: Call[RoleQuery, NoBody]) -> Listed[wire.Permission]:
+async def list_organization_permissions(call: Call[RoleQuery, NoBody]) -> Listed[resources.Permission]:
     """Permissions, the system's and one's own."""
-    return await _listed(call.query, call.identity.organization_roles.page_of_permissions, wire.permission)
+    return await _listed(
+        call.query, call.identity.organization_roles.page_of_permissions, resources.permission
+    )
 
 
-async def create_organization_permission(call: Call[NoQuery, CreatePermission]) -> wire.Permission:
+async def create_organization_permission(call: Call[NoQuery, CreatePermission]) -> resources.Permission:
     """Make a permission: `org:<feature>:<action>`."""
     body = call.body
     made = await call.identity.organization_roles.create_permission(
         body.name, body.key, body.description, actor=call.caller.id
     )
-    return wire.permission(made)
+    return resources.permission(made)
 
 
-async def get_organization_permission(call: Call[NoQuery, NoBody]) -> wire.Permission:
+async def get_organization_permission(call: Call[NoQuery, NoBody]) -> resources.Permission:
     """One permission."""
-    return wire.permission(await call.identity.organization_roles.permission(call.path["permission_id"]))
+    return resources.permission(await call.identity.organization_roles.permission(call.path["permission_id"]))
 
 
-async def update_organization_permission(call: Call[NoQuery, UpdatePermission]) -> wire.Permission:
+async def update_organization_permission(call: Call[NoQuery, UpdatePermission]) -> resources.Permission:
     """Change a permission of one's own."""
     body = call.body
     changed = await call.identity.organization_roles.update_permission(
@@ -149,7 +152,7 @@ async def update_organization_permission(call: Call[NoQuery, UpdatePermission]) 
         description=body.description,
         actor=call.caller.id,
     )
-    return wire.permission(changed)
+    return resources.permission(changed)
 
 
 async def delete_organization_permission(call: Call[NoQuery, NoBody]) -> Deleted:
@@ -164,31 +167,37 @@ _ASSIGNED = f"{_ROLE}/permissions/{{permission_id}}"
 _PERMISSION = "/organization_permissions/{permission_id}"
 OPERATIONS = (
     operation(
-        "GET", "/organization_roles", list_organization_roles, query=RoleQuery, answer=Listed[wire.Role]
+        "GET", "/organization_roles", list_organization_roles, query=RoleQuery, answer=Listed[resources.Role]
     ),
-    operation("POST", "/organization_roles", create_organization_role, body=CreateRole, answer=wire.Role),
-    operation("GET", _ROLE, get_organization_role, answer=wire.Role),
-    operation("PATCH", _ROLE, update_organization_role, body=UpdateRole, answer=wire.Role),
+    operation(
+        "POST", "/organization_roles", create_organization_role, body=CreateRole, answer=resources.Role
+    ),
+    operation("GET", _ROLE, get_organization_role, answer=resources.Role),
+    operation("PATCH", _ROLE, update_organization_role, body=UpdateRole, answer=resources.Role),
     operation("DELETE", _ROLE, delete_organization_role, answer=Deleted),
-    operation("POST", _ASSIGNED, assign_permission_to_organization_role, answer=wire.Role),
-    operation("DELETE", _ASSIGNED, remove_permission_from_organization_role, answer=wire.Role),
+    operation("POST", _ASSIGNED, assign_permission_to_organization_role, answer=resources.Role),
+    operation("DELETE", _ASSIGNED, remove_permission_from_organization_role, answer=resources.Role),
     operation(
         "GET",
         "/organization_permissions",
         list_organization_permissions,
         query=RoleQuery,
-        answer=Listed[wire.Permission],
+        answer=Listed[resources.Permission],
     ),
     operation(
         "POST",
         "/organization_permissions",
         create_organization_permission,
         body=CreatePermission,
-        answer=wire.Permission,
+        answer=resources.Permission,
     ),
-    operation("GET", _PERMISSION, get_organization_permission, answer=wire.Permission),
+    operation("GET", _PERMISSION, get_organization_permission, answer=resources.Permission),
     operation(
-        "PATCH", _PERMISSION, update_organization_permission, body=UpdatePermission, answer=wire.Permission
+        "PATCH",
+        _PERMISSION,
+        update_organization_permission,
+        body=UpdatePermission,
+        answer=resources.Permission,
     ),
     operation("DELETE", _PERMISSION, delete_organization_permission, answer=Deleted),
 )

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
 from doorward.identity.backend_api.wire import instance as instance_wire
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Query, Upload
 from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
 from doorward.identity.instance import OrganizationSettings
@@ -20,6 +19,7 @@ from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.service import NewOrganization, OrganizationChange
 from doorward.identity.organizations.settings import edit_of
 from doorward.identity.organizations.store import OrganizationFilter
+from doorward.identity.resources.for_back_ends import organizations as resources
 
 # Nothing is sold by these numbers; they say that we do not bound what they count.
 _UNBOUNDED = 10_000
@@ -96,7 +96,7 @@ async def update_instance_organization_settings(
     return _settings(changed.organizations)
 
 
-async def list_organizations(call: Call[OrganizationQuery, NoBody]) -> Listed[wire.Organization]:
+async def list_organizations(call: Call[OrganizationQuery, NoBody]) -> Listed[resources.Organization]:
     """Organizations, newest first unless ordered otherwise."""
     wanted = call.query
     order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
@@ -116,7 +116,7 @@ async def list_organizations(call: Call[OrganizationQuery, NoBody]) -> Listed[wi
     return Listed([_shown(call, one, counting) for one in found], total)
 
 
-async def create_organization(call: Call[NoQuery, CreateOrganization]) -> wire.Organization:
+async def create_organization(call: Call[NoQuery, CreateOrganization]) -> resources.Organization:
     """Make an organization; its creator becomes a member in the creator's role."""
     body = call.body
     wish = NewOrganization(
@@ -130,12 +130,12 @@ async def create_organization(call: Call[NoQuery, CreateOrganization]) -> wire.O
     return _shown(call, await call.identity.organizations.create(wish, actor=call.caller.id))
 
 
-async def get_organization(call: Call[Counting, NoBody]) -> wire.Organization:
+async def get_organization(call: Call[Counting, NoBody]) -> resources.Organization:
     """One organization, by its id or slug."""
     return _shown(call, await call.identity.organizations.get(call.path["organization_id"]), call.query)
 
 
-async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> wire.Organization:
+async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> resources.Organization:
     """Change an organization; since version 2026-05-12 its metadata have an operation of their own."""
     body = call.body
     if call.version >= _METADATA_ELSEWHERE:
@@ -153,7 +153,7 @@ async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> wire.O
     return await _changed(call, change)
 
 
-async def merge_organization_metadata(call: Call[NoQuery, OrganizationMetadata]) -> wire.Organization:
+async def merge_organization_metadata(call: Call[NoQuery, OrganizationMetadata]) -> resources.Organization:
     """Merge metadata at every depth; null removes a key."""
     body = call.body
     change = OrganizationChange(
@@ -162,19 +162,19 @@ async def merge_organization_metadata(call: Call[NoQuery, OrganizationMetadata])
     return await _changed(call, change)
 
 
-async def replace_organization_metadata(call: Call[NoQuery, OrganizationMetadata]) -> wire.Organization:
+async def replace_organization_metadata(call: Call[NoQuery, OrganizationMetadata]) -> resources.Organization:
     """Replace the metadata that are given."""
     body = call.body
     change = OrganizationChange(public_metadata=body.public_metadata, private_metadata=body.private_metadata)
     return await _changed(call, change)
 
 
-async def upload_organization_logo(call: Call[NoQuery, Upload]) -> wire.Organization:
+async def upload_organization_logo(call: Call[NoQuery, Upload]) -> resources.Organization:
     """Give an organization a logo: JPEG, PNG, GIF or WebP."""
     return _shown(call, await _with_logo(call, call.body.file))
 
 
-async def delete_organization_logo(call: Call[NoQuery, NoBody]) -> wire.Organization:
+async def delete_organization_logo(call: Call[NoQuery, NoBody]) -> resources.Organization:
     """Take an organization's logo away."""
     return _shown(call, await _with_logo(call, None))
 
@@ -184,13 +184,13 @@ async def _with_logo(call: Call[Any, Any], content: bytes | None) -> Organizatio
     return await call.identity.organizations.set_logo(organization_id, content, actor=call.caller.id)
 
 
-async def delete_organization(call: Call[NoQuery, NoBody]) -> wire.DeletedOrganization:
+async def delete_organization(call: Call[NoQuery, NoBody]) -> resources.DeletedOrganization:
     """Delete an organization with its memberships and invitations."""
     gone = await call.identity.organizations.delete(call.path["organization_id"], actor=call.caller.id)
-    return wire.DeletedOrganization(id=gone.id, slug=gone.slug)
+    return resources.DeletedOrganization(id=gone.id, slug=gone.slug)
 
 
-async def _changed(call: Call[Any, Any], change: OrganizationChange) -> wire.Organization:
+async def _changed(call: Call[Any, Any], change: OrganizationChange) -> resources.Organization:
     organization_id = call.path["organization_id"]
     return _shown(
         call, await call.identity.organizations.update(organization_id, change, actor=call.caller.id)
@@ -199,8 +199,8 @@ async def _changed(call: Call[Any, Any], change: OrganizationChange) -> wire.Org
 
 def _shown(
     call: Call[Any, Any], one: Organization, counting: Counting = _NOTHING_COUNTED
-) -> wire.Organization:
-    shown = wire.organization(one.record, call.identity.views.images, one)
+) -> resources.Organization:
+    shown = resources.organization(one.record, call.identity.views.images, one)
     if not counting.include_members_count:
         shown = replace(shown, members_count=msgspec.UNSET)
     if not counting.include_missing_member_with_elevated_permissions:
@@ -238,28 +238,32 @@ OPERATIONS = (
         answer=instance_wire.OrganizationSettings,
     ),
     operation(
-        "GET", "/organizations", list_organizations, query=OrganizationQuery, answer=Listed[wire.Organization]
+        "GET",
+        "/organizations",
+        list_organizations,
+        query=OrganizationQuery,
+        answer=Listed[resources.Organization],
     ),
     operation(
-        "POST", "/organizations", create_organization, body=CreateOrganization, answer=wire.Organization
+        "POST", "/organizations", create_organization, body=CreateOrganization, answer=resources.Organization
     ),
-    operation("GET", _ONE, get_organization, query=Counting, answer=wire.Organization),
-    operation("PATCH", _ONE, update_organization, body=UpdateOrganization, answer=wire.Organization),
-    operation("DELETE", _ONE, delete_organization, answer=wire.DeletedOrganization),
-    operation("PUT", f"{_ONE}/logo", upload_organization_logo, body=Upload, answer=wire.Organization),
-    operation("DELETE", f"{_ONE}/logo", delete_organization_logo, answer=wire.Organization),
+    operation("GET", _ONE, get_organization, query=Counting, answer=resources.Organization),
+    operation("PATCH", _ONE, update_organization, body=UpdateOrganization, answer=resources.Organization),
+    operation("DELETE", _ONE, delete_organization, answer=resources.DeletedOrganization),
+    operation("PUT", f"{_ONE}/logo", upload_organization_logo, body=Upload, answer=resources.Organization),
+    operation("DELETE", f"{_ONE}/logo", delete_organization_logo, answer=resources.Organization),
     operation(
         "PATCH",
         f"{_ONE}/metadata",
         merge_organization_metadata,
         body=OrganizationMetadata,
-        answer=wire.Organization,
+        answer=resources.Organization,
     ),
     operation(
         "PUT",
         f"{_ONE}/metadata",
         replace_organization_metadata,
         body=OrganizationMetadata,
-        answer=wire.Organization,
+        answer=resources.Organization,
     ),
 )

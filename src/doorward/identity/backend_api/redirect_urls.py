@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire.instance import RedirectURL
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.redirect_urls import RedirectUrl
+from doorward.identity.resources.deleted import Deleted
 
 
 class NewRedirectUrl(Body, frozen=True, kw_only=True):

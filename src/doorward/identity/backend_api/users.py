@@ -25,6 +25,7 @@ from doorward.identity.errors import (
     TOTP_DISABLED,
     Refused,
 )
+from doorward.identity.resources.for_back_ends import users as resources
 
 METADATA = ("public_metadata", "private_metadata", "unsafe_metadata")
 #: From this version on a user's metadata are changed at their own path alone.
@@ -32,22 +33,22 @@ METADATA_APART = "2026-05-12"
 MAX_FILTER_VALUES = 100
 
 
-def user(call: Call[Any, Any], account: Account) -> wire.User:
-    return wire.user(call.identity.views, account, call.now)
+def user(call: Call[Any, Any], account: Account) -> resources.User:
+    return resources.user(call.identity.views, account, call.now)
 
 
-async def create_user(call: Call[NoQuery, wire.CreateUser]) -> wire.User:
+async def create_user(call: Call[NoQuery, wire.CreateUser]) -> resources.User:
     """Make a user; addresses count as verified unless said otherwise."""
     account = await call.identity.administration.create(new_user(call.body), actor=call.caller.id)
     return user(call, account)
 
 
-async def get_user(call: Call[NoQuery, NoBody]) -> wire.User:
+async def get_user(call: Call[NoQuery, NoBody]) -> resources.User:
     """One user."""
     return user(call, await call.identity.administration.get(call.path["user_id"]))
 
 
-async def list_users(call: Call[wire.UserPage, NoBody]) -> list[wire.User]:
+async def list_users(call: Call[wire.UserPage, NoBody]) -> list[resources.User]:
     """A page of users that match every filter, newest first unless asked otherwise."""
     query = call.query
     accounts = await call.identity.directory.list(
@@ -65,7 +66,7 @@ async def count_users(call: Call[wire.UserFilters, NoBody]) -> wire.TotalCount:
     return wire.TotalCount(await call.identity.directory.count(_filter(call.query)))
 
 
-async def update_user(call: Call[NoQuery, wire.UpdateUser]) -> wire.User:
+async def update_user(call: Call[NoQuery, wire.UpdateUser]) -> resources.User:
     """Change what is given; before 2026-05-12 that replaces metadata too."""
     body = call.body
     refuse_second_factors(body.totp_secret, body.backup_codes)
@@ -106,7 +107,7 @@ async def update_user(call: Call[NoQuery, wire.UpdateUser]) -> wire.User:
     return user(call, account)
 
 
-async def merge_metadata(call: Call[NoQuery, wire.UserMetadata]) -> wire.User:
+async def merge_metadata(call: Call[NoQuery, wire.UserMetadata]) -> resources.User:
     """Merge metadata deeply; null removes a key."""
     account = await call.identity.administration.merge_metadata(
         call.path["user_id"], Details(**_metadata(call.body)), actor=call.caller.id
@@ -114,7 +115,7 @@ async def merge_metadata(call: Call[NoQuery, wire.UserMetadata]) -> wire.User:
     return user(call, account)
 
 
-async def replace_metadata(call: Call[NoQuery, wire.UserMetadata]) -> wire.User:
+async def replace_metadata(call: Call[NoQuery, wire.UserMetadata]) -> resources.User:
     """Replace each kind of metadata that is given."""
     account = await call.identity.administration.update(
         call.path["user_id"],
@@ -125,47 +126,47 @@ async def replace_metadata(call: Call[NoQuery, wire.UserMetadata]) -> wire.User:
     return user(call, account)
 
 
-async def delete_user(call: Call[NoQuery, NoBody]) -> wire.DeletedUser:
+async def delete_user(call: Call[NoQuery, NoBody]) -> resources.DeletedUser:
     """Delete a user with all that is theirs, and end what they have open."""
     gone = await call.identity.administration.delete(call.path["user_id"], actor=call.caller.id)
-    return wire.DeletedUser(gone.id, "user", True, gone.external_id)
+    return resources.DeletedUser(gone.id, "user", True, gone.external_id)
 
 
-async def ban_user(call: Call[NoQuery, NoBody]) -> wire.User:
+async def ban_user(call: Call[NoQuery, NoBody]) -> resources.User:
     """Ban a user: every session and token ends now."""
     (account,) = await call.identity.administration.ban([call.path["user_id"]], actor=call.caller.id)
     return user(call, account)
 
 
-async def unban_user(call: Call[NoQuery, NoBody]) -> wire.User:
+async def unban_user(call: Call[NoQuery, NoBody]) -> resources.User:
     """Let a banned user sign in again."""
     (account,) = await call.identity.administration.unban([call.path["user_id"]], actor=call.caller.id)
     return user(call, account)
 
 
-async def ban_users(call: Call[NoQuery, wire.UserIds]) -> list[wire.User]:
+async def ban_users(call: Call[NoQuery, wire.UserIds]) -> list[resources.User]:
     """Ban several users at once: all of them or none."""
     accounts = await call.identity.administration.ban(call.body.user_ids, actor=call.caller.id)
     return [user(call, account) for account in accounts]
 
 
-async def unban_users(call: Call[NoQuery, wire.UserIds]) -> list[wire.User]:
+async def unban_users(call: Call[NoQuery, wire.UserIds]) -> list[resources.User]:
     """Let several banned users sign in again."""
     accounts = await call.identity.administration.unban(call.body.user_ids, actor=call.caller.id)
     return [user(call, account) for account in accounts]
 
 
-async def lock_user(call: Call[NoQuery, NoBody]) -> wire.User:
+async def lock_user(call: Call[NoQuery, NoBody]) -> resources.User:
     """Lock a user out of new sign-ins for an hour."""
     return user(call, await call.identity.administration.lock(call.path["user_id"], actor=call.caller.id))
 
 
-async def unlock_user(call: Call[NoQuery, NoBody]) -> wire.User:
+async def unlock_user(call: Call[NoQuery, NoBody]) -> resources.User:
     """Unlock a user and forget the wrong passwords that were counted."""
     return user(call, await call.identity.administration.unlock(call.path["user_id"], actor=call.caller.id))
 
 
-async def set_profile_image(call: Call[NoQuery, Upload]) -> wire.User:
+async def set_profile_image(call: Call[NoQuery, Upload]) -> resources.User:
     """Give a user a picture: JPEG, PNG, GIF or WebP."""
     account = await call.identity.administration.set_image(
         call.path["user_id"], call.body.file, actor=call.caller.id
@@ -173,7 +174,7 @@ async def set_profile_image(call: Call[NoQuery, Upload]) -> wire.User:
     return user(call, account)
 
 
-async def delete_profile_image(call: Call[NoQuery, NoBody]) -> wire.User:
+async def delete_profile_image(call: Call[NoQuery, NoBody]) -> resources.User:
     """Take a user's picture away."""
     return user(
         call, await call.identity.administration.delete_image(call.path["user_id"], actor=call.caller.id)
@@ -186,7 +187,7 @@ async def verify_password(call: Call[NoQuery, wire.PasswordGuess]) -> wire.Verif
     return wire.Verified()
 
 
-async def remove_password(call: Call[NoQuery, wire.RemovePassword]) -> wire.User:
+async def remove_password(call: Call[NoQuery, wire.RemovePassword]) -> resources.User:
     """Take a user's password away."""
     account = await call.identity.administration.remove_password(
         call.path["user_id"], sign_out=call.body.sign_out_of_other_sessions, actor=call.caller.id
@@ -194,7 +195,7 @@ async def remove_password(call: Call[NoQuery, wire.RemovePassword]) -> wire.User
     return user(call, account)
 
 
-async def set_user_password_compromised(call: Call[NoQuery, wire.SetPasswordCompromised]) -> wire.User:
+async def set_user_password_compromised(call: Call[NoQuery, wire.SetPasswordCompromised]) -> resources.User:
     """Say that others may know the password: it signs nobody in until a new one is chosen."""
     account = await call.identity.administration.set_password_compromised(
         call.path["user_id"], True, sign_out=bool(call.body.revoke_all_sessions), actor=call.caller.id
@@ -202,7 +203,7 @@ async def set_user_password_compromised(call: Call[NoQuery, wire.SetPasswordComp
     return user(call, account)
 
 
-async def unset_user_password_compromised(call: Call[NoQuery, NoBody]) -> wire.User:
+async def unset_user_password_compromised(call: Call[NoQuery, NoBody]) -> resources.User:
     """Trust the password again."""
     account = await call.identity.administration.set_password_compromised(
         call.path["user_id"], False, actor=call.caller.id
@@ -372,22 +373,28 @@ def _choice(values: tuple[str, ...]) -> Choice:
 
 
 OPERATIONS = (
-    operation("GET", "/users", list_users, query=wire.UserPage, answer=list[wire.User]),
-    operation("POST", "/users", create_user, body=wire.CreateUser, answer=wire.User),
+    operation("GET", "/users", list_users, query=wire.UserPage, answer=list[resources.User]),
+    operation("POST", "/users", create_user, body=wire.CreateUser, answer=resources.User),
     operation("GET", "/users/count", count_users, query=wire.UserFilters, answer=wire.TotalCount),
-    operation("POST", "/users/ban", ban_users, body=wire.UserIds, answer=list[wire.User]),
-    operation("POST", "/users/unban", unban_users, body=wire.UserIds, answer=list[wire.User]),
-    operation("GET", "/users/{user_id}", get_user, answer=wire.User),
-    operation("PATCH", "/users/{user_id}", update_user, body=wire.UpdateUser, answer=wire.User),
-    operation("DELETE", "/users/{user_id}", delete_user, answer=wire.DeletedUser),
-    operation("PATCH", "/users/{user_id}/metadata", merge_metadata, body=wire.UserMetadata, answer=wire.User),
-    operation("PUT", "/users/{user_id}/metadata", replace_metadata, body=wire.UserMetadata, answer=wire.User),
-    operation("POST", "/users/{user_id}/ban", ban_user, answer=wire.User),
-    operation("POST", "/users/{user_id}/unban", unban_user, answer=wire.User),
-    operation("POST", "/users/{user_id}/lock", lock_user, answer=wire.User),
-    operation("POST", "/users/{user_id}/unlock", unlock_user, answer=wire.User),
-    operation("POST", "/users/{user_id}/profile_image", set_profile_image, body=Upload, answer=wire.User),
-    operation("DELETE", "/users/{user_id}/profile_image", delete_profile_image, answer=wire.User),
+    operation("POST", "/users/ban", ban_users, body=wire.UserIds, answer=list[resources.User]),
+    operation("POST", "/users/unban", unban_users, body=wire.UserIds, answer=list[resources.User]),
+    operation("GET", "/users/{user_id}", get_user, answer=resources.User),
+    operation("PATCH", "/users/{user_id}", update_user, body=wire.UpdateUser, answer=resources.User),
+    operation("DELETE", "/users/{user_id}", delete_user, answer=resources.DeletedUser),
+    operation(
+        "PATCH", "/users/{user_id}/metadata", merge_metadata, body=wire.UserMetadata, answer=resources.User
+    ),
+    operation(
+        "PUT", "/users/{user_id}/metadata", replace_metadata, body=wire.UserMetadata, answer=resources.User
+    ),
+    operation("POST", "/users/{user_id}/ban", ban_user, answer=resources.User),
+    operation("POST", "/users/{user_id}/unban", unban_user, answer=resources.User),
+    operation("POST", "/users/{user_id}/lock", lock_user, answer=resources.User),
+    operation("POST", "/users/{user_id}/unlock", unlock_user, answer=resources.User),
+    operation(
+        "POST", "/users/{user_id}/profile_image", set_profile_image, body=Upload, answer=resources.User
+    ),
+    operation("DELETE", "/users/{user_id}/profile_image", delete_profile_image, answer=resources.User),
     operation(
         "POST",
         "/users/{user_id}/verify_password",
@@ -400,20 +407,20 @@ OPERATIONS = (
         "/users/{user_id}/remove_password",
         remove_password,
         body=wire.RemovePassword,
-        answer=wire.User,
+        answer=resources.User,
     ),
     operation(
         "POST",
         "/users/{user_id}/password/set_compromised",
         set_user_password_compromised,
         body=wire.SetPasswordCompromised,
-        answer=wire.User,
+        answer=resources.User,
     ),
     operation(
         "POST",
         "/users/{user_id}/password/unset_compromised",
         unset_user_password_compromised,
-        answer=wire.User,
+        answer=resources.User,
     ),
     operation("POST", "/users/{user_id}/verify_totp", verify_totp, body=wire.CodeGuess, answer=wire.Verified),
     operation("DELETE", "/users/{user_id}/mfa", disable_mfa, answer=wire.UserId),

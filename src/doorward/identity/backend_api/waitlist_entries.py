@@ -8,8 +8,9 @@ import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
-from doorward.identity.backend_api.wire import invitations as wire
-from doorward.identity.backend_api.wire.shapes import Body, Deleted, Listed, NoBody, NoQuery, Page
+from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
+from doorward.identity.resources.deleted import Deleted
+from doorward.identity.resources.for_back_ends import invitations as resources
 from doorward.identity.waitlist import store
 from doorward.identity.waitlist.rules import WaitlistStatus
 from doorward.identity.waitlist.service import JoinWish
@@ -35,7 +36,7 @@ class InviteEntry(Body, frozen=True, kw_only=True):
 NewEntries = Annotated[list[NewEntry], msgspec.Meta(min_length=1, max_length=_BULK)]
 
 
-async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[wire.WaitlistEntry]:
+async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[resources.WaitlistEntry]:
     """The waitlist, newest first unless ordered otherwise."""
     wanted = call.query
     order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
@@ -47,21 +48,21 @@ async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[wire.Wait
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    return Listed([wire.waitlist_entry(entry) for entry in entries], total)
+    return Listed([resources.waitlist_entry(entry) for entry in entries], total)
 
 
-async def create_waitlist_entry(call: Call[NoQuery, NewEntry]) -> wire.WaitlistEntry:
+async def create_waitlist_entry(call: Call[NoQuery, NewEntry]) -> resources.WaitlistEntry:
     """Put an address on the waitlist; the entry it has where it is there already."""
     (entry,) = await call.identity.waitlist.join([_wish(call.body)], actor=call.caller.id)
-    return wire.waitlist_entry(entry)
+    return resources.waitlist_entry(entry)
 
 
 async def create_bulk_waitlist_entries(
     call: Call[NoQuery, list[NewEntry]],
-) -> list[wire.WaitlistEntry]:
+) -> list[resources.WaitlistEntry]:
     """Put up to fifty addresses on the waitlist, all or none."""
     entries = await call.identity.waitlist.join([_wish(entry) for entry in call.body], actor=call.caller.id)
-    return [wire.waitlist_entry(entry) for entry in entries]
+    return [resources.waitlist_entry(entry) for entry in entries]
 
 
 async def delete_waitlist_entry(call: Call[NoQuery, NoBody]) -> Deleted:
@@ -71,20 +72,20 @@ async def delete_waitlist_entry(call: Call[NoQuery, NoBody]) -> Deleted:
     return Deleted("waitlist_entry", entry_id)
 
 
-async def invite_waitlist_entry(call: Call[NoQuery, InviteEntry]) -> wire.WaitlistEntry:
+async def invite_waitlist_entry(call: Call[NoQuery, InviteEntry]) -> resources.WaitlistEntry:
     """Invite whoever waits here to sign up."""
     entry, made = await call.identity.waitlist.invite(
         call.path["waitlist_entry_id"],
         ignore_existing=bool(call.body.ignore_existing),
         actor=call.caller.id,
     )
-    return wire.waitlist_entry(entry, wire.invitation(made.invitation, call.now, made.url))
+    return resources.waitlist_entry(entry, resources.invitation(made.invitation, call.now, made.url))
 
 
-async def reject_waitlist_entry(call: Call[NoQuery, NoBody]) -> wire.WaitlistEntry:
+async def reject_waitlist_entry(call: Call[NoQuery, NoBody]) -> resources.WaitlistEntry:
     """Turn an entry down; its invitation ends."""
     entry = await call.identity.waitlist.reject(call.path["waitlist_entry_id"], actor=call.caller.id)
-    return wire.waitlist_entry(entry)
+    return resources.waitlist_entry(entry)
 
 
 def _wish(body: NewEntry) -> JoinWish:
@@ -98,17 +99,21 @@ OPERATIONS = (
         "/waitlist_entries",
         list_waitlist_entries,
         query=Entries,
-        answer=Listed[wire.WaitlistEntry],
+        answer=Listed[resources.WaitlistEntry],
     ),
-    operation("POST", "/waitlist_entries", create_waitlist_entry, body=NewEntry, answer=wire.WaitlistEntry),
+    operation(
+        "POST", "/waitlist_entries", create_waitlist_entry, body=NewEntry, answer=resources.WaitlistEntry
+    ),
     operation(
         "POST",
         "/waitlist_entries/bulk",
         create_bulk_waitlist_entries,
         body=NewEntries,
-        answer=list[wire.WaitlistEntry],
+        answer=list[resources.WaitlistEntry],
     ),
     operation("DELETE", _ONE, delete_waitlist_entry, answer=Deleted),
-    operation("POST", f"{_ONE}/invite", invite_waitlist_entry, body=InviteEntry, answer=wire.WaitlistEntry),
-    operation("POST", f"{_ONE}/reject", reject_waitlist_entry, answer=wire.WaitlistEntry),
+    operation(
+        "POST", f"{_ONE}/invite", invite_waitlist_entry, body=InviteEntry, answer=resources.WaitlistEntry
+    ),
+    operation("POST", f"{_ONE}/reject", reject_waitlist_entry, answer=resources.WaitlistEntry),
 )

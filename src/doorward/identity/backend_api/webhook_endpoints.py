@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import webhook_endpoints as wire
-from doorward.identity.backend_api.wire.shapes import Deleted, Listed, NoBody, NoQuery
+from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.webhooks.service import MadeSecret
 
 

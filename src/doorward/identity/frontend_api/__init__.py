@@ -3,7 +3,7 @@
 Routes and wire shapes only; every decision is a service's.
 
     wire.py             Clerk's resources as structs
-    views.py            our words into those structs
+    views.py            attempts to sign up and in, put into those structs (`resources` has all else)
     environment.py      the document `/v1/environment` answers with (environment.json)
     call.py             one request: visit, form, parameters; answers and errors
     dispatch.py         CORS, method override, versions, and the last handler of errors

@@ -23,8 +23,8 @@ from doorward.identity.errors import (
     missing,
 )
 from doorward.identity.frontend_api import wire
-from doorward.identity.frontend_api.views import Views
-from doorward.identity.resources.sessions import Session
+from doorward.identity.frontend_api.views import sign_in_view, sign_up_view
+from doorward.identity.resources.sessions import Session, SessionViews
 from doorward.identity.resources.users import User
 from doorward.identity.sessions.signed_in import SignedIn
 from doorward.identity.uploads import media_type_of, read_encoded_upload, read_upload
@@ -55,7 +55,7 @@ class Call(msgspec.Struct, frozen=True):
         return self.identity.clock()
 
     @property
-    def views(self) -> Views:
+    def views(self) -> SessionViews:
         return self.identity.views
 
     def param(self, name: str) -> str | None:
@@ -133,8 +133,8 @@ class Call(msgspec.Struct, frozen=True):
         return wire.Client(
             id=record.id,
             sessions=sessions,
-            sign_in=None if sign_in is None else self.views.sign_in(sign_in, now),
-            sign_up=None if sign_up is None else self.views.sign_up(sign_up, now),
+            sign_in=None if sign_in is None else sign_in_view(sign_in, self.views.images, now),
+            sign_up=None if sign_up is None else sign_up_view(sign_up, now),
             last_active_session_id=record.last_active_session_id,
             last_authentication_strategy=record.last_authentication_strategy,
             created_at=record.created_at,

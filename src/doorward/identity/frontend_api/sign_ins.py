@@ -8,6 +8,7 @@ from starlette.routing import Route
 from doorward.identity.clients.service import Changed
 from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
+from doorward.identity.frontend_api.views import sign_in_view
 from doorward.identity.sign_in.service import SignIn, SignInFields
 
 _ONE = "/v1/client/sign_ins/{sign_in_id}"
@@ -35,7 +36,7 @@ async def create(call: Call) -> Response:
 
 async def read(call: Call) -> Response:
     sign_in = await call.identity.sign_in.get(call.visit, call.path("sign_in_id"))
-    return await call.wrapped(call.views.sign_in(sign_in, call.now))
+    return await call.wrapped(sign_in_view(sign_in, call.views.images, call.now))
 
 
 async def prepare(call: Call) -> Response:
@@ -67,4 +68,4 @@ async def reset_password(call: Call) -> Response:
 
 
 async def _answer(call: Call, changed: Changed[SignIn]) -> Response:
-    return await call.changed(call.views.sign_in(changed.value, call.now), changed.client)
+    return await call.changed(sign_in_view(changed.value, call.views.images, call.now), changed.client)

@@ -15,6 +15,7 @@ from doorward.identity.errors import (
 )
 from doorward.identity.frontend_api.call import Call
 from doorward.identity.frontend_api.dispatch import Endpoints
+from doorward.identity.frontend_api.views import sign_up_view
 from doorward.identity.sign_up.service import SignUp, SignUpFields
 
 _ONE = "/v1/client/sign_ups/{sign_up_id}"
@@ -40,7 +41,7 @@ async def update(call: Call) -> Response:
 
 async def read(call: Call) -> Response:
     sign_up = await call.identity.sign_up.get(call.visit, call.path("sign_up_id"))
-    return await call.wrapped(call.views.sign_up(sign_up, call.now))
+    return await call.wrapped(sign_up_view(sign_up, call.now))
 
 
 async def prepare(call: Call) -> Response:
@@ -58,7 +59,7 @@ async def attempt(call: Call) -> Response:
 
 
 async def _answer(call: Call, changed: Changed[SignUp]) -> Response:
-    return await call.changed(call.views.sign_up(changed.value, call.now), changed.client)
+    return await call.changed(sign_up_view(changed.value, call.now), changed.client)
 
 
 def _fields(call: Call) -> SignUpFields:

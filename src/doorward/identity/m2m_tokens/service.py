@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import m2m_tokens as wire
 from doorward.identity.errors import (
     AUTHORIZATION_INVALID,
     BAD_REQUEST,
@@ -21,6 +20,7 @@ from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.m2m_tokens import rules, store
 from doorward.identity.m2m_tokens.store import M2MToken
 from doorward.identity.machines import store as machines
+from doorward.identity.resources.for_back_ends import m2m_tokens as resources
 from doorward.identity.signing_keys.service import SigningKeys
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
@@ -89,7 +89,7 @@ class M2MTokens:
                     return alike
             token = _token(token_id, machine_id, scopes, wish, now, lifetime)
             store.insert(tx, token, token_hash=token_hash, likeness=likeness)
-            outbox.enqueue(tx, "m2mToken.created", wire.m2m_token(token, now), now=now)
+            outbox.enqueue(tx, "m2mToken.created", resources.m2m_token(token, now), now=now)
             return token
 
         token = await self._database.write(work)
@@ -162,7 +162,7 @@ class M2MTokens:
                 detail=token.machine_id,
             )
             revoked = msgspec.structs.replace(token, revoked_at=now, revocation_reason=reason, updated_at=now)
-            outbox.enqueue(tx, "m2mToken.revoked", wire.m2m_token(revoked, now), now=now)
+            outbox.enqueue(tx, "m2mToken.revoked", resources.m2m_token(revoked, now), now=now)
             return revoked
 
         return await self._database.write(work)

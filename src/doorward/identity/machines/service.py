@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import machines as wire
-from doorward.identity.backend_api.wire.shapes import Deleted
 from doorward.identity.errors import (
     CONFLICT,
     FORM_PARAM_VALUE_INVALID,
@@ -20,6 +18,8 @@ from doorward.identity.identifiers import new_id
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.machines import rules, store
 from doorward.identity.machines.store import Machine, MachineDetail, MachineScope, OrderColumn
+from doorward.identity.resources.deleted import Deleted
+from doorward.identity.resources.for_back_ends import machines as resources
 from doorward.identity.webhooks import outbox
 from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Sealer, Tx
@@ -208,7 +208,7 @@ class Machines:
     def _told(self, tx: Tx, kind: EventKind, machine: Machine, now: int) -> MachineDetail:
         """The machine as it is now, which whoever listens is told."""
         detail = _detail(tx, machine)
-        outbox.enqueue(tx, kind, wire.machine(detail, self._instance_id), now=now)
+        outbox.enqueue(tx, kind, resources.machine(detail, self._instance_id), now=now)
         return detail
 
     def _new_key(self) -> _Key:

@@ -27,6 +27,7 @@ from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter, DomainRecord
 from doorward.identity.organizations.lookup import require_enabled, require_for
 from doorward.identity.resources import organizations as resources
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.images import Images
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.settings import IdentitySettings
@@ -186,7 +187,7 @@ class Domains:
             record = self._own(tx, organization_id, domain_id, actor, rules.MANAGE_DOMAINS, as_member)
             domain_store.delete(tx, record.id)
             audit.record(tx, now=now, actor=actor, action="organization_domain.deleted", object_id=record.id)
-            gone = resources.Deleted("organization_domain", record.id)
+            gone = Deleted("organization_domain", record.id)
             outbox.enqueue(tx, "organizationDomain.deleted", gone, now=now)
 
         await self._database.write(work)

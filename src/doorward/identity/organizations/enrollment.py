@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.store import Account
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import Problem, Refused, not_found
 from doorward.identity.identifiers import new_id
 from doorward.identity.instance import store as instance_rows
@@ -25,6 +24,7 @@ from doorward.identity.organizations.domain_store import DomainRecord, Suggestio
 from doorward.identity.organizations.lookup import require, require_for, require_role
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationRecord
+from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.settings import DAY
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
@@ -85,7 +85,7 @@ class Enrollment:
                 if (invitation.organization_id, invitation.email_address) in still:
                     self._tickets.keep(tx, one, actor=None)
                     outbox.enqueue(
-                        tx, "organizationInvitation.created", wire.invitation(invitation, now), now=now
+                        tx, "organizationInvitation.created", resources.invitation(invitation, now), now=now
                     )
 
         if made:

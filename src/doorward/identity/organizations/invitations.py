@@ -13,7 +13,6 @@ from doorward.identity.accounts import metadata
 from doorward.identity.accounts import rules as account_rules
 from doorward.identity.accounts import store as accounts
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     DUPLICATE_RECORD,
@@ -40,6 +39,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationRecord
+from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.settings import DAY, IdentitySettings
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
@@ -142,7 +142,7 @@ class OrganizationInvitations:
         ):
             raise Refused(DUPLICATE_RECORD.at("email_address", email_addresses=[address]))
         self._tickets.keep(tx, made, actor=actor)
-        shown = wire.invitation(invitation, invitation.created_at)
+        shown = resources.invitation(invitation, invitation.created_at)
         outbox.enqueue(tx, "organizationInvitation.created", shown, now=invitation.created_at)
 
     def _require_inviter(self, tx: Tx, organization_id: str, user_id: str) -> None:
@@ -208,7 +208,7 @@ class OrganizationInvitations:
                 raise Refused(ORGANIZATION_INVITATION_NOT_PENDING)
             audit.record(tx, now=now, actor=actor, action="invitation.revoked", object_id=invitation_id)
             revoked = replace(invitation, revoked_at=now, updated_at=now)
-            outbox.enqueue(tx, "organizationInvitation.revoked", wire.invitation(revoked, now), now=now)
+            outbox.enqueue(tx, "organizationInvitation.revoked", resources.invitation(revoked, now), now=now)
             return revoked
 
         return await self._database.write(work)
@@ -306,7 +306,7 @@ class OrganizationInvitations:
             private_metadata=invitation.private_metadata,
         )
         accepted = replace(invitation, accepted_at=now, accepted_by=user_id, updated_at=now)
-        outbox.enqueue(tx, "organizationInvitation.accepted", wire.invitation(accepted, now), now=now)
+        outbox.enqueue(tx, "organizationInvitation.accepted", resources.invitation(accepted, now), now=now)
 
     def _found(self, tx: Tx, organization_id: str, invitation_id: str) -> Invitation:
         organization = require(tx, organization_id)

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from doorward.identity.accounts import metadata
 from doorward.identity.accounts import store as accounts
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     ORGANIZATION_MEMBERSHIP_QUOTA_EXCEEDED,
@@ -32,6 +31,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.role_store import Role
 from doorward.identity.organizations.store import MembershipFilter, MembershipRecord, OrganizationRecord
+from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.resources.images import Images
 from doorward.identity.sessions import store as sessions
 from doorward.identity.webhooks import outbox
@@ -278,7 +278,7 @@ class Memberships:
         )
         kind = _EVENTS[what]
         if outbox.is_wanted(tx, kind):
-            shown = wire.membership(self.shown(tx, membership), self._images)
+            shown = resources.membership(self.shown(tx, membership), self._images)
             outbox.enqueue(tx, kind, shown, now=now)
 
 

@@ -27,6 +27,7 @@ from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.memberships import require_manageable
 from doorward.identity.organizations.role_store import Permission, Role, RoleRecord
 from doorward.identity.resources import organizations as resources
+from doorward.identity.resources.deleted import Deleted
 from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
@@ -139,7 +140,7 @@ class Roles:
                 raise Refused(ORGANIZATION_ROLE_ASSIGNED_MEMBERS)
             role_store.delete_role(tx, record.id)
             audit.record(tx, now=now, actor=actor, action="role.deleted", object_id=record.id)
-            outbox.enqueue(tx, "role.deleted", resources.Deleted("role", record.id), now=now)
+            outbox.enqueue(tx, "role.deleted", Deleted("role", record.id), now=now)
 
         await self._database.write(work)
 
@@ -241,7 +242,7 @@ class Roles:
             permission = self._own(tx, permission_id)
             role_store.delete_permission(tx, permission.id)
             audit.record(tx, now=now, actor=actor, action="permission.deleted", object_id=permission.id)
-            gone = resources.Deleted("permission", permission.id)
+            gone = Deleted("permission", permission.id)
             outbox.enqueue(tx, "permission.deleted", gone, now=now)
 
         await self._database.write(work)

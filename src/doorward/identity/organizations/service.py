@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from doorward.identity.accounts import images, metadata
 from doorward.identity.accounts import store as accounts
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import organizations as wire
 from doorward.identity.errors import (
     FORM_ALREADY_EXISTS,
     FORM_PARAM_VALUE_INVALID,
@@ -35,6 +34,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationFilter, OrganizationRecord
+from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.resources.images import Images
 from doorward.identity.sessions import store as sessions
 from doorward.identity.webhooks import outbox
@@ -107,7 +107,7 @@ class Organizations:
             if not store.insert(tx, organization):
                 raise Refused(FORM_ALREADY_EXISTS.at("slug", long_message="This slug is taken."))
             audit.record(tx, now=now, actor=actor, action="organization.created", object_id=organization_id)
-            shown = wire.organization(organization, self._images)
+            shown = resources.organization(organization, self._images)
             outbox.enqueue(tx, "organization.created", shown, now=now)
             if wish.created_by is not None:
                 role = role_store.find_role(tx, settings.creator_role)
@@ -213,7 +213,7 @@ class Organizations:
     def _put(self, tx: Tx, after: OrganizationRecord, *, actor: str, now: int) -> Organization:
         store.put(tx, after)
         audit.record(tx, now=now, actor=actor, action="organization.updated", object_id=after.id)
-        outbox.enqueue(tx, "organization.updated", wire.organization(after, self._images), now=now)
+        outbox.enqueue(tx, "organization.updated", resources.organization(after, self._images), now=now)
         return self._counted(tx, after, now)
 
     async def delete(
@@ -229,7 +229,7 @@ class Organizations:
             store.delete(tx, organization.id)
             sessions.leave_organization(tx, organization.id)
             audit.record(tx, now=now, actor=actor, action="organization.deleted", object_id=organization.id)
-            gone = wire.DeletedOrganization(id=organization.id, slug=organization.slug)
+            gone = resources.DeletedOrganization(id=organization.id, slug=organization.slug)
             outbox.enqueue(tx, "organization.deleted", gone, now=now)
             return organization
 

@@ -122,14 +122,6 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class Deleted(msgspec.Struct, frozen=True):
-    """What an event tells of something that is gone."""
-
-    object: str
-    id: str
-    deleted: bool = True
-
-
 def organization(
     one: store.OrganizationRecord, images: Images, counted: details.Organization | None = None
 ) -> Organization:

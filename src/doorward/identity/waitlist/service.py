@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from doorward.identity import mail
 from doorward.identity.accounts import rules as account_rules
 from doorward.identity.audit import store as audit
-from doorward.identity.backend_api.wire import invitations as wire
 from doorward.identity.errors import Refused, not_found
 from doorward.identity.identifiers import new_id
 from doorward.identity.invitations import store as invitations
 from doorward.identity.invitations.service import Invitations, InvitationWish, MadeInvitation
+from doorward.identity.resources.for_back_ends import invitations as resources
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.waitlist import rules, store
@@ -79,7 +79,7 @@ class Waitlist:
         self._restrictions.require_address_allowed(tx, entry.email_address)
         if store.insert(tx, entry):
             audit.record(tx, now=now, actor=actor, action="waitlist_entry.created", object_id=entry.id)
-            outbox.enqueue(tx, "waitlistEntry.created", wire.waitlist_entry(entry), now=now)
+            outbox.enqueue(tx, "waitlistEntry.created", resources.waitlist_entry(entry), now=now)
             return entry
         return store.find_by_address(tx, entry.email_address) or entry
 
@@ -161,7 +161,7 @@ class Waitlist:
     def _put(self, tx: Tx, entry: WaitlistEntry, actor: str, now: int) -> WaitlistEntry:
         store.put(tx, entry)
         audit.record(tx, now=now, actor=actor, action=f"waitlist_entry.{entry.status}", object_id=entry.id)
-        outbox.enqueue(tx, "waitlistEntry.updated", wire.waitlist_entry(entry), now=now)
+        outbox.enqueue(tx, "waitlistEntry.updated", resources.waitlist_entry(entry), now=now)
         return entry
 
     def _found(self, tx: Tx, entry_id: str) -> WaitlistEntry:

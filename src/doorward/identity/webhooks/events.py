@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from doorward.identity.accounts import store as accounts
-from doorward.identity.backend_api.wire import users as wire
+from doorward.identity.resources.for_back_ends import users as resources
 from doorward.identity.webhooks import outbox
 from doorward.identity.webhooks.kinds import EventKind
 from doorward.identity.webhooks.outbox import NO_REQUEST, Cause
@@ -40,11 +40,11 @@ class Events:
         """The user as they are after the change."""
         account = accounts.find_account(tx, user_id) if outbox.is_wanted(tx, kind) else None
         if account is not None:
-            outbox.enqueue(tx, kind, wire.user(self._views, account, now), now=now, cause=cause)
+            outbox.enqueue(tx, kind, resources.user(self._views, account, now), now=now, cause=cause)
 
     def user_deleted(self, tx: Tx, user: UserRecord, *, now: int) -> None:
         """`user` as they were."""
-        gone = wire.DeletedUser(id=user.id, object="user", deleted=True, external_id=user.external_id)
+        gone = resources.DeletedUser(id=user.id, object="user", deleted=True, external_id=user.external_id)
         outbox.enqueue(tx, "user.deleted", gone, now=now)
 
     def session_created(self, tx: Tx, session: SessionRecord, *, now: int) -> None:
@@ -61,5 +61,5 @@ class Events:
         account = accounts.find_account(tx, session.user_id)
         shown = self._views.bare_session(session, now)
         if account is not None:
-            shown.user = wire.user(self._views, account, now, session.last_active_at)
+            shown.user = resources.user(self._views, account, now, session.last_active_at)
         outbox.enqueue(tx, kind, shown, now=now, cause=Cause(session.ip, session.user_agent))

@@ -1,6 +1,6 @@
 """Queueing an event, inside the transaction of the change it tells of.
 
-outbox.enqueue(tx, "organization.created", wire.Organization(...), now=now)
+outbox.enqueue(tx, "organization.created", resources.organization(...), now=now)
 """
 
 from __future__ import annotations

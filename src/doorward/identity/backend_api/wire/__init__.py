@@ -1,1 +1,1 @@
-"""The structs of the Backend API, one file per resource."""
+"""What the Backend API is asked, one file per resource, and answers that only it gives."""

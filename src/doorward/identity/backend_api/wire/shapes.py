@@ -52,11 +52,3 @@ class Listed(msgspec.Struct, Generic[T]):
 
     data: list[T]
     total_count: int
-
-
-class Deleted(msgspec.Struct, frozen=True):
-    """What a deletion answers; SDKs recognise it by `object` and `deleted` together."""
-
-    object: str
-    id: str
-    deleted: bool = True

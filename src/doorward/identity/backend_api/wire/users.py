@@ -1,46 +1,16 @@
-"""Users as the Backend API shows and takes them. Names, nullability and defaults are Clerk's."""
+"""What the Backend API is asked about users, and its smaller answers. Names, nullability and defaults are Clerk's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from doorward.identity.backend_api.wire.shapes import Body, Offset, Query, Time
-from doorward.identity.resources import users as shared
-
-if TYPE_CHECKING:
-    from doorward.identity.accounts.store import Account
-    from doorward.identity.resources.users import UserViews
 
 Identified = Literal["verified", "reserved"]
 Ids = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=50)]
-
-
-class User(shared.User, kw_only=True):
-    """What a browser sees of a user, and what only back ends do."""
-
-    private_metadata: msgspec.Raw
-    bypass_client_trust: bool
-    deprovisioned: bool = False
-    scim: None = None
-
-
-def user(views: UserViews, account: Account, now: int, last_active_at: int | None = None) -> User:
-    """`views` shows what browsers see."""
-    return User(
-        **msgspec.structs.asdict(views.user(account, now, last_active_at)),
-        private_metadata=msgspec.Raw(account.user.private_metadata.encode()),
-        bypass_client_trust=account.user.bypass_client_trust,
-    )
-
-
-class DeletedUser(msgspec.Struct, omit_defaults=True):
-    id: str
-    object: Literal["user"]
-    deleted: Literal[True]
-    external_id: str | None = None
 
 
 class TotalCount(msgspec.Struct):

@@ -11,27 +11,10 @@ from msgspec.structs import asdict
 from doorward.identity.invitations.store import Invitation as InvitationRecord
 from doorward.identity.organizations import store
 from doorward.identity.resources import organizations as shared
-from doorward.identity.resources.organizations import Permission, Role, permission, role
 
 if TYPE_CHECKING:
     from doorward.identity.organizations import details
     from doorward.identity.resources.images import Images
-
-__all__ = [
-    "DeletedOrganization",
-    "Organization",
-    "OrganizationInvitation",
-    "OrganizationInvitationOfUser",
-    "OrganizationMembership",
-    "Permission",
-    "Role",
-    "invitation",
-    "invitation_of_user",
-    "membership",
-    "organization",
-    "permission",
-    "role",
-]
 
 
 class Organization(shared.Organization, kw_only=True):
