@@ -7,6 +7,7 @@ import pytest
 
 from doorward.identity.console.template_recipes import RECIPES
 from doorward.identity.m2m_tokens import TokenWish
+from doorward.identity.paging import Slice
 from tests.identity_backend_api.test_recipes import TEMPLATES
 from tests.identity_console.visitors import Visitor
 from tests.identity_pages.world import World
@@ -116,9 +117,7 @@ async def test_what_cannot_be_a_machine_makes_none(
 
 
 async def count_of_machines(accounts: World) -> int:
-    _, total = await accounts.identity.machines.page(
-        None, column="name", is_descending=False, limit=1, offset=0
-    )
+    _, total = await accounts.identity.machines.page(None, Slice(1, order="name", is_descending=False))
     return total
 
 

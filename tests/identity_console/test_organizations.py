@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from doorward.identity.organizations.settings import edit_of
+from doorward.identity.paging import Slice
 from tests.identity_console.visitors import Visitor, new_user, text_of
 from tests.identity_pages.world import World, new_address
 
@@ -144,7 +145,7 @@ async def test_roles_and_permissions_are_made_changed_and_deleted(
 
 async def roles(world: World) -> list:  # type: ignore[type-arg]  # of a service's own type
     found, _ = await world.identity.organization_roles.page(
-        None, order="name", descending=False, limit=100, offset=0
+        None, Slice(100, order="name", is_descending=False)
     )
     return found
 

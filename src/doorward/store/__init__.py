@@ -45,6 +45,7 @@ from doorward.store.database import (
     Statement,
     Subscription,
     Tx,
+    contains,
     like_literally,
     system_clock,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "Subscription",
     "TransactionMisused",
     "Tx",
+    "contains",
     "like_literally",
     "open_database",
     "system_clock",

@@ -35,6 +35,11 @@ def like_literally(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def contains(text: str) -> str:
+    """A pattern of `LIKE ? ESCAPE '\\'` for whatever holds `text` to the letter."""
+    return f"%{like_literally(text)}%"
+
+
 @dataclass(frozen=True)
 class Schema:
     """A room's tables: `name` (a lower-case word) and the package that holds its revision files.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from doorward.store import Tx, like_literally
+from doorward.store import Tx, contains
 
 
 class APIKey(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ def page(
         where += f" AND revoked_at IS NULL AND (expire_at IS NULL OR expire_at > {live_at:d})"
     if query is not None:
         where += r" AND (id = ? OR LOWER(name) LIKE LOWER(?) ESCAPE '\')"
-        values += [query, f"%{like_literally(query)}%"]
+        values += [query, contains(query)]
     rows = tx.fetch_all(
         f"SELECT {_COLUMNS} FROM identity_api_keys WHERE {where} ORDER BY created_at DESC, id LIMIT ? OFFSET ?",
         [*values, limit, offset],

@@ -8,7 +8,7 @@ import msgspec
 
 from doorward.identity.accounts import metadata
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.invitations import rules, store
 from doorward.identity.invitations.rules import InvitationStatus
@@ -55,13 +55,9 @@ async def list_invitations(
 ) -> list[resources.Invitation] | Listed[resources.Invitation]:
     """Invitations, newest first; revoked ones only where asked for."""
     wanted, now = call.query, call.now
-    order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
     found, total = await call.identity.invitations.page(
         InvitationFilter(kind="application", statuses=wanted.status, hides_revoked=True, query=wanted.query),
-        order=order,
-        descending=descending,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        slice_of(wanted, store.ORDERS),
     )
     data = [resources.invitation(record, now) for record in found]
     return Listed(data, total) if wanted.paginated else data

@@ -5,29 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire import machines as wire
 from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery
-from doorward.identity.machines import MachineDetail
-from doorward.identity.machines.store import OrderColumn
+from doorward.identity.machines import MachineDetail, store
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.for_back_ends import machines as resources
 
 DEFAULT_TOKEN_SECONDS = 3600
-_ORDERS: tuple[OrderColumn, ...] = ("name", "created_at")
 
 
 async def list_machines(call: Call[wire.ListMachines, NoBody]) -> Listed[resources.Machine]:
     """Machines, newest first."""
     query = call.query
-    column, is_descending = order_of(query.order_by, _ORDERS)
-    details, total = await call.identity.machines.page(
-        query.query or None,
-        column=column,
-        is_descending=is_descending,
-        limit=query.limit,
-        offset=query.offset,
-    )
+    details, total = await call.identity.machines.page(query.query or None, slice_of(query, store.ORDERS))
     return Listed([_machine(call, detail) for detail in details], total)
 
 

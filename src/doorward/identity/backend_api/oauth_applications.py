@@ -7,17 +7,16 @@ from typing import Any
 import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire import oauth_applications as wire
 from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery, Upload
 from doorward.identity.errors import BAD_REQUEST, Refused
-from doorward.identity.oauth import rules
+from doorward.identity.oauth import clients, rules
 from doorward.identity.oauth.applications import ApplicationChange, ApplicationWish, MadeApplication
-from doorward.identity.oauth.clients import Application, OrderColumn
+from doorward.identity.oauth.clients import Application
 from doorward.identity.resources.deleted import Deleted
 
 _OPAQUE: wire.AccessTokenFormat = "opaque"
-_ORDERS: tuple[OrderColumn, ...] = ("name", "created_at")
 
 
 async def list_oauth_applications(
@@ -25,13 +24,8 @@ async def list_oauth_applications(
 ) -> Listed[wire.OAuthApplication]:
     """OAuth applications, oldest first."""
     query = call.query
-    column, is_descending = order_of(query.order_by, _ORDERS)
     applications, total = await call.identity.oauth_applications.page(
-        query.name_query or None,
-        column=column,
-        is_descending=is_descending,
-        limit=query.limit,
-        offset=query.offset,
+        query.name_query or None, slice_of(query, clients.ORDERS)
     )
     return Listed([_application(call, application) for application in applications], total)
 

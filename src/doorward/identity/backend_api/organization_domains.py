@@ -7,11 +7,12 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import domain_store
 from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.organizations import OrganizationDomain
@@ -56,7 +57,8 @@ class UpdateDomain(Body, frozen=True, kw_only=True):
 
 async def list_organization_domains(call: Call[DomainQuery, NoBody]) -> Listed[OrganizationDomain]:
     """An organization's domains, newest first."""
-    return await _page(call, _wanted(call.query, call.path["organization_id"]), "-created_at")
+    wanted = _wanted(call.query, call.path["organization_id"])
+    return await _page(call, wanted, Slice(call.query.limit, call.query.offset))
 
 
 async def list_all_organization_domains(
@@ -65,7 +67,7 @@ async def list_all_organization_domains(
     """The domains of every organization."""
     asked = call.query
     wanted = replace(_wanted(asked, asked.organization_id), names=asked.domains, query=asked.query)
-    return await _page(call, wanted, asked.order_by)
+    return await _page(call, wanted, slice_of(asked, domain_store.ORDERS))
 
 
 async def create_organization_domain(call: Call[NoQuery, CreateDomain]) -> OrganizationDomain:
@@ -112,11 +114,8 @@ async def _change(
     return _shown(call, changed)
 
 
-async def _page(call: Call[Any, Any], wanted: DomainFilter, order_by: str) -> Listed[OrganizationDomain]:
-    order, descending = order_of(order_by, domain_store.ORDERS)
-    found, total = await call.identity.organization_domains.page(
-        wanted, order=order, descending=descending, limit=call.query.limit, offset=call.query.offset
-    )
+async def _page(call: Call[Any, Any], wanted: DomainFilter, part: Slice) -> Listed[OrganizationDomain]:
+    found, total = await call.identity.organization_domains.page(wanted, part)
     return Listed([_shown(call, one) for one in found], total)
 
 

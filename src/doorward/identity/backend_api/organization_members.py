@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Time
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations import store as invitations
@@ -113,7 +113,6 @@ async def _memberships(
     user_ids: tuple[str, ...] | None = None,
 ) -> Listed[resources.OrganizationMembership]:
     wanted = call.query
-    order, descending = order_of(wanted.order_by, tuple(store.MEMBERSHIP_ORDERS))
     found, total = await call.identity.memberships.page(
         MembershipFilter(
             organization_id=organization_id,
@@ -133,10 +132,7 @@ async def _memberships(
             created_after=wanted.created_at_after,
             is_impossible=bool(wanted.web3_wallet),
         ),
-        order=order,
-        descending=descending,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        slice_of(wanted, store.MEMBERSHIP_ORDERS),
     )
     return Listed([resources.membership(one, call.identity.views.images) for one in found], total)
 
@@ -217,7 +213,6 @@ async def _invitations(
     call: Call[Any, Any], organization_id: str | None, wanted: OrganizationInvitationQuery
 ) -> Listed[resources.OrganizationInvitation]:
     now = call.now
-    order, descending = order_of(wanted.order_by, tuple(invitations.ORDERS))
     found, total = await call.identity.organization_invitations.page(
         InvitationFilter(
             kind="organization",
@@ -226,10 +221,7 @@ async def _invitations(
             email_addresses=() if wanted.email_address is None else (wanted.email_address,),
             query=wanted.query,
         ),
-        order=order,
-        descending=descending,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        slice_of(wanted, invitations.ORDERS),
     )
     return Listed([resources.invitation(one, now) for one in found], total)
 

@@ -8,9 +8,10 @@ from typing import Annotated, Protocol, TypeVar
 import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.organizations import role_store
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.deleted import Deleted
 
@@ -52,16 +53,11 @@ class UpdatePermission(Body, frozen=True, kw_only=True):
 
 
 class Find(Protocol[R]):
-    async def __call__(
-        self, query: str | None, *, order: str, descending: bool, limit: int, offset: int
-    ) -> tuple[list[R], int]: ...
+    async def __call__(self, query: str | None, part: Slice) -> tuple[list[R], int]: ...
 
 
 async def _listed(asked: RoleQuery, find: Find[R], show: Callable[[R], S]) -> Listed[S]:
-    order, descending = order_of(asked.order_by, role_store.ORDERS)
-    found, total = await find(
-        asked.query, order=order, descending=descending, limit=asked.limit, offset=asked.offset
-    )
+    found, total = await find(asked.query, slice_of(asked, role_store.ORDERS))
     return Listed([show(one) for one in found], total)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire import instance as instance_wire
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Query, Upload
 from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
@@ -99,15 +99,11 @@ async def update_instance_organization_settings(
 async def list_organizations(call: Call[OrganizationQuery, NoBody]) -> Listed[resources.Organization]:
     """Organizations, newest first unless ordered otherwise."""
     wanted = call.query
-    order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
     found, total = await call.identity.organizations.page(
         OrganizationFilter(
             query=wanted.query, user_ids=wanted.user_id, organization_ids=wanted.organization_id
         ),
-        order=order,
-        descending=descending,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        slice_of(wanted, store.ORDERS),
     )
     counting = Counting(
         include_members_count=wanted.include_members_count,

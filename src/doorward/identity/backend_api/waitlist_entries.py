@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from doorward.identity.backend_api.operations import Call, operation
-from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.ordering import slice_of
 from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.for_back_ends import invitations as resources
@@ -39,14 +39,8 @@ NewEntries = Annotated[list[NewEntry], msgspec.Meta(min_length=1, max_length=_BU
 async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[resources.WaitlistEntry]:
     """The waitlist, newest first unless ordered otherwise."""
     wanted = call.query
-    order, descending = order_of(wanted.order_by, tuple(store.ORDERS))
     entries, total = await call.identity.waitlist.page(
-        query=wanted.query,
-        status=wanted.status,
-        order=order,
-        descending=descending,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        slice_of(wanted, store.ORDERS), query=wanted.query, status=wanted.status
     )
     return Listed([resources.waitlist_entry(entry) for entry in entries], total)
 

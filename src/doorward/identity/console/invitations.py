@@ -11,6 +11,7 @@ from doorward.identity.errors import Refused
 from doorward.identity.invitations.rules import DEFAULT_LIFETIME_DAYS, status_of
 from doorward.identity.invitations.service import InvitationWish
 from doorward.identity.invitations.store import InvitationFilter
+from doorward.identity.paging import Slice
 
 PATH = "/admin/invitations"
 STATUSES = {
@@ -35,10 +36,7 @@ async def show(call: Call) -> Response:
     status = call.query.get("status", "") if call.query.get("status", "") in STATUSES else ""
     found, total = await call.identity.invitations.page(
         InvitationFilter(kind="application", query=wanted or None, statuses=(status,) if status else ()),
-        order="created_at",
-        descending=True,
-        limit=PAGE_SIZE,
-        offset=offset_of(call),
+        Slice(PAGE_SIZE, offset_of(call)),
     )
     return call.page(
         "invitations.html",

@@ -12,6 +12,7 @@ from doorward.identity.console.text_fields import name_in, whole_number_in, word
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.machines import MachineDetail
 from doorward.identity.machines.rules import MAX_TOKEN_SECONDS
+from doorward.identity.paging import Slice
 from doorward.identity.settings import DAY, HOUR
 
 _SCOPE = f"{ONE}/scopes/{{to_machine_id}}/remove"
@@ -38,9 +39,7 @@ class RotationForm(msgspec.Struct):
 
 async def show(call: Call) -> Response:
     wanted = call.query.get("query", "").strip()
-    machines, total = await call.identity.machines.page(
-        wanted or None, column="created_at", is_descending=True, limit=PAGE_SIZE + 1, offset=offset_of(call)
-    )
+    machines, total = await call.identity.machines.page(wanted or None, Slice(PAGE_SIZE + 1, offset_of(call)))
     return call.page("machines.html", page=pager(call, machines, total), wanted=wanted)
 
 

@@ -13,6 +13,7 @@ from doorward.identity.errors import Refused
 from doorward.identity.oauth.applications import ApplicationChange, ApplicationWish
 from doorward.identity.oauth.clients import Application
 from doorward.identity.oauth.rules import DEFAULT_SCOPE, KNOWN_SCOPES
+from doorward.identity.paging import Slice
 
 PATH = "/admin/oauth-applications"
 ONE = f"{PATH}/{{application_id}}"
@@ -36,7 +37,7 @@ NEW = ApplicationForm(scopes=" ".join(DEFAULT_SCOPE), is_pkce_required="true", i
 async def show(call: Call) -> Response:
     wanted = call.query.get("query", "").strip()
     found, total = await call.identity.oauth_applications.page(
-        wanted or None, column="created_at", is_descending=True, limit=PAGE_SIZE + 1, offset=offset_of(call)
+        wanted or None, Slice(PAGE_SIZE + 1, offset_of(call))
     )
     return call.page("oauth_applications.html", page=pager(call, found, total), wanted=wanted)
 

@@ -13,6 +13,7 @@ from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.service import OrganizationChange
 from doorward.identity.organizations.store import MembershipFilter
+from doorward.identity.paging import Slice
 
 ONE = "/admin/organizations/{organization_id}"
 _MOST_SHOWN = 50
@@ -48,17 +49,11 @@ async def show(call: Call) -> Response:
     organization_id = found.record.id
     members, total = await identity.memberships.page(
         MembershipFilter(organization_id=organization_id),
-        order="created_at",
-        descending=True,
-        limit=PAGE_SIZE,
-        offset=offset_of(call),
+        Slice(PAGE_SIZE, offset_of(call)),
     )
     invitations, invitation_count = await identity.organization_invitations.page(
         InvitationFilter(kind="organization", organization_id=organization_id, statuses=("pending",)),
-        order="created_at",
-        descending=True,
-        limit=_MOST_SHOWN,
-        offset=0,
+        Slice(_MOST_SHOWN),
     )
     return call.page(
         "organization.html",

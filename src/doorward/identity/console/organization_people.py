@@ -11,6 +11,7 @@ from doorward.identity.errors import RESOURCE_NOT_FOUND, Refused
 from doorward.identity.organizations.details import Membership, Organization
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
 from doorward.identity.organizations.store import MembershipFilter
+from doorward.identity.paging import Slice
 
 _MEMBER = f"{ONE}/members/{{user_id}}"
 _MOST_ROLES = 500
@@ -28,7 +29,7 @@ class RoleForm(msgspec.Struct):
 async def role_options(call: Call) -> list[tuple[str, str]]:
     """Key and name of every role."""
     roles, _ = await call.identity.organization_roles.page(
-        None, order="name", descending=False, limit=_MOST_ROLES, offset=0
+        None, Slice(_MOST_ROLES, order="name", is_descending=False)
     )
     return [(role.record.key, role.record.name) for role in roles]
 
@@ -65,10 +66,7 @@ async def _membership(call: Call) -> tuple[Organization, Membership]:
     found = await organization_of(call)
     members, _ = await call.identity.memberships.page(
         MembershipFilter(organization_id=found.record.id, user_ids=(call.path["user_id"],)),
-        order="created_at",
-        descending=True,
-        limit=1,
-        offset=0,
+        Slice(1),
     )
     if not members:
         raise Refused(RESOURCE_NOT_FOUND)

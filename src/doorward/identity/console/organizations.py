@@ -11,6 +11,7 @@ from doorward.identity.console.users_by_address import user_of_address
 from doorward.identity.errors import Refused
 from doorward.identity.organizations.service import NewOrganization
 from doorward.identity.organizations.store import OrganizationFilter
+from doorward.identity.paging import Slice
 
 PATH = "/admin/organizations"
 
@@ -35,10 +36,7 @@ async def show(call: Call) -> Response:
     _, column, is_descending = ORDERS[order]
     found, total = await call.identity.organizations.page(
         OrganizationFilter(query=wanted or None),
-        order=column,
-        descending=is_descending,
-        limit=PAGE_SIZE,
-        offset=offset_of(call),
+        Slice(PAGE_SIZE, offset_of(call), column, is_descending),
     )
     return call.page(
         "organizations.html",

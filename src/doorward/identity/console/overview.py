@@ -10,6 +10,7 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.sections import Section
 from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations.store import OrganizationFilter
+from doorward.identity.paging import Slice
 
 _LATEST = 10
 
@@ -51,21 +52,14 @@ async def _figures(call: Call) -> list[Figure]:
         ),
     ]
     if identity.instance.current.organizations.enabled:
-        _, organizations = await identity.organizations.page(
-            OrganizationFilter(), order="created_at", descending=True, limit=1, offset=0
-        )
+        _, organizations = await identity.organizations.page(OrganizationFilter(), Slice(1))
         figures.append(Figure(organizations, "Organizations", "/admin/organizations"))
     _, open_invitations = await identity.invitations.page(
         InvitationFilter(kind="application", statuses=("pending",)),
-        order="created_at",
-        descending=True,
-        limit=1,
-        offset=0,
+        Slice(1),
     )
     figures.append(Figure(open_invitations, "Open invitations", "/admin/invitations?status=pending"))
-    _, waiting = await identity.waitlist.page(
-        query=None, status="pending", order="created_at", descending=False, limit=1, offset=0
-    )
+    _, waiting = await identity.waitlist.page(Slice(1), query=None, status="pending")
     figures.append(Figure(waiting, "On the waitlist", "/admin/waitlist?status=pending"))
     return figures
 

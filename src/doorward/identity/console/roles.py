@@ -9,6 +9,7 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.sections import Question, Section, asking
 from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, Refused
 from doorward.identity.organizations.role_store import Permission, Role
+from doorward.identity.paging import Slice
 
 PATH = "/admin/roles"
 _ROLE, _PERMISSION = f"{PATH}/{{role_id}}", f"{PATH}/permissions/{{permission_id}}"
@@ -31,11 +32,9 @@ class PermissionForm(msgspec.Struct):
 
 
 async def _everything(call: Call) -> tuple[list[Role], list[Permission]]:
-    service = call.identity.organization_roles
-    roles, _ = await service.page(None, order="created_at", descending=False, limit=_MOST, offset=0)
-    permissions, _ = await service.page_of_permissions(
-        None, order="created_at", descending=False, limit=_MOST, offset=0
-    )
+    service, all_of_them = call.identity.organization_roles, Slice(_MOST, is_descending=False)
+    roles, _ = await service.page(None, all_of_them)
+    permissions, _ = await service.page_of_permissions(None, all_of_them)
     return roles, permissions
 
 

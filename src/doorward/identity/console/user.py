@@ -14,6 +14,7 @@ from doorward.identity.errors import RESOURCE_NOT_FOUND, Refused
 from doorward.identity.organizations.details import Membership
 from doorward.identity.organizations.store import MembershipFilter
 from doorward.identity.pages import wording
+from doorward.identity.paging import Slice
 
 ONE = "/admin/users/{user_id}"
 _SHOWN = 20
@@ -66,10 +67,7 @@ async def show(call: Call) -> Response:
     if identity.instance.current.organizations.enabled:
         memberships, membership_count = await identity.memberships.page(
             MembershipFilter(user_ids=(user_id,)),
-            order="created_at",
-            descending=True,
-            limit=_SHOWN,
-            offset=0,
+            Slice(_SHOWN),
         )
     keys, key_count = await identity.api_keys.page(
         user_id, "api_key", query=None, with_invalid=False, limit=_SHOWN, offset=0

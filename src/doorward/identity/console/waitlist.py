@@ -9,6 +9,7 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import Question, Section, asking
 from doorward.identity.errors import Refused
+from doorward.identity.paging import Slice
 from doorward.identity.waitlist.rules import WaitlistStatus
 from doorward.identity.waitlist.service import JoinWish
 
@@ -31,12 +32,7 @@ async def show(call: Call) -> Response:
     wanted, given = call.query.get("query", "").strip(), call.query.get("status", "")
     status = next((each for each in get_args(WaitlistStatus) if each == given), None)
     found, total = await call.identity.waitlist.page(
-        query=wanted or None,
-        status=status,
-        order="created_at",
-        descending=False,
-        limit=PAGE_SIZE,
-        offset=offset_of(call),
+        Slice(PAGE_SIZE, offset_of(call), is_descending=False), query=wanted or None, status=status
     )
     return call.page(
         "waitlist.html",

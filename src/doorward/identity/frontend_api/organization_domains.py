@@ -12,6 +12,7 @@ from doorward.identity.frontend_api.dispatch import Endpoints
 from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter
 from doorward.identity.organizations.enrollment import MembershipRequest as Request
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.public_user_data import PublicUserData, public_user_data
 
@@ -52,10 +53,7 @@ async def domains(call: Call) -> Response:
     )
     found, total = await call.identity.organization_domains.page(
         wanted,
-        order="created_at",
-        descending=True,
-        limit=limit,
-        offset=offset,
+        Slice(limit, offset),
         member=(await call.signed_in()).user_id,
     )
     return await call.wrapped(wire.Paged([_shown(call, one) for one in found], total))

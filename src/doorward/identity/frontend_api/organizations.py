@@ -24,6 +24,7 @@ from doorward.identity.organizations.details import Organization
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
 from doorward.identity.organizations.service import NewOrganization, OrganizationChange
 from doorward.identity.organizations.store import MembershipFilter
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 
 _ONE = "/v1/organizations/{organization_id}"
@@ -108,10 +109,7 @@ async def memberships(call: Call) -> Response:
     )
     found, total = await call.identity.memberships.page(
         wanted,
-        order="created_at",
-        descending=True,
-        limit=limit,
-        offset=offset,
+        Slice(limit, offset),
         member=(await call.signed_in()).user_id,
     )
     shown = [resources.membership(one, call.views.images) for one in found]
@@ -145,7 +143,7 @@ async def roles(call: Call) -> Response:
         call.path("organization_id"), member=(await call.signed_in()).user_id
     )
     found, total = await call.identity.organization_roles.page(
-        None, order="created_at", descending=False, limit=limit, offset=offset
+        None, Slice(limit, offset, is_descending=False)
     )
     return await call.wrapped(wire.Paged([resources.role(one) for one in found], total))
 
@@ -162,10 +160,7 @@ async def invitations(call: Call) -> Response:
     )
     found, total = await call.identity.organization_invitations.page(
         wanted,
-        order="created_at",
-        descending=True,
-        limit=limit,
-        offset=offset,
+        Slice(limit, offset),
         member=(await call.signed_in()).user_id,
     )
     return await call.wrapped(wire.Paged([resources.invitation(one, call.now) for one in found], total))

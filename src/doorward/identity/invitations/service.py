@@ -26,6 +26,7 @@ from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.invitations import rules, store
 from doorward.identity.invitations.store import Invitation, InvitationFilter
 from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.paging import Slice
 from doorward.identity.settings import DAY, IdentitySettings
 from doorward.store import Clock, Database, Tx
 
@@ -200,15 +201,9 @@ class Invitations:
         address = made.invitation.email_address or ""
         self._mails.post(compose(address, made.url, self._settings.application_name))
 
-    async def page(
-        self, wanted: InvitationFilter, *, order: str, descending: bool, limit: int, offset: int
-    ) -> tuple[list[Invitation], int]:
+    async def page(self, wanted: InvitationFilter, part: Slice) -> tuple[list[Invitation], int]:
         now = self._clock()
-        return await self._database.read(
-            lambda tx: store.page(
-                tx, wanted, now=now, order=order, descending=descending, limit=limit, offset=offset
-            )
-        )
+        return await self._database.read(lambda tx: store.page(tx, wanted, part, now=now))
 
     async def get(self, invitation_id: str) -> Invitation:
         """An application's. Raises Refused (404)."""

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from doorward.store import Tx
+from doorward.identity.paging import Slice
+from doorward.store import Tx, contains, like_literally
 
 InvitationKind = Literal["administrator", "application", "organization"]
 
@@ -138,11 +139,11 @@ def count_pending(tx: Tx, organization_id: str, now: int) -> int:
 def count_pending_at(tx: Tx, organization_id: str, domain: str, now: int) -> int:
     """Pending invitations of an organization to addresses at a domain."""
     row = tx.fetch_one(
-        f"""
+        rf"""
         SELECT count(*) FROM identity_invitations
-        WHERE organization_id = ? AND email_address LIKE ? ESCAPE '!' AND {_CONDITIONS["pending"]}
+        WHERE organization_id = ? AND email_address LIKE ? ESCAPE '\' AND {_CONDITIONS["pending"]}
         """,
-        (organization_id, "%@" + contains(domain).strip("%"), now),
+        (organization_id, f"%@{like_literally(domain)}", now),
     )
     return 0 if row is None else int(row[0])
 
@@ -158,19 +159,16 @@ def was_invited(tx: Tx, organization_id: str, address: str) -> bool:
     )
 
 
-def page(
-    tx: Tx, wanted: InvitationFilter, *, now: int, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[Invitation], int]:
-    """`order` is a key of ORDERS. The page, and how many there are in all."""
+def page(tx: Tx, wanted: InvitationFilter, part: Slice, *, now: int) -> tuple[list[Invitation], int]:
+    """The page, by one of ORDERS, and how many there are in all."""
     where, values = _where(wanted, now)
     count = tx.fetch_one(f"SELECT count(*) FROM identity_invitations WHERE {where}", values)
-    direction = "DESC" if descending else "ASC"
     rows = tx.fetch_all(
         f"""
         SELECT {_COLUMNS} FROM identity_invitations WHERE {where}
-        ORDER BY {ORDERS[order]} {direction}, id {direction} LIMIT ? OFFSET ?
+        {part.order_by(ORDERS)}
         """,
-        (*values, limit, offset),
+        (*values, part.limit, part.offset),
     )
     return [_invitation(row) for row in rows], 0 if count is None else count[0]
 
@@ -190,12 +188,6 @@ def _where(wanted: InvitationFilter, now: int) -> tuple[str, list[object]]:
         conditions.append(f"email_address IN ({', '.join('?' * len(wanted.email_addresses))})")
         values += wanted.email_addresses
     if wanted.query:
-        conditions.append("(email_address LIKE ? ESCAPE '!' OR id = ?)")
+        conditions.append(r"(email_address LIKE ? ESCAPE '\' OR id = ?)")
         values += [contains(wanted.query.lower()), wanted.query]
     return " AND ".join(conditions), values
-
-
-def contains(text: str) -> str:
-    """A LIKE pattern (ESCAPE '!') for whatever holds `text` to the letter."""
-    escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"

@@ -17,7 +17,8 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.machines import rules, store
-from doorward.identity.machines.store import Machine, MachineDetail, MachineScope, OrderColumn
+from doorward.identity.machines.store import Machine, MachineDetail, MachineScope
+from doorward.identity.paging import Slice
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.for_back_ends import machines as resources
 from doorward.identity.webhooks import outbox
@@ -87,13 +88,9 @@ class Machines:
 
         return MadeMachine(await self._database.write(work), key.secret)
 
-    async def page(
-        self, query: str | None, *, column: OrderColumn, is_descending: bool, limit: int, offset: int
-    ) -> tuple[list[MachineDetail], int]:
+    async def page(self, query: str | None, part: Slice) -> tuple[list[MachineDetail], int]:
         def read(tx: Tx) -> tuple[list[MachineDetail], int]:
-            machines, total = store.page(
-                tx, query, column=column, is_descending=is_descending, limit=limit, offset=offset
-            )
+            machines, total = store.page(tx, query, part)
             scoped = store.scoped_machines(tx, [machine.id for machine in machines])
             return [MachineDetail(machine, scoped[machine.id]) for machine in machines], total
 

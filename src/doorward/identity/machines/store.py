@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
-from doorward.store import Tx, like_literally
+from doorward.identity.paging import Slice
+from doorward.store import Tx, contains
 
-OrderColumn = Literal["name", "created_at"]
+ORDERS = {"name": "name", "created_at": "created_at"}
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -47,18 +47,15 @@ def find(tx: Tx, machine_id: str) -> Machine | None:
     return None if row is None else Machine(*row)
 
 
-def page(
-    tx: Tx, query: str | None, *, column: OrderColumn, is_descending: bool, limit: int, offset: int
-) -> tuple[list[Machine], int]:
+def page(tx: Tx, query: str | None, part: Slice) -> tuple[list[Machine], int]:
     """Machines whose id is `query` or whose name holds it, whatever the case, and how many those are in all."""
     where, values = "", []
     if query is not None:
         where = r" WHERE id = ? OR LOWER(name) LIKE LOWER(?) ESCAPE '\'"
-        values = [query, f"%{like_literally(query)}%"]
-    direction = "DESC" if is_descending else "ASC"
+        values = [query, contains(query)]
     rows = tx.fetch_all(
-        f"SELECT {_COLUMNS} FROM identity_machines{where} ORDER BY {column} {direction}, id LIMIT ? OFFSET ?",
-        [*values, limit, offset],
+        f"SELECT {_COLUMNS} FROM identity_machines{where} {part.order_by(ORDERS)}",
+        [*values, part.limit, part.offset],
     )
     count = tx.fetch_one(f"SELECT COUNT(*) FROM identity_machines{where}", values)
     return [Machine(*row) for row in rows], 0 if count is None else int(count[0])

@@ -18,8 +18,9 @@ from doorward.identity.errors import (
 from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.keyed_hash import KeyedHash
 from doorward.identity.oauth import clients, grants, rules
-from doorward.identity.oauth.clients import Application, OAuthClient, OrderColumn
+from doorward.identity.oauth.clients import Application, OAuthClient
 from doorward.identity.oauth.inspection import Inspection
+from doorward.identity.paging import Slice
 from doorward.store import Clock, Database, Tx
 
 MAX_REDIRECT_URIS = 100
@@ -98,14 +99,8 @@ class Applications:
         await self._database.write(work)
         return MadeApplication(Application(application_id, client, now, now), secret)
 
-    async def page(
-        self, query: str | None, *, column: OrderColumn, is_descending: bool, limit: int, offset: int
-    ) -> tuple[list[Application], int]:
-        return await self._database.read(
-            lambda tx: clients.page_of_applications(
-                tx, query, column=column, is_descending=is_descending, limit=limit, offset=offset
-            )
-        )
+    async def page(self, query: str | None, part: Slice) -> tuple[list[Application], int]:
+        return await self._database.read(lambda tx: clients.page_of_applications(tx, query, part))
 
     async def get(self, application_id: str) -> Application:
         return await self._database.read(lambda tx: _require(tx, application_id))

@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from doorward.identity.paging import Slice
 from doorward.identity.settings import IdentitySettings
-from doorward.store import Row, Tx, like_literally
+from doorward.store import Row, Tx, contains
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 DEVICE_CODE: GrantType = "urn:ietf:params:oauth:grant-type:device_code"
@@ -64,7 +65,7 @@ class Application(msgspec.Struct, frozen=True):
 
 _COLUMNS = """client_id, name, secret_hash, redirect_uris, scopes, grant_types, resource_policy, access_token_lifetime,
     has_opaque_tokens, is_pkce_required, is_consent_asked, application_id, image_id"""
-OrderColumn = Literal["name", "created_at"]
+ORDERS = {"name": "name", "created_at": "created_at"}
 _SCOPES = ("openid", "profile", "email", "offline_access")
 
 
@@ -140,21 +141,18 @@ def find_application(tx: Tx, application_id: str) -> Application | None:
     return None if row is None else _application(row)
 
 
-def page_of_applications(
-    tx: Tx, query: str | None, *, column: OrderColumn, is_descending: bool, limit: int, offset: int
-) -> tuple[list[Application], int]:
+def page_of_applications(tx: Tx, query: str | None, part: Slice) -> tuple[list[Application], int]:
     """Applications whose name holds `query` or whose client id it is, and how many those are in all."""
     where, values = "application_id IS NOT NULL", []
     if query is not None:
         where += r" AND (client_id = ? OR LOWER(name) LIKE LOWER(?) ESCAPE '\')"
-        values = [query, f"%{like_literally(query)}%"]
-    direction = "DESC" if is_descending else "ASC"
+        values = [query, contains(query)]
     rows = tx.fetch_all(
         f"""
         SELECT {_COLUMNS}, created_at, updated_at FROM identity_oauth_clients WHERE {where}
-        ORDER BY {column} {direction}, application_id LIMIT ? OFFSET ?
+        {part.order_by(ORDERS, tie="application_id")}
         """,
-        [*values, limit, offset],
+        [*values, part.limit, part.offset],
     )
     count = tx.fetch_one(f"SELECT COUNT(*) FROM identity_oauth_clients WHERE {where}", values)
     return [_application(row) for row in rows], 0 if count is None else int(count[0])

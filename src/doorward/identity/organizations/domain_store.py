@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from doorward.identity.invitations.store import contains
-from doorward.store import Tx
+from doorward.identity.paging import Slice
+from doorward.store import Tx, contains
 
 
 class DomainRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ _NAMES = DomainRecord.__struct_fields__
 _DOMAIN = ", ".join(_NAMES)
 _SUGGESTION_NAMES = Suggestion.__struct_fields__
 _SUGGESTION = ", ".join(_SUGGESTION_NAMES)
-ORDERS = ("created_at", "name")
+ORDERS = {"created_at": "created_at", "name": "name"}
 
 
 def _domain(row: Sequence[object]) -> DomainRecord:
@@ -107,10 +107,8 @@ def delete(tx: Tx, domain_id: str) -> None:
     tx.execute("DELETE FROM identity_organization_domains WHERE id = ?", (domain_id,))
 
 
-def page(
-    tx: Tx, wanted: DomainFilter, *, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[DomainRecord], int]:
-    """`order` is one of ORDERS. The page, and how many there are in all."""
+def page(tx: Tx, wanted: DomainFilter, part: Slice) -> tuple[list[DomainRecord], int]:
+    """The page, by one of ORDERS, and how many there are in all."""
     conditions, values = ["1 = 1"], list[object]()
     if wanted.organization_id is not None:
         conditions.append("organization_id = ?")
@@ -126,16 +124,16 @@ def page(
             conditions.append(f"{column} {word} ({', '.join('?' * len(chosen))})")
             values += chosen
     if wanted.query:
-        conditions.append("(name LIKE ? ESCAPE '!' OR id = ?)")
+        conditions.append(r"(name LIKE ? ESCAPE '\' OR id = ?)")
         values += [contains(wanted.query.lower()), wanted.query]
-    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
+    where = " AND ".join(conditions)
     count = tx.fetch_one(f"SELECT count(*) FROM identity_organization_domains WHERE {where}", values)
     rows = tx.fetch_all(
         f"""
         SELECT {_DOMAIN} FROM identity_organization_domains WHERE {where}
-        ORDER BY {order} {direction}, id {direction} LIMIT ? OFFSET ?
+        {part.order_by(ORDERS)}
         """,
-        (*values, limit, offset),
+        (*values, part.limit, part.offset),
     )
     return [_domain(row) for row in rows], 0 if count is None else int(count[0])
 

@@ -25,7 +25,8 @@ from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import domain_store, rules, store
 from doorward.identity.organizations.details import Domain
 from doorward.identity.organizations.domain_store import DomainFilter, DomainRecord
-from doorward.identity.organizations.lookup import require_enabled, require_for
+from doorward.identity.organizations.lookup import narrowed, require_enabled, require_for
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.resources.images import Images
@@ -105,11 +106,8 @@ class Domains:
     async def page(
         self,
         wanted: DomainFilter,
+        part: Slice,
         *,
-        order: str,
-        descending: bool,
-        limit: int,
-        offset: int,
         member: str | None = None,
     ) -> tuple[list[Domain], int]:
         """`member` is the person who asks about an organization, who must be one who may. Raises Refused (403, 404)."""
@@ -117,19 +115,8 @@ class Domains:
 
         def find(tx: Tx) -> tuple[list[Domain], int]:
             require_enabled(tx)
-            chosen = wanted
-            if wanted.organization_id is not None:
-                organization = require_for(
-                    tx,
-                    wanted.organization_id,
-                    member or "",
-                    rules.READ_DOMAINS,
-                    as_member=member is not None,
-                )
-                chosen = replace(wanted, organization_id=organization.id)
-            found, total = domain_store.page(
-                tx, chosen, order=order, descending=descending, limit=limit, offset=offset
-            )
+            chosen = narrowed(tx, wanted, member, rules.READ_DOMAINS)
+            found, total = domain_store.page(tx, chosen, part)
             return [self._shown(tx, one, now) for one in found], total
 
         return await self._database.read(find)

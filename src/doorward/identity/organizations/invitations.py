@@ -31,6 +31,7 @@ from doorward.identity.invitations.service import Invitations, MadeInvitation
 from doorward.identity.invitations.store import Invitation, InvitationFilter
 from doorward.identity.organizations import rules, store
 from doorward.identity.organizations.lookup import (
+    narrowed,
     require,
     require_enabled,
     require_for,
@@ -39,6 +40,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationRecord
+from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.settings import DAY, IdentitySettings
 from doorward.identity.webhooks import outbox
@@ -154,11 +156,8 @@ class OrganizationInvitations:
     async def page(
         self,
         wanted: InvitationFilter,
+        part: Slice,
         *,
-        order: str,
-        descending: bool,
-        limit: int,
-        offset: int,
         member: str | None = None,
     ) -> tuple[list[Invitation], int]:
         """`member` is the person who asks about an organization, who must be one who may. Raises Refused (403, 404)."""
@@ -166,19 +165,8 @@ class OrganizationInvitations:
 
         def find(tx: Tx) -> tuple[list[Invitation], int]:
             require_enabled(tx)
-            chosen = wanted
-            if wanted.organization_id is not None:
-                organization = require_for(
-                    tx,
-                    wanted.organization_id,
-                    member or "",
-                    rules.MANAGE_MEMBERS,
-                    as_member=member is not None,
-                )
-                chosen = replace(wanted, organization_id=organization.id)
-            return tickets.page(
-                tx, chosen, now=now, order=order, descending=descending, limit=limit, offset=offset
-            )
+            chosen = narrowed(tx, wanted, member, rules.MANAGE_MEMBERS)
+            return tickets.page(tx, chosen, part, now=now)
 
         return await self._database.read(find)
 
@@ -284,9 +272,7 @@ class OrganizationInvitations:
             )
             if not wanted.email_addresses:
                 return [], 0
-            found, total = tickets.page(
-                tx, wanted, now=now, order="created_at", descending=True, limit=limit, offset=offset
-            )
+            found, total = tickets.page(tx, wanted, Slice(limit, offset), now=now)
             return [(one, require(tx, one.organization_id or "")) for one in found], total
 
         return await self._database.read(find)

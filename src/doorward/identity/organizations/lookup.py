@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from doorward.identity.accounts import metadata
 from doorward.identity.errors import (
@@ -18,10 +19,14 @@ from doorward.identity.errors import (
 )
 from doorward.identity.instance import InstanceSettings
 from doorward.identity.instance import store as instance_rows
+from doorward.identity.invitations.store import InvitationFilter
 from doorward.identity.organizations import role_store, rules, store
+from doorward.identity.organizations.domain_store import DomainFilter
 from doorward.identity.organizations.role_store import Role
-from doorward.identity.organizations.store import OrganizationRecord
+from doorward.identity.organizations.store import MembershipFilter, OrganizationRecord
 from doorward.store import Tx
+
+Asked = TypeVar("Asked", DomainFilter, InvitationFilter, MembershipFilter)
 
 
 def require_enabled(tx: Tx) -> InstanceSettings:
@@ -57,6 +62,19 @@ def require_for(
         raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED)
     require_permission(tx, organization.id, actor, permission)
     return organization
+
+
+def narrowed(tx: Tx, wanted: Asked, member: str | None, permission: str) -> Asked:
+    """What is asked of an organization, with its id in the place of its slug; of every organization as it is.
+
+    `member` is the person who asks, who must be one who may. Raises Refused (403, 404).
+    """
+    if wanted.organization_id is None:
+        return wanted
+    organization = require_for(
+        tx, wanted.organization_id, member or "", permission, as_member=member is not None
+    )
+    return replace(wanted, organization_id=organization.id)
 
 
 def require_permission(tx: Tx, organization_id: str, user_id: str, permission: str | None) -> Role:

@@ -24,6 +24,7 @@ from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.details import Membership
 from doorward.identity.organizations.lookup import (
     changed_metadata,
+    narrowed,
     require,
     require_enabled,
     require_for,
@@ -31,6 +32,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.role_store import Role
 from doorward.identity.organizations.store import MembershipFilter, MembershipRecord, OrganizationRecord
+from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.resources.images import Images
 from doorward.identity.sessions import store as sessions
@@ -128,30 +130,16 @@ class Memberships:
     async def page(
         self,
         wanted: MembershipFilter,
+        part: Slice,
         *,
-        order: str,
-        descending: bool,
-        limit: int,
-        offset: int,
         member: str | None = None,
     ) -> tuple[list[Membership], int]:
         """`member` is the person who asks about an organization, who must be one who may. Raises Refused (403, 404)."""
 
         def find(tx: Tx) -> tuple[list[Membership], int]:
             require_enabled(tx)
-            chosen = wanted
-            if wanted.organization_id is not None:
-                organization = require_for(
-                    tx,
-                    wanted.organization_id,
-                    member or "",
-                    rules.READ_MEMBERS,
-                    as_member=member is not None,
-                )
-                chosen = replace(wanted, organization_id=organization.id)
-            records, total = store.page_of_memberships(
-                tx, chosen, order=order, descending=descending, limit=limit, offset=offset
-            )
+            chosen = narrowed(tx, wanted, member, rules.READ_MEMBERS)
+            records, total = store.page_of_memberships(tx, chosen, part)
             return [self.shown(tx, record) for record in records], total
 
         return await self._database.read(find)
@@ -233,9 +221,7 @@ class Memberships:
             if not instance_rows.settings(tx).organizations.enabled:
                 return [], 0
             wanted = MembershipFilter(user_ids=(user_id,))
-            found, total = store.page_of_memberships(
-                tx, wanted, order="created_at", descending=False, limit=limit, offset=offset
-            )
+            found, total = store.page_of_memberships(tx, wanted, Slice(limit, offset, is_descending=False))
             return [self.shown(tx, record) for record in found], total
 
         return await self._database.read(find)

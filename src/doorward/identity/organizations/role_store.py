@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import msgspec
 
-from doorward.identity.invitations.store import contains
-from doorward.store import Tx
+from doorward.identity.paging import Slice
+from doorward.store import Tx, contains
 from doorward.store.database import Row
 
 
@@ -43,7 +43,7 @@ class Role(msgspec.Struct, frozen=True):
 
 _ROLE = ", ".join(RoleRecord.__struct_fields__)
 _PERMISSION = ", ".join(Permission.__struct_fields__)
-ORDERS = ("created_at", "name", "key")
+ORDERS = {"created_at": "created_at", "name": "name", "key": "key"}
 
 
 def insert_role(tx: Tx, role: RoleRecord) -> bool:
@@ -137,46 +137,28 @@ def delete_permission(tx: Tx, permission_id: str) -> None:
     tx.execute("DELETE FROM identity_organization_permissions WHERE id = ?", (permission_id,))
 
 
-def page_of_roles(
-    tx: Tx, *, query: str | None, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[Role], int]:
-    rows, total = _page(tx, "identity_organization_roles", _ROLE, query, order, descending, limit, offset)
+def page_of_roles(tx: Tx, query: str | None, part: Slice) -> tuple[list[Role], int]:
+    rows, total = _page(tx, "identity_organization_roles", _ROLE, query, part)
     return [_with_permissions(tx, RoleRecord(*row)) for row in rows], total
 
 
-def page_of_permissions(
-    tx: Tx, *, query: str | None, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[Permission], int]:
-    rows, total = _page(
-        tx, "identity_organization_permissions", _PERMISSION, query, order, descending, limit, offset
-    )
+def page_of_permissions(tx: Tx, query: str | None, part: Slice) -> tuple[list[Permission], int]:
+    rows, total = _page(tx, "identity_organization_permissions", _PERMISSION, query, part)
     return [Permission(*row) for row in rows], total
 
 
-def _page(
-    tx: Tx,
-    table: str,
-    columns: str,
-    query: str | None,
-    order: str,
-    descending: bool,
-    limit: int,
-    offset: int,
-) -> tuple[list[Row], int]:
-    if order not in ORDERS:
-        raise ValueError(f"there is no order by {order!r}")
+def _page(tx: Tx, table: str, columns: str, query: str | None, part: Slice) -> tuple[list[Row], int]:
     where, values = "1 = 1", []  # type: str, list[object]
     if query:
         pattern = contains(query.lower())
         where, values = (
-            "(lower(name) LIKE ? ESCAPE '!' OR key LIKE ? ESCAPE '!' OR id = ?)",
+            r"(lower(name) LIKE ? ESCAPE '\' OR key LIKE ? ESCAPE '\' OR id = ?)",
             [pattern, pattern, query],
         )
-    direction = "DESC" if descending else "ASC"
     count = tx.fetch_one(f"SELECT count(*) FROM {table} WHERE {where}", values)
     rows = tx.fetch_all(
-        f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} {direction}, id {direction} LIMIT ? OFFSET ?",
-        (*values, limit, offset),
+        f"SELECT {columns} FROM {table} WHERE {where} {part.order_by(ORDERS)}",
+        (*values, part.limit, part.offset),
     )
     return rows, 0 if count is None else count[0]
 

@@ -26,6 +26,7 @@ from doorward.identity.instance import store as instance_rows
 from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.memberships import require_manageable
 from doorward.identity.organizations.role_store import Permission, Role, RoleRecord
+from doorward.identity.paging import Slice
 from doorward.identity.resources import organizations as resources
 from doorward.identity.resources.deleted import Deleted
 from doorward.identity.webhooks import outbox
@@ -58,14 +59,8 @@ class Roles:
 
         await self._database.write(plant)
 
-    async def page(
-        self, query: str | None, *, order: str, descending: bool, limit: int, offset: int
-    ) -> tuple[list[Role], int]:
-        return await self._database.read(
-            lambda tx: role_store.page_of_roles(
-                tx, query=query, order=order, descending=descending, limit=limit, offset=offset
-            )
-        )
+    async def page(self, query: str | None, part: Slice) -> tuple[list[Role], int]:
+        return await self._database.read(lambda tx: role_store.page_of_roles(tx, query, part))
 
     async def get(self, role_id: str) -> Role:
         """Raises Refused (404)."""
@@ -171,14 +166,8 @@ class Roles:
 
     # -- permissions
 
-    async def page_of_permissions(
-        self, query: str | None, *, order: str, descending: bool, limit: int, offset: int
-    ) -> tuple[list[Permission], int]:
-        return await self._database.read(
-            lambda tx: role_store.page_of_permissions(
-                tx, query=query, order=order, descending=descending, limit=limit, offset=offset
-            )
-        )
+    async def page_of_permissions(self, query: str | None, part: Slice) -> tuple[list[Permission], int]:
+        return await self._database.read(lambda tx: role_store.page_of_permissions(tx, query, part))
 
     async def permission(self, permission_id: str) -> Permission:
         """Raises Refused (404)."""

@@ -34,6 +34,7 @@ from doorward.identity.organizations.lookup import (
 )
 from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationFilter, OrganizationRecord
+from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import organizations as resources
 from doorward.identity.resources.images import Images
 from doorward.identity.sessions import store as sessions
@@ -144,16 +145,12 @@ class Organizations:
             lambda tx: require_for(tx, organization_id, user_id, permission, as_member=True)
         )
 
-    async def page(
-        self, wanted: OrganizationFilter, *, order: str, descending: bool, limit: int, offset: int
-    ) -> tuple[list[Organization], int]:
+    async def page(self, wanted: OrganizationFilter, part: Slice) -> tuple[list[Organization], int]:
         now = self._clock()
 
         def find(tx: Tx) -> tuple[list[Organization], int]:
             require_enabled(tx)
-            records, total = store.page(
-                tx, wanted, order=order, descending=descending, limit=limit, offset=offset
-            )
+            records, total = store.page(tx, wanted, part)
             return [self._counted(tx, record, now) for record in records], total
 
         return await self._database.read(find)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from doorward.identity.invitations.store import contains
 from doorward.identity.organizations.rules import MINIMUM_PERMISSIONS
-from doorward.store import Tx
+from doorward.identity.paging import Slice
+from doorward.store import Tx, contains
 
 
 class OrganizationRecord(msgspec.Struct, frozen=True):
@@ -146,14 +146,12 @@ def delete(tx: Tx, organization_id: str) -> None:
     tx.execute("DELETE FROM identity_organizations WHERE id = ?", (organization_id,))
 
 
-def page(
-    tx: Tx, wanted: OrganizationFilter, *, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[OrganizationRecord], int]:
-    """`order` is a key of ORDERS. The page, and how many there are in all."""
+def page(tx: Tx, wanted: OrganizationFilter, part: Slice) -> tuple[list[OrganizationRecord], int]:
+    """The page, by one of ORDERS, and how many there are in all."""
     conditions, values = ["1 = 1"], []  # type: list[str], list[object]
     if wanted.query:
         pattern = contains(wanted.query.lower())
-        conditions.append("(lower(o.name) LIKE ? ESCAPE '!' OR o.slug LIKE ? ESCAPE '!' OR o.id = ?)")
+        conditions.append(r"(lower(o.name) LIKE ? ESCAPE '\' OR o.slug LIKE ? ESCAPE '\' OR o.id = ?)")
         values += [pattern, pattern, wanted.query]
     if wanted.organization_ids:
         conditions.append(f"o.id IN ({_marks(wanted.organization_ids)})")
@@ -164,14 +162,14 @@ def page(
                 WHERE m.organization_id = o.id AND m.user_id IN ({_marks(wanted.user_ids)}))"""
         )
         values += wanted.user_ids
-    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
+    where = " AND ".join(conditions)
     count = tx.fetch_one(f"SELECT count(*) FROM identity_organizations o WHERE {where}", values)
     rows = tx.fetch_all(
         f"""
         SELECT {_ORGANIZATION} FROM identity_organizations o WHERE {where}
-        ORDER BY {ORDERS[order]} {direction}, o.id {direction} LIMIT ? OFFSET ?
+        {part.order_by(ORDERS, tie="o.id")}
         """,
-        (*values, limit, offset),
+        (*values, part.limit, part.offset),
     )
     return [_organization(row) for row in rows], 0 if count is None else count[0]
 
@@ -271,12 +269,10 @@ def organizations_in_role(tx: Tx, role_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def page_of_memberships(
-    tx: Tx, wanted: MembershipFilter, *, order: str, descending: bool, limit: int, offset: int
-) -> tuple[list[MembershipRecord], int]:
-    """`order` is a key of MEMBERSHIP_ORDERS. The page, and how many there are in all."""
+def page_of_memberships(tx: Tx, wanted: MembershipFilter, part: Slice) -> tuple[list[MembershipRecord], int]:
+    """The page, by one of MEMBERSHIP_ORDERS, and how many there are in all."""
     conditions, values = _members_like(wanted)
-    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
+    where = " AND ".join(conditions)
     joined = (
         "identity_organization_memberships m JOIN identity_organization_roles r ON r.id = m.role_id"
         " JOIN identity_users u ON u.id = m.user_id"
@@ -285,9 +281,9 @@ def page_of_memberships(
     rows = tx.fetch_all(
         f"""
         SELECT {_MEMBERSHIP} FROM {joined} WHERE {where}
-        ORDER BY {MEMBERSHIP_ORDERS[order]} {direction}, m.id {direction} LIMIT ? OFFSET ?
+        {part.order_by(MEMBERSHIP_ORDERS, tie="m.id")}
         """,
-        (*values, limit, offset),
+        (*values, part.limit, part.offset),
     )
     return [MembershipRecord(*row) for row in rows], 0 if count is None else count[0]
 
@@ -319,7 +315,7 @@ def _members_like(wanted: MembershipFilter) -> tuple[list[str], list[object]]:
         (_PHONES, "p.number", wanted.phone_text),
     ):
         if text:
-            want(form.format(f"{column} LIKE ? ESCAPE '!'"), contains(text.lower()))
+            want(form.format(rf"{column} LIKE ? ESCAPE '\'"), contains(text.lower()))
     for condition, instant in (
         ("u.last_active_at < ?", wanted.last_active_before),
         ("u.last_active_at > ?", wanted.last_active_after),

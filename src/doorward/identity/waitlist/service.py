@@ -14,6 +14,7 @@ from doorward.identity.errors import Refused, not_found
 from doorward.identity.identifiers import new_id
 from doorward.identity.invitations import store as invitations
 from doorward.identity.invitations.service import Invitations, InvitationWish, MadeInvitation
+from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import invitations as resources
 from doorward.identity.restrictions.service import Restrictions
 from doorward.identity.settings import IdentitySettings
@@ -84,26 +85,9 @@ class Waitlist:
         return store.find_by_address(tx, entry.email_address) or entry
 
     async def page(
-        self,
-        *,
-        query: str | None,
-        status: WaitlistStatus | None,
-        order: str,
-        descending: bool,
-        limit: int,
-        offset: int,
+        self, part: Slice, *, query: str | None, status: WaitlistStatus | None
     ) -> tuple[list[WaitlistEntry], int]:
-        return await self._database.read(
-            lambda tx: store.page(
-                tx,
-                query=query,
-                status=status,
-                order=order,
-                descending=descending,
-                limit=limit,
-                offset=offset,
-            )
-        )
+        return await self._database.read(lambda tx: store.page(tx, part, query=query, status=status))
 
     async def get(self, entry_id: str) -> WaitlistEntry:
         """Raises Refused (404)."""

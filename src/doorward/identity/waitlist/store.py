@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import msgspec
 
-from doorward.identity.invitations.store import contains
+from doorward.identity.paging import Slice
 from doorward.identity.waitlist.rules import WaitlistStatus
-from doorward.store import Tx
+from doorward.store import Tx, contains
 
 
 class WaitlistEntry(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class WaitlistEntry(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = ", ".join(WaitlistEntry.__struct_fields__)
-ORDERS = ("created_at", "email_address", "invited_at")
+ORDERS = {"created_at": "created_at", "email_address": "email_address", "invited_at": "invited_at"}
 
 
 def insert(tx: Tx, entry: WaitlistEntry) -> bool:
@@ -64,32 +64,23 @@ def delete(tx: Tx, entry_id: str) -> None:
 
 
 def page(
-    tx: Tx,
-    *,
-    query: str | None,
-    status: WaitlistStatus | None,
-    order: str,
-    descending: bool,
-    limit: int,
-    offset: int,
+    tx: Tx, part: Slice, *, query: str | None, status: WaitlistStatus | None
 ) -> tuple[list[WaitlistEntry], int]:
-    """`order` is one of ORDERS. The page, and how many there are in all."""
+    """The page, by one of ORDERS, and how many there are in all."""
     conditions, values = ["1 = 1"], []  # type: list[str], list[object]
     if query:
-        conditions.append("(email_address LIKE ? ESCAPE '!' OR id = ?)")
+        conditions.append(r"(email_address LIKE ? ESCAPE '\' OR id = ?)")
         values += [contains(query.lower()), query]
     if status is not None:
         conditions.append("status = ?")
         values.append(status)
-    where, direction = " AND ".join(conditions), "DESC" if descending else "ASC"
-    if order not in ORDERS:
-        raise ValueError(f"entries have no order by {order!r}")
+    where = " AND ".join(conditions)
     count = tx.fetch_one(f"SELECT count(*) FROM identity_waitlist_entries WHERE {where}", values)
     rows = tx.fetch_all(
         f"""
         SELECT {_COLUMNS} FROM identity_waitlist_entries WHERE {where}
-        ORDER BY {order} {direction}, id {direction} LIMIT ? OFFSET ?
+        {part.order_by(ORDERS)}
         """,
-        (*values, limit, offset),
+        (*values, part.limit, part.offset),
     )
     return [WaitlistEntry(*row) for row in rows], 0 if count is None else count[0]
