@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+from doorward.http1.deadlines import Expiring
 from doorward.http1.errors import ROUTER_FAILED
 from doorward.http1.exchange import (
     Answer,
@@ -38,14 +39,6 @@ class Tagged(Protocol):
     tag: str
 
     def kill(self) -> None: ...
-
-
-class Expiring(Protocol):
-    """Something that gives up at `deadline`, in seconds of the loop's clock; infinity means never."""
-
-    deadline: float
-
-    def expire(self) -> None: ...
 
 
 class Engine:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from doorward.http1.deadlines import Expiring
 from doorward.http1.exchange import Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
@@ -13,9 +14,6 @@ from doorward.http1.parsing import ResponseHeads
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.http1.turn_writer import Turn
 from doorward.http1.upstream_connection import UpstreamConnection
-
-if TYPE_CHECKING:
-    from doorward.http1.engine import Expiring
 
 _RETRIABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 # Common servers drop an idle connection after 5 s; a request that cannot be repeated must not race that.

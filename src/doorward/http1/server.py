@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl as tls
-from collections import Counter
-from collections.abc import Callable
 
 import msgspec
 
@@ -16,10 +13,8 @@ from doorward.http1.engine import Engine
 from doorward.http1.exchange import Peer, Router
 from doorward.http1.heads import RequestHead
 from doorward.http1.limits import Limits
-from doorward.http1.parsing import RequestHeads
+from doorward.http1.listener import IsFront, ListenerState
 from doorward.http1.server_connection import ServerConnection
-
-IsFront = Callable[[str], bool]
 
 _BACKLOG = 1024
 _DRAIN_POLL_SECONDS = 0.02
@@ -28,47 +23,6 @@ _DRAIN_POLL_SECONDS = 0.02
 class ServerStats(msgspec.Struct, frozen=True):
     connections: int
     connections_refused: int
-
-
-class ListenerState:
-    """What a listener's connections share."""
-
-    def __init__(self, engine: Engine, is_front: IsFront) -> None:
-        self.engine = engine
-        self._is_front = is_front
-        self.log = logging.getLogger(__name__)
-        self.connections: set[ServerConnection] = set()
-        self.heads = RequestHeads()
-        self.refused = 0
-        self._per_ip: Counter[str] = Counter()
-
-    def peer_of(self, transport: asyncio.Transport) -> Peer:
-        name = transport.get_extra_info("peername")
-        ip = name[0] if isinstance(name, tuple) else ""
-        return Peer(ip, is_tls=transport.get_extra_info("sslcontext") is not None)
-
-    def admit(self, connection: ServerConnection, peer: Peer) -> bool:
-        self.connections.add(connection)
-        self.engine.expiring.add(connection)
-        self._per_ip[peer.ip] += 1
-        # Connections over a unix socket have no address and come from our own front; one at another address brings
-        # everybody's.
-        if (
-            peer.ip
-            and self._per_ip[peer.ip] > self.engine.limits.connections_per_ip
-            and not self._is_front(peer.ip)
-        ):
-            self.refused += 1
-            return False
-        return True
-
-    def forget(self, connection: ServerConnection, peer: Peer) -> None:
-        if connection in self.connections:
-            self.connections.discard(connection)
-            self.engine.expiring.discard(connection)
-            self._per_ip[peer.ip] -= 1
-            if self._per_ip[peer.ip] <= 0:
-                del self._per_ip[peer.ip]
 
 
 class ProxyServer:

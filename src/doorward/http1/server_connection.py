@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from doorward.http1 import errors, serialising
 from doorward.http1.answers import problem, reason_phrase
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader
 from doorward.http1.exchange import Answer, Data, Decision, Failure, Forward, Outbound, Takeover
 from doorward.http1.heads import LENGTH_UNKNOWN, NO_BODY_STATUSES, Headers, RequestHead, ResponseHead
+from doorward.http1.listener import ListenerState
 from doorward.http1.turn_writer import TurnWriter
-
-if TYPE_CHECKING:
-    from doorward.http1.server import ListenerState
 
 _PIPELINED_BYTES = 64 * 1024
 _LINGER_SECONDS = 5.0

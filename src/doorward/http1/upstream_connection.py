@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import Any, Protocol, cast
 
 from doorward.http1 import errors, serialising
 from doorward.http1.bodies import BodyError, BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from doorward.http1.connect_proxy import ProxyRefused, connect_through
+from doorward.http1.deadlines import Expiring
 from doorward.http1.exchange import Data, Failure, Inbound, TcpUpstream, UnixUpstream
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead
-from doorward.http1.turn_writer import TurnWriter
-
-if TYPE_CHECKING:
-    from doorward.http1.pool import Pool
+from doorward.http1.limits import Limits
+from doorward.http1.parsing import ResponseHeads
+from doorward.http1.receive_buffers import ReceiveBuffers
+from doorward.http1.turn_writer import Turn, TurnWriter
 
 # A read of more is passed on as a view of its buffer; less is copied, or it would keep the whole buffer.
 _VIEW_BYTES = 64 * 1024
+
+
+class Keeper(Protocol):
+    """What the connections of one pool share, and who has them while they are idle."""
+
+    loop: asyncio.AbstractEventLoop
+    limits: Limits
+    expiring: set[Expiring]
+    buffers: ReceiveBuffers
+    turn: Turn
+    heads: ResponseHeads
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+    def release(self, connection: UpstreamConnection) -> None:
+        """The exchange is over and the connection is clean."""
 
 
 class UpstreamConnection(asyncio.BufferedProtocol):
@@ -48,7 +65,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "idle_since",
     )
 
-    def __init__(self, pool: Pool, address: TcpUpstream | UnixUpstream) -> None:
+    def __init__(self, pool: Keeper, address: TcpUpstream | UnixUpstream) -> None:
         self.address = address
         self.deadline = inf
         self.idle_since = 0.0
