@@ -265,7 +265,7 @@ async def test_news_of_a_later_admission_that_overtakes_an_earlier_one_is_not_lo
     """A node hears that the machine was admitted elsewhere while its own, older, admission is still under way."""
     machine = Machine("box", zone=ZONE)
     await machine.register(nodes.database)
-    claim, overtaken = nodes.first.claim, asyncio.Event()
+    claim, overtaken = nodes.first.admissions.claim, asyncio.Event()
 
     async def slow_claim(hello: TunnelHello) -> int:
         epoch = await claim(hello)
@@ -273,7 +273,7 @@ async def test_news_of_a_later_admission_that_overtakes_an_earlier_one_is_not_lo
         overtaken.set()
         return epoch
 
-    nodes.first.claim = slow_claim
+    nodes.first.admissions.claim = slow_claim
     late = Connector(machine.token(nodes.url), router=lambda head, peer: Answer(204), environ={})
     task = asyncio.create_task(late.run())
     await until(lambda: late.state.word == "superseded", 20)

@@ -30,13 +30,8 @@ from doorward.http1 import (
 )
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import Authorize, Claim, LocalClaims, ResolveHost, TunnelGrant, Want
-from doorward.tunnel.allowances import (
-    UNLIMITED,
-    AccountUse,
-    Allowances,
-    FailedProofs,
-    TokenBucket,
-)
+from doorward.tunnel.admitting import Admissions
+from doorward.tunnel.allowances import UNLIMITED, Allowances, TokenBucket
 from doorward.tunnel.edge_link import EdgeLink
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
@@ -117,18 +112,13 @@ class Edge:
         t3_relay: bool = False,
     ) -> None:
         self.origin = origin.rstrip("/")
-        self.authorize = authorize
-        self.resolve_host = resolve_host
-        self.claim = claim or LocalClaims().claim
+        self._resolve_host = resolve_host
+        self.admissions = Admissions(authorize, claim or LocalClaims().claim, allowances)
         self.windows = windows or Windows()
         self.heartbeat = heartbeat or Heartbeat()
-        self.log = log
         self.links: set[MachineLink] = set()
         self.buffers = ReceiveBuffers()
         self.budget = budget or WindowBudget(quarter_of_memory())
-        self.failed_proofs = FailedProofs(allowances.failed_proofs_per_minute)
-        self._allowances = allowances
-        self._uses: dict[str, AccountUse] = {}
         rate = allowances.handshakes_per_second
         # Half a second's worth at once: a burst larger than that is a herd.
         self._handshakes = (
@@ -142,7 +132,7 @@ class Edge:
         self._hosts: dict[str, MachineLink] = {}
         self._epochs: dict[str, int] = {}
         self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
-        self._t3_relay = T3RelayDoor(self) if t3_relay else None
+        self._t3_relay = T3RelayDoor(self, resolve_host) if t3_relay else None
         self._want = want
         self._wanted_at: dict[str, float] = {}
         self._is_draining = False
@@ -292,16 +282,6 @@ class Edge:
 
     # What links report.
 
-    def use_of(self, account: str) -> AccountUse:
-        """What the account uses of this node; kept while it has a machine connected."""
-        use = self._uses.get(account)
-        if use is None:
-            if len(self._uses) > 2 * len(self._tunnels) + 100:
-                self._uses = {name: kept for name, kept in self._uses.items() if kept.environments}
-            now = asyncio.get_running_loop().time()
-            use = self._uses[account] = AccountUse(self._allowances.of(account), now)
-        return use
-
     def link_ready(self, link: MachineLink, grant: TunnelGrant) -> None:
         """The newest authenticated connector owns the environment's names; the one before it is told why it ends.
 
@@ -317,8 +297,7 @@ class Edge:
             return
         self._tunnels[grant.environment_id] = link
         if link.use is not None:
-            self._uses[grant.account] = link.use
-            link.use.environments.add(grant.environment_id)
+            self.admissions.connected(grant, link.use)
         self.set_hostnames(grant.environment_id, grant.hostnames)
         if older is not None and older.is_open:
             self._forget_hosts(older)
@@ -398,7 +377,7 @@ class Edge:
         """Before any work is done for a machine that asks: whether it has to come later, or elsewhere."""
         accept = head.get(b"accept")
         now = asyncio.get_running_loop().time()
-        blocked = self.failed_proofs.wait(peer.ip, now)
+        blocked = self.admissions.failed_proofs.wait(peer.ip, now)
         if blocked:
             answer = problem(
                 429, "too_many_failures", "Too many failed proofs from your address.", accept=accept
@@ -415,7 +394,7 @@ class Edge:
     async def _find(self, head: RequestHead, way: Way) -> Decision:
         """A host without a tunnel: unknown, or known and perhaps just reconnecting."""
         accept, name = head.get(b"accept"), way.name
-        owner = await self.resolve_host(name)
+        owner = await self._resolve_host(name)
         if owner is None:
             self._unknown += 1
             return problem(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
 
 from doorward.http1 import Data, Failure, Headers, Inbound, Outbound, Peer, RequestHead, ResponseHead
 from doorward.http1.heads import NO_BODY_STATUSES
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
 from doorward.tunnel.admission import TunnelGrant, TunnelHello
-from doorward.tunnel.admitting import NotAdmitted, admit
+from doorward.tunnel.admitting import NotAdmitted
 from doorward.tunnel.allowances import AccountUse
 from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.link import Link, LinkStream
+from doorward.tunnel.machine_link import LinkKeeper
 from doorward.tunnel.message_frames import SERVICE_RESTART, MessageFrames
 from doorward.tunnel.proof import InvalidProof, read_claims
 from doorward.tunnel.refusals import (
@@ -27,8 +28,7 @@ from doorward.tunnel.refusals import (
     refusal_of_one_more,
 )
 
-if TYPE_CHECKING:
-    from doorward.tunnel.edge import Edge
+log = logging.getLogger(__name__)
 
 _AUTH_SECONDS = 10.0
 
@@ -201,7 +201,7 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
 class EdgeLink(Link):
     """From the 101 on. `grant` is None until the connector has proved who it is."""
 
-    def __init__(self, edge: Edge, peer: Peer) -> None:
+    def __init__(self, edge: LinkKeeper, peer: Peer) -> None:
         now = asyncio.get_running_loop().time()
         endpoint = Endpoint(
             is_edge=True, now=now, windows=edge.windows, heartbeat=edge.heartbeat, budget=edge.budget
@@ -326,16 +326,16 @@ class EdgeLink(Link):
             hello = TunnelHello(
                 environment_id, claims.generation, token, self.peer.ip, claims.instance or self._nonce
             )
-            admitted = await admit(self.edge, hello, now=self.loop.time())
+            admitted = await self.edge.admissions.admit(hello, now=self.loop.time())
         except InvalidProof as refusal:
-            self.edge.failed_proofs.count(self.peer.ip, self.loop.time())
+            self.edge.admissions.failed_proofs.count(self.peer.ip, self.loop.time())
             self.go_away(refusal.code, str(refusal), is_final=refusal.code == "wrong_audience")
             return
         except NotAdmitted as refusal:
             self.go_away(refusal.reason, str(refusal), spread_ms=refusal.spread_ms, is_final=refusal.is_final)
             return
         except Exception:
-            self.edge.log.exception("a tunnel could not be authorized")
+            log.exception("a tunnel could not be authorized")
             self.go_away("edge_error", "The edge could not check the tunnel's registration.", spread_ms=5000)
             return
         if not self.is_open:

@@ -1,4 +1,4 @@
-"""What the edge asks of a machine's connection, whatever protocol it speaks."""
+"""What the edge and a machine's connection ask of one another, whatever protocol the connection speaks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from doorward.http1 import Failure, Opener
+from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel.admission import TunnelGrant
+from doorward.tunnel.admitting import Admissions
 from doorward.tunnel.allowances import AccountUse
+from doorward.tunnel.endpoint import Windows
+from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.window_budget import WindowBudget
 
 
 class VisitorWebSocket(Protocol):
@@ -54,3 +59,25 @@ class MachineLink(Opener, Protocol):
         """Say why, then close."""
 
     def abort(self, reason: str) -> None: ...
+
+
+class LinkKeeper(Protocol):
+    """The edge, as its machines' connections see it."""
+
+    origin: str
+    """A connector's proof must name it."""
+    admissions: Admissions
+    windows: Windows
+    heartbeat: Heartbeat
+    buffers: ReceiveBuffers
+    budget: WindowBudget
+    links: set[MachineLink]
+    """Every connection, from its start on."""
+
+    def link_ready(self, link: MachineLink, grant: TunnelGrant) -> None:
+        """The connector was admitted: requests may come."""
+
+    def stop_routing(self, link: MachineLink) -> None:
+        """New requests do not go through this link any more; open ones end as they will."""
+
+    def link_closed(self, link: MachineLink, reason: str) -> None: ...

@@ -4,6 +4,7 @@
     tickets           a connector's secret against a ticket of thirty seconds, good for one connection
     door              both requests of a connector: for its ticket, then for its WebSocket
     link              one such connection, as the edge sees any machine
+    streams           what such a connection and the streams in it ask of one another
     exchange          a visitor's request in it
     messages          a visitor's WebSocket in it, message by message
     heads             requests and responses in its words

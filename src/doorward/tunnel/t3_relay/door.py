@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
 
 from doorward.http1 import Answer, Decision, Peer, RequestHead, Takeover, problem
 from doorward.tunnel import proof
-from doorward.tunnel.admission import TunnelHello
-from doorward.tunnel.admitting import NotAdmitted, admit, checked_grant
+from doorward.tunnel.admission import ResolveHost, TunnelHello
+from doorward.tunnel.admitting import NotAdmitted
+from doorward.tunnel.machine_link import LinkKeeper
 from doorward.tunnel.t3_relay.tickets import TICKET_SECONDS, Tickets, new_word
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 from doorward.tunnel.websocket_upgrade import websocket_accept
-
-if TYPE_CHECKING:
-    from doorward.tunnel.edge import Edge
 
 T3_RELAY_PATH = b"/.well-known/t3-relay/connect"
 
@@ -36,8 +33,9 @@ class T3RelayDoor:
     proves elsewhere is proved here by showing the key: the edge signs with it at once and forgets it.
     """
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: LinkKeeper, resolve_host: ResolveHost) -> None:
         self._edge = edge
+        self._resolve_host = resolve_host
         self._tickets = Tickets()
 
     async def decide(self, head: RequestHead, peer: Peer, name: str) -> Decision:
@@ -65,12 +63,12 @@ class T3RelayDoor:
                 raise InvalidConnectorToken
             token = ConnectorToken.decode(secret)
         except InvalidConnectorToken as error:
-            edge.failed_proofs.count(peer.ip, now)
+            edge.admissions.failed_proofs.count(peer.ip, now)
             raise NotAdmitted("invalid_token", "This is no connector token.") from error
         word = new_word()
         signed = proof.sign(token, audience=edge.origin, nonce=word, now=int(time.time()), instance=word)
         hello = TunnelHello(token.environment_id, token.generation, signed, peer.ip, word)
-        grant = await checked_grant(edge, hello, now=now)
+        grant = await edge.admissions.checked_grant(hello, now=now)
         if name not in grant.hostnames:
             raise NotAdmitted("wrong_host", "The connector token is for another host name.")
         ticket = self._tickets.issue(hello, now=now)
@@ -82,7 +80,7 @@ class T3RelayDoor:
     async def _connection(self, head: RequestHead, peer: Peer, name: str) -> Decision:
         edge, now = self._edge, asyncio.get_running_loop().time()
         words = parse_qs(head.target.partition(b"?")[2].decode("latin-1")).get("ticket", [])
-        owner = await edge.resolve_host(name)
+        owner = await self._resolve_host(name)
         hello = (
             self._tickets.redeem(words[0], owner.environment_id, now=now)
             if owner is not None and len(words) == 1
@@ -90,10 +88,10 @@ class T3RelayDoor:
         )
         websocket = websocket_accept(head)
         if hello is None or websocket is None:
-            edge.failed_proofs.count(peer.ip, now)
+            edge.admissions.failed_proofs.count(peer.ip, now)
             raise NotAdmitted("invalid_ticket", "The ticket is unknown, used or expired. Ask for another.")
         # Again: the link may have ended since the ticket was given.
-        admitted = await admit(edge, hello, now=now)
+        admitted = await edge.admissions.admit(hello, now=now)
         # Here, since most nodes never need it.
         from doorward.tunnel.t3_relay.link import T3RelayLink
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from doorward.http1 import LENGTH_UNKNOWN, Data, Failure, Headers, Inbound, Peer, RequestHead
 from doorward.tunnel.frames import ProtocolError
 from doorward.tunnel.refusals import BROKEN_OFF, TUNNEL_LOST
 from doorward.tunnel.t3_relay import control, heads
 from doorward.tunnel.t3_relay.frames import MAX_MESSAGE, REQUEST_BODY, RESPONSE_BODY, Frame, pack, pieces
-
-if TYPE_CHECKING:
-    from doorward.tunnel.t3_relay.link import T3RelayLink
+from doorward.tunnel.t3_relay.streams import StreamCarrier
 
 _GIVE_BACK = control.INITIAL_WINDOW // 4
 
@@ -29,7 +26,7 @@ class Exchange:
 
     is_websocket = False
 
-    def __init__(self, link: T3RelayLink, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
+    def __init__(self, link: StreamCarrier, head: RequestHead, peer: Peer, inbound: Inbound) -> None:
         """Raises control.TooLong."""
         self.visitor = peer.ip
         self._link = link

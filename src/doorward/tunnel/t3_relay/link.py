@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import cast
 
 from websockets.frames import Frame as Piece
 from websockets.frames import Opcode
@@ -19,15 +19,14 @@ from doorward.tunnel.allowances import AccountUse
 from doorward.tunnel.frames import ProtocolError
 from doorward.tunnel.link import tune
 from doorward.tunnel.liveness import Advice, Liveness
+from doorward.tunnel.machine_link import LinkKeeper
 from doorward.tunnel.refusals import TUNNEL_BUSY, TUNNEL_LOST, Refused, refusal_of_one_more
 from doorward.tunnel.t3_relay import control, frames
 from doorward.tunnel.t3_relay.exchange import HEAD_TOO_LARGE, UPLOAD_TOO_LARGE, Exchange
 from doorward.tunnel.t3_relay.frames import CONTROL, HEADER, MAX_MESSAGE, MAX_PAYLOAD, MAX_STREAM_ID, Frame
 from doorward.tunnel.t3_relay.messages import NOT_A_WEBSOCKET, Messages
+from doorward.tunnel.t3_relay.streams import T3Stream
 from doorward.tunnel.websocket_upgrade import offered_protocols, websocket_accept
-
-if TYPE_CHECKING:
-    from doorward.tunnel.edge import Edge
 
 MAX_STREAMS = 256
 _WRITE_BUFFER_BYTES = 256 * 1024
@@ -38,24 +37,10 @@ _CODES = {"superseded": 4000, "moved": 4000, "unlinked": 4001, "protocol_error":
 _SERVICE_RESTART = 1012
 
 
-class T3Stream(Protocol):
-    """A visitor's request or WebSocket, as the connection feeds it."""
-
-    visitor: str
-
-    @property
-    def is_websocket(self) -> bool: ...
-    def told(self, message: control.Message) -> None: ...
-    def received(self, frame: Frame) -> None: ...
-    def lost(self) -> None: ...
-    def choke(self) -> None: ...
-    def unchoke(self) -> None: ...
-
-
 class T3RelayLink(asyncio.Protocol):
     """From the 101 on; who it is was proved before."""
 
-    def __init__(self, edge: Edge, peer: Peer, admitted: Admitted) -> None:
+    def __init__(self, edge: LinkKeeper, peer: Peer, admitted: Admitted) -> None:
         self.edge = edge
         self.peer = peer
         self.grant: TunnelGrant | None = admitted.grant

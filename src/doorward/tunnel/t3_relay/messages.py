@@ -6,7 +6,7 @@ Pings are answered here, fragments pass both ways as they come, compression is n
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from websockets.frames import Frame as Piece
 from websockets.frames import Opcode
@@ -16,9 +16,7 @@ from doorward.http1 import Data, Failure, Headers, Inbound, Peer, RequestHead, R
 from doorward.tunnel.refusals import BROKEN_OFF, TUNNEL_LOST
 from doorward.tunnel.t3_relay import control, heads
 from doorward.tunnel.t3_relay.frames import BINARY, MAX_MESSAGE, TEXT, Frame, MessageCutter
-
-if TYPE_CHECKING:
-    from doorward.tunnel.t3_relay.link import T3RelayLink
+from doorward.tunnel.t3_relay.streams import StreamCarrier
 
 _NORMAL = 1000
 _SERVICE_RESTART = 1012
@@ -40,7 +38,7 @@ class Messages:
 
     def __init__(
         self,
-        link: T3RelayLink,
+        link: StreamCarrier,
         head: RequestHead,
         peer: Peer,
         inbound: Inbound,
