@@ -105,117 +105,164 @@ class Identity:
         self.clients = Clients(keyed_hash)
         self.instance = Instance(settings, database, clock, self.instance_id)
         self.visits = Visits(settings, database, self.clients, keyed_hash, self.instance)
-        self.signing_keys = SigningKeys(database, sealer, clock)
+        codes = Codes(keyed_hash, settings.limits.code_resend_ms)
+        self._put_together_keys(keyed_hash, sealer)
+        self._put_together_ways_in(keyed_hash)
+        self._put_together_organizations(codes)
+        self._put_together_sessions(keyed_hash, events)
+        self._put_together_accounts(codes, events)
+        self._put_together_sign_up_and_sign_in(keyed_hash, codes, events)
+        self._put_together_oauth(keyed_hash)
+        self._jobs: list[asyncio.Task[None]] = []
+
+    def _put_together_keys(self, keyed_hash: KeyedHash, sealer: Sealer) -> None:
+        """Keys, and what is checked with them."""
+        self.signing_keys = SigningKeys(self.database, sealer, self.clock)
         self.templates = Templates(
-            database, clock, sealer=sealer, signing_keys=self.signing_keys, image_url=self.views.image_url
+            self.database,
+            self.clock,
+            sealer=sealer,
+            signing_keys=self.signing_keys,
+            image_url=self.views.image_url,
         )
         self.secret_keys = SecretKeys(
-            database, clock, keyed_hash=keyed_hash, development=settings.development
+            self.database, self.clock, keyed_hash=keyed_hash, development=self.settings.development
         )
-        self.webhooks = Webhooks(database, clock, sealer=sealer, private_hosts=settings.webhook_private_hosts)
+        self.webhooks = Webhooks(
+            self.database, self.clock, sealer=sealer, private_hosts=self.settings.webhook_private_hosts
+        )
         self.machines = Machines(
-            database, clock, keyed_hash=keyed_hash, sealer=sealer, instance_id=self.instance_id
+            self.database, self.clock, keyed_hash=keyed_hash, sealer=sealer, instance_id=self.instance_id
         )
-        self.api_keys = APIKeys(database, clock, keyed_hash=keyed_hash, sealer=sealer)
+        self.api_keys = APIKeys(self.database, self.clock, keyed_hash=keyed_hash, sealer=sealer)
         self.m2m_tokens = M2MTokens(
-            settings.origin, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+            self.settings.origin,
+            self.database,
+            self.clock,
+            keyed_hash=keyed_hash,
+            signing_keys=self.signing_keys,
         )
-        self.restrictions = Restrictions(self.instance, database, keyed_hash, clock)
-        self.invitations = Invitations(settings, database, clock, keyed_hash=keyed_hash, mails=self.mails)
-        self.listed_identifiers = ListedIdentifiers(database, clock, invitation_service=self.invitations)
+
+    def _put_together_ways_in(self, keyed_hash: KeyedHash) -> None:
+        """Who may sign up."""
+        self.restrictions = Restrictions(self.instance, self.database, keyed_hash, self.clock)
+        self.invitations = Invitations(
+            self.settings, self.database, self.clock, keyed_hash=keyed_hash, mails=self.mails
+        )
+        self.listed_identifiers = ListedIdentifiers(
+            self.database, self.clock, invitation_service=self.invitations
+        )
         self.waitlist = Waitlist(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             invitation_service=self.invitations,
             restrictions=self.restrictions,
             mails=self.mails,
         )
-        self.redirect_urls = RedirectUrls(database, clock)
-        self.memberships = Memberships(database, clock, images=self.views.images)
+        self.redirect_urls = RedirectUrls(self.database, self.clock)
+
+    def _put_together_organizations(self, codes: Codes) -> None:
+        self.memberships = Memberships(self.database, self.clock, images=self.views.images)
         self.organizations = Organizations(
-            database, clock, memberships=self.memberships, images=self.views.images
+            self.database, self.clock, memberships=self.memberships, images=self.views.images
         )
-        self.organization_roles = Roles(database, clock)
+        self.organization_roles = Roles(self.database, self.clock)
         self.organization_invitations = OrganizationInvitations(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             invitation_service=self.invitations,
             memberships=self.memberships,
             mails=self.mails,
         )
-        codes = Codes(keyed_hash, settings.limits.code_resend_ms)
         self.organization_domains = Domains(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             codes=codes,
             restrictions=self.restrictions,
             mails=self.mails,
             images=self.views.images,
         )
         self.enrollment = Enrollment(
-            database, clock, memberships=self.memberships, invitation_service=self.invitations
+            self.database, self.clock, memberships=self.memberships, invitation_service=self.invitations
         )
+
+    def _put_together_sessions(self, keyed_hash: KeyedHash, events: Events) -> None:
+        """Sessions and the tokens made in them."""
         self.sessions = Sessions(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             client_service=self.clients,
             signing_keys=self.signing_keys,
             templates=self.templates,
             restrictions=self.restrictions,
             memberships=self.memberships,
-            hasher=hasher,
+            hasher=self.hasher,
             events=events,
         )
-        self.accounts = Accounts(
-            settings,
-            database,
-            clock,
-            sessions=self.sessions,
-            restrictions=self.restrictions,
-            codes=codes,
-            hasher=hasher,
-            mails=self.mails,
-            events=events,
-        )
-        self.linked_machines: LinkedMachines = none_known
-        self.directory = Directory(database)
-        self.administrators = Administrators(database, clock)
-        self.audit = AuditTrail(database)
-        self.administration = Administration(
-            settings,
-            database,
-            clock,
-            accounts=self.accounts,
-            sessions=self.sessions,
-            hasher=hasher,
-            events=events,
-        )
-        self.imports = Imports(database, clock, administration=self.administration, events=events)
         self.refresh_tokens = RefreshTokens(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             keyed_hash=keyed_hash,
             sessions=self.sessions,
             signing_keys=self.signing_keys,
         )
         self.session_administration = SessionAdministration(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             sessions=self.sessions,
             client_service=self.clients,
             signing_keys=self.signing_keys,
             templates=self.templates,
         )
+
+    def _put_together_accounts(self, codes: Codes, events: Events) -> None:
+        """Accounts, and those who look after them."""
+        self.accounts = Accounts(
+            self.settings,
+            self.database,
+            self.clock,
+            sessions=self.sessions,
+            restrictions=self.restrictions,
+            codes=codes,
+            hasher=self.hasher,
+            mails=self.mails,
+            events=events,
+        )
+        self.addresses = Addresses(
+            self.settings,
+            self.database,
+            self.clock,
+            codes=codes,
+            restrictions=self.restrictions,
+            mails=self.mails,
+            events=events,
+        )
+        self.directory = Directory(self.database)
+        self.administrators = Administrators(self.database, self.clock)
+        self.audit = AuditTrail(self.database)
+        self.linked_machines: LinkedMachines = none_known
+        self.administration = Administration(
+            self.settings,
+            self.database,
+            self.clock,
+            accounts=self.accounts,
+            sessions=self.sessions,
+            hasher=self.hasher,
+            events=events,
+        )
+        self.imports = Imports(self.database, self.clock, administration=self.administration, events=events)
+
+    def _put_together_sign_up_and_sign_in(self, keyed_hash: KeyedHash, codes: Codes, events: Events) -> None:
         self.sign_up = SignUps(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             client_service=self.clients,
             sessions=self.sessions,
             restrictions=self.restrictions,
@@ -223,49 +270,41 @@ class Identity:
             organization_invitations=self.organization_invitations,
             waitlist=self.waitlist,
             codes=codes,
-            hasher=hasher,
+            hasher=self.hasher,
             mails=self.mails,
             events=events,
         )
-        self.addresses = Addresses(
-            settings,
-            database,
-            clock,
-            codes=codes,
-            restrictions=self.restrictions,
-            mails=self.mails,
-            events=events,
-        )
-        self.tickets = Tickets(database, clock, keyed_hash=keyed_hash)
+        self.tickets = Tickets(self.database, self.clock, keyed_hash=keyed_hash)
         self.sign_in = SignIns(
-            settings,
-            database,
-            clock,
+            self.settings,
+            self.database,
+            self.clock,
             keyed_hash=keyed_hash,
             client_service=self.clients,
             sessions=self.sessions,
             restrictions=self.restrictions,
             codes=codes,
-            hasher=hasher,
+            hasher=self.hasher,
             tickets=self.tickets,
             organization_invitations=self.organization_invitations,
             mails=self.mails,
             events=events,
         )
-        self.oauth = Authorize(settings, database, keyed_hash, clock)
+
+    def _put_together_oauth(self, keyed_hash: KeyedHash) -> None:
+        self.oauth = Authorize(self.settings, self.database, keyed_hash, self.clock)
         self.tokens = TokenEndpoint(
-            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+            self.settings, self.database, self.clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
         )
         self.devices = Devices(
-            settings, database, clock, keyed_hash=keyed_hash, restrictions=self.restrictions
+            self.settings, self.database, self.clock, keyed_hash=keyed_hash, restrictions=self.restrictions
         )
         self.inspection = Inspection(
-            settings, database, clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
+            self.settings, self.database, self.clock, keyed_hash=keyed_hash, signing_keys=self.signing_keys
         )
         self.oauth_applications = Applications(
-            database, clock, keyed_hash=keyed_hash, inspection=self.inspection
+            self.database, self.clock, keyed_hash=keyed_hash, inspection=self.inspection
         )
-        self._jobs: list[asyncio.Task[None]] = []
 
     async def prepare(self) -> None:
         """Keys, templates and clients that must exist before the first request."""
