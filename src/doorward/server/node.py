@@ -101,20 +101,8 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             applications[urlsplit(origin).netloc] = MeteredApp(app, role) if plan.is_measured else app
 
         if "identity" in plan.roles:
-            identity = await create_identity(
-                plan.identity, database, sealer=sealer, mailer=plan.mailer, clock=clock
-            )
-            identity.linked_machines = machines_in(LinkDirectory(database))
-            await identity.start()
-            stack.push_async_callback(identity.stop)
-            callers = Outbound(ca_file=plan.ca_file, private_hosts=plan.identity.webhook_private_hosts)
-            stack.push_async_callback(callers.close)
-            deliverer = Deliverer(database, sealer, callers, clock, instance_id=identity.instance_id)
-            await deliverer.start()
-            stack.push_async_callback(deliverer.stop)
+            identity = await stack.enter_async_context(_running_identity(plan, database, sealer, clock))
             mount("identity", plan.identity.origin, identity.app)
-            notices = LinkNotices(database, clock)
-            await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))
         if needs_relay:
             is_barred = barred_by_identity(database) if has_own_accounts else nobody_is_barred
             if plan.relay.accounts_webhook is not None:
@@ -146,3 +134,25 @@ async def running_node(plan: NodePlan, *, clock: Clock = system_clock) -> AsyncI
             edge=edge,
             control=HostDispatcher(applications) if applications else None,
         )
+
+
+@contextlib.asynccontextmanager
+async def _running_identity(
+    plan: NodePlan, database: Database, sealer: Sealer, clock: Clock
+) -> AsyncIterator[Identity]:
+    """With what runs beside it: webhooks are delivered, and owners told of links that the relay noted down."""
+    async with contextlib.AsyncExitStack() as stack:
+        identity = await create_identity(
+            plan.identity, database, sealer=sealer, mailer=plan.mailer, clock=clock
+        )
+        identity.linked_machines = machines_in(LinkDirectory(database))
+        await identity.start()
+        stack.push_async_callback(identity.stop)
+        callers = Outbound(ca_file=plan.ca_file, private_hosts=plan.identity.webhook_private_hosts)
+        stack.push_async_callback(callers.close)
+        deliverer = Deliverer(database, sealer, callers, clock, instance_id=identity.instance_id)
+        await deliverer.start()
+        stack.push_async_callback(deliverer.stop)
+        notices = LinkNotices(database, clock)
+        await stack.enter_async_context(background(tell_owners_of_links(database, notices, identity)))
+        yield identity

@@ -22,6 +22,7 @@ from doorward.environment.stream.events import (
     CHANNEL,
     ClientChanged,
     ClientRemoved,
+    Event,
     ModeChanged,
     PairingLinkChanged,
     PairingLinkRemoved,
@@ -232,16 +233,9 @@ class Approvals:
                 try:
                     async with asyncio.timeout(timeout_seconds):
                         async for payload in payloads:
-                            event = read_event(payload)
-                            concerns = (
-                                event is None
-                                or isinstance(event, ModeChanged)
-                                or (
-                                    isinstance(event, ClientChanged) and event.client.thumbprint == thumbprint
-                                )
-                                or (isinstance(event, ClientRemoved) and event.thumbprint == thumbprint)
-                            )
-                            if concerns and (status := await self.status(thumbprint)) != seen:
+                            if _may_concern(read_event(payload), thumbprint):
+                                status = await self.status(thumbprint)
+                            if status != seen:
                                 return status
                 except TimeoutError:
                     pass
@@ -303,3 +297,14 @@ class Approvals:
         for thumbprint in keys.union(pairing_store.keys_with_unused(tx, now)):
             if is_everybody or not rules.is_let_in(store.find(tx, thumbprint)):
                 self._take_away(tx, thumbprint, now)
+
+
+def _may_concern(event: Event | None, thumbprint: str) -> bool:
+    """None stands for news that were missed."""
+    match event:
+        case ClientChanged():
+            return event.client.thumbprint == thumbprint
+        case ClientRemoved():
+            return event.thumbprint == thumbprint
+        case _:
+            return event is None or isinstance(event, ModeChanged)

@@ -303,32 +303,7 @@ class SignUps:
         self._restrictions.require_sign_up_allowed(
             tx, attempt.email_address or "", is_invited=invitation is not None
         )
-        is_administrator = invitation is not None and invitation.kind == "administrator"
-        accounts.insert_user(
-            tx,
-            UserRecord(
-                id=birth.user_id,
-                primary_email_address_id=birth.email_address_id,
-                password_hash=attempt.password_hash,
-                password_updated_at=now,
-                first_name=attempt.first_name,
-                last_name=attempt.last_name,
-                public_metadata=_public_metadata(invitation),
-                unsafe_metadata=attempt.unsafe_metadata,
-                is_administrator=is_administrator,
-                is_banned=False,
-                locked_until=None,
-                last_sign_in_at=now,
-                created_at=now,
-                updated_at=now,
-            ),
-        )
-        accounts.insert_email(
-            tx,
-            EmailAddressRecord(
-                birth.email_address_id, birth.user_id, attempt.email_address or "", now, now, now
-            ),
-        )
+        _insert_account(tx, attempt, birth, invitation, now)
         cause = Cause(visit.ip, visit.user_agent)
         self._events.user(tx, "user.created", birth.user_id, now=now, cause=cause)
         if invitation is not None and invitation.kind == "organization":
@@ -345,7 +320,7 @@ class SignUps:
             now=now,
         )
         audit.record(tx, now=now, actor=birth.user_id, action="user.created", object_id=birth.user_id)
-        if is_administrator:
+        if _is_for_administrator(invitation):
             audit.record(
                 tx, now=now, actor=birth.user_id, action="administrator.created", object_id=birth.user_id
             )
@@ -434,3 +409,35 @@ class SignUps:
 def _public_metadata(invitation: Invitation | None) -> str:
     """An organization's invitation carries metadata for the membership, not for the user."""
     return invitation.public_metadata if invitation is not None and invitation.kind == "application" else "{}"
+
+
+def _insert_account(
+    tx: Tx, attempt: SignUpRecord, birth: _Birth, invitation: Invitation | None, now: int
+) -> None:
+    accounts.insert_user(
+        tx,
+        UserRecord(
+            id=birth.user_id,
+            primary_email_address_id=birth.email_address_id,
+            password_hash=attempt.password_hash,
+            password_updated_at=now,
+            first_name=attempt.first_name,
+            last_name=attempt.last_name,
+            public_metadata=_public_metadata(invitation),
+            unsafe_metadata=attempt.unsafe_metadata,
+            is_administrator=_is_for_administrator(invitation),
+            is_banned=False,
+            locked_until=None,
+            last_sign_in_at=now,
+            created_at=now,
+            updated_at=now,
+        ),
+    )
+    address = attempt.email_address or ""
+    accounts.insert_email(
+        tx, EmailAddressRecord(birth.email_address_id, birth.user_id, address, now, now, now)
+    )
+
+
+def _is_for_administrator(invitation: Invitation | None) -> bool:
+    return invitation is not None and invitation.kind == "administrator"

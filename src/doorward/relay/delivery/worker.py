@@ -35,6 +35,7 @@ class Deliveries:
         self._secret = secret
         self._clock = clock
         self._stopping = asyncio.Event()
+        self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -47,6 +48,7 @@ class Deliveries:
     async def stop(self) -> None:
         """Take nothing more, and give what is being sent a few seconds; the rest is for the next start."""
         self._stopping.set()
+        self._news.set()
         task, self._task = self._task, None
         if task is None:
             return
@@ -59,33 +61,29 @@ class Deliveries:
     async def _run(self, is_watching: asyncio.Event) -> None:
         async with self._database.subscribe(store.CHANNEL) as added:
             is_watching.set()
-            news = asyncio.Event()
 
             async def listen() -> None:
                 async for _ in added:
-                    news.set()
+                    self._news.set()
 
-            async def listen_for_the_end() -> None:
-                await self._stopping.wait()
-                news.set()
-
-            listening = [asyncio.create_task(listen()), asyncio.create_task(listen_for_the_end())]
+            listening = asyncio.create_task(listen())
             try:
                 while not self._stopping.is_set():
-                    news.clear()
-                    try:
-                        did_something = await self.work()
-                    except StoreError as error:
-                        logger.warning("Deliveries wait for the database: %s", error.code)
-                        did_something = False
-                    if not did_something:
+                    self._news.clear()
+                    if not await self._work_or_warn() and not self._stopping.is_set():
                         with suppress(TimeoutError):
                             async with asyncio.timeout(LOOK_AGAIN_S):
-                                await news.wait()
+                                await self._news.wait()
             finally:
-                for task in listening:
-                    task.cancel()
-                await asyncio.gather(*listening, return_exceptions=True)
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+
+    async def _work_or_warn(self) -> bool:
+        try:
+            return await self.work()
+        except StoreError as error:
+            logger.warning("Deliveries wait for the database: %s", error.code)
+        return False
 
     async def work(self) -> bool:
         """Take what is due, up to ten, and see each through. False when nothing was due."""

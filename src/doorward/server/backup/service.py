@@ -17,7 +17,7 @@ from doorward.environment.environment import SCHEMA as ENVIRONMENT_SCHEMA
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.server.backup import postgresql
-from doorward.server.backup.archive import BackupFailed, Manifest, unpack, writing
+from doorward.server.backup.archive import ArchiveWriter, BackupFailed, Manifest, unpack, writing
 from doorward.server.backup.places import KEY_FILE, Place
 from doorward.store import Schema, Sealer, migrations, system_clock
 from doorward.store.sealing import key_ids
@@ -36,39 +36,45 @@ def backup(place: Place, target: Path, *, with_keys: bool) -> Manifest:
         raise BackupFailed(
             f"There is nothing to back up in {place.root}. Name the folder with --home or --config."
         )
-    versions: dict[str, str] = {}
-    dialect = None
     try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".doorward-backup-") as name:
-            folder = Path(name)
-            with writing(target) as archive:
-                if place.server_database is not None and _is_sqlite(place.server_database):
-                    dialect = "sqlite"
-                    versions |= _copy(path_of(place.server_database), folder / _SERVER, SERVER_SCHEMAS)
-                    archive.add(_SERVER, folder / _SERVER)
-                elif place.server_database is not None:
-                    dialect = "postgresql"
-                    (folder / _TABLES).mkdir()
-                    versions |= postgresql.dump(place.server_database, SERVER_SCHEMAS, folder / _TABLES)
-                    for path in sorted((folder / _TABLES).iterdir()):
-                        archive.add(f"{_TABLES}/{path.name}", path)
-                if place.machine_database is not None:
-                    versions |= _copy(place.machine_database, folder / _MACHINE, (ENVIRONMENT_SCHEMA,))
-                    archive.add(_MACHINE, folder / _MACHINE)
-                for relative in place.files():
-                    archive.add(f"{_FILES}/{relative}", place.root / relative)
-                if with_keys and place.key_file is not None:
-                    archive.add(KEY_FILE, place.key_file)
-                return archive.finish(
-                    doorward=__version__,
-                    created_at=system_clock(),
-                    dialect=dialect,
-                    schemas=versions,
-                    key_ids=[] if place.key_file is None else key_ids(place.key_file),
-                    has_keys=with_keys and place.key_file is not None,
-                )
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".doorward-backup-") as name,
+            writing(target) as archive,
+        ):
+            return _fill(archive, place, Path(name), with_keys=with_keys)
     except OSError as error:
         raise BackupFailed(f"Cannot write the backup: {error.strerror} ({error.filename}).") from error
+
+
+def _fill(archive: ArchiveWriter, place: Place, folder: Path, *, with_keys: bool) -> Manifest:
+    """What is there now, copied to `folder` first where it is a database that others write to."""
+    versions: dict[str, str] = {}
+    dialect = None
+    if place.server_database is not None and _is_sqlite(place.server_database):
+        dialect = "sqlite"
+        versions |= _copy(path_of(place.server_database), folder / _SERVER, SERVER_SCHEMAS)
+        archive.add(_SERVER, folder / _SERVER)
+    elif place.server_database is not None:
+        dialect = "postgresql"
+        (folder / _TABLES).mkdir()
+        versions |= postgresql.dump(place.server_database, SERVER_SCHEMAS, folder / _TABLES)
+        for path in sorted((folder / _TABLES).iterdir()):
+            archive.add(f"{_TABLES}/{path.name}", path)
+    if place.machine_database is not None:
+        versions |= _copy(place.machine_database, folder / _MACHINE, (ENVIRONMENT_SCHEMA,))
+        archive.add(_MACHINE, folder / _MACHINE)
+    for relative in place.files():
+        archive.add(f"{_FILES}/{relative}", place.root / relative)
+    if with_keys and place.key_file is not None:
+        archive.add(KEY_FILE, place.key_file)
+    return archive.finish(
+        doorward=__version__,
+        created_at=system_clock(),
+        dialect=dialect,
+        schemas=versions,
+        key_ids=[] if place.key_file is None else key_ids(place.key_file),
+        has_keys=with_keys and place.key_file is not None,
+    )
 
 
 def restore(source: Path, place: Place, *, key_file: Path | None = None) -> Manifest:
