@@ -47,7 +47,6 @@ What `gate/`, `pages/` and the composition root use of an `Environment` (every m
     .children.authorise_cookie(cookie, service_host) -> Visitor | None        Visitor: session_id, subject, thumbprint, role,
                                                                               cloud_user_id, expires_at, session_expires_at
     .children.end(cookie) -> session id | None                                sign out of this service host alone
-    .children.end_all(session_id) -> None
     .approvals.status(thumbprint) -> "pending" | "approved" | "rejected" | "unknown"
     .approvals.wait_for_change(thumbprint, *, seen, timeout_seconds) -> the status then
     .services.by_host(host) -> PublishedService | None (sync)                 host as in the Host header, port included

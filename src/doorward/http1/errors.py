@@ -65,6 +65,3 @@ BROKEN_RESPONSE = Failure(
 )
 CANNOT_TAKE_OVER = Failure(502, "upgrade_unavailable", "This connection cannot be upgraded here.")
 ROUTER_FAILED = Failure(500, "internal_error", "Something went wrong here while handling the request.")
-SHUTTING_DOWN = Failure(
-    503, "shutting_down", "This server is restarting. Try again in a moment.", may_retry=True
-)

@@ -140,10 +140,6 @@ class Children:
         digest = _digest(cookie)
         return await self._database.write(lambda tx: store.delete_cookie(tx, digest))
 
-    async def end_all(self, session_id: str) -> None:
-        """Take every code and cookie of a session away; the session itself lives on."""
-        await self._database.write(lambda tx: store.end_for_sessions(tx, [session_id]))
-
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

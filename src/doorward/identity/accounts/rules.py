@@ -23,7 +23,6 @@ from doorward.identity.errors import (
 )
 
 PASSWORD_MIN_LENGTH = 8
-PASSWORD_ADVISED_LENGTH = 15
 PASSWORD_MAX_LENGTH = 256  # far above the 64 that must be accepted, small enough never to cost memory
 NAME_MAX_LENGTH = 256
 USERNAME_MIN_LENGTH, USERNAME_MAX_LENGTH = 4, 64
