@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from doorward.identity import DevelopmentInbox, IdentitySettings
 from doorward.identity.linked_machines import LinkedMachine
-from doorward.relay import LinkDirectory, RelaySettings
+from doorward.relay import LinkDirectory
 from doorward.relay.links.store import Capabilities, LinkRow, revoke, upsert
 from doorward.relay.services.store import claim
 from doorward.server.linked_machines import machines_in
-from doorward.server.node import NodePlan, running_node
-from doorward.store import Database, Tx, system_clock
+from doorward.server.node import running_node
+from doorward.store import Database, Tx
 from tests.conftest import OpenTestDatabase
 from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
 from tests.identity_pages.world import SCHEMAS, world
+from tests.server.plans import identity_alone
 
 pytestmark = pytest.mark.anyio
 
@@ -71,30 +71,7 @@ async def test_the_console_shows_a_users_linked_machines_as_text(
 
 
 async def test_a_node_with_identity_alone_knows_them(tmp_path: Path) -> None:
-    accounts, relay = "http://accounts.localhost:8080", "http://relay.localhost:8080"
-    plan = NodePlan(
-        roles=("identity",),
-        database_url=f"sqlite:///{tmp_path}/server.sqlite",
-        key_file=tmp_path / "kek",
-        identity=IdentitySettings(
-            origin=accounts,
-            development=True,
-            sign_up="open",
-            relay_origin=relay,
-            gate_zone="env.localhost:8080",
-        ),
-        relay=RelaySettings(
-            origin=relay,
-            zone="env.localhost",
-            endpoint_scheme="http",
-            endpoint_port=8080,
-            edge_url="http://edge.env.localhost:8080",
-            accounts_issuer=accounts,
-            jwks_url=f"{accounts}/.well-known/jwks.json",
-        ),
-        mailer=DevelopmentInbox(system_clock),
-    )
-    async with running_node(plan) as node:
+    async with running_node(identity_alone(tmp_path)) as node:
         assert node.identity is not None
         await link(node.database, "user_ada")
         assert [each.label for each in await node.identity.linked_machines("user_ada")] == [LABEL]

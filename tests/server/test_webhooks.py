@@ -6,40 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from doorward.identity import DevelopmentInbox, IdentitySettings
-from doorward.relay import RelaySettings
-from doorward.server.node import NodePlan, running_node
-from doorward.store import system_clock
+from doorward.server.node import running_node
 from tests.identity_webhooks.receiver import Receiver
-
-ACCOUNTS, RELAY = "http://accounts.localhost:8080", "http://relay.localhost:8080"
+from tests.server.plans import identity_alone
 
 
 @pytest.mark.anyio
 async def test_a_node_with_identity_sends_what_is_queued(tmp_path: Path) -> None:
-    plan = NodePlan(
-        roles=("identity",),
-        database_url=f"sqlite:///{tmp_path}/server.sqlite",
-        key_file=tmp_path / "kek",
-        identity=IdentitySettings(
-            origin=ACCOUNTS,
-            development=True,
-            sign_up="open",
-            relay_origin=RELAY,
-            gate_zone="env.localhost:8080",
-            webhook_private_hosts=("localhost",),
-        ),
-        relay=RelaySettings(
-            origin=RELAY,
-            zone="env.localhost",
-            endpoint_scheme="http",
-            endpoint_port=8080,
-            edge_url="http://edge.env.localhost:8080",
-            accounts_issuer=ACCOUNTS,
-            jwks_url=f"{ACCOUNTS}/.well-known/jwks.json",
-        ),
-        mailer=DevelopmentInbox(system_clock),
-    )
+    plan = identity_alone(tmp_path, webhook_private_hosts=("localhost",))
     async with Receiver().running(None) as receiver, running_node(plan) as node:
         assert node.identity is not None
         made = await node.identity.webhooks.create(receiver.url, actor=None)

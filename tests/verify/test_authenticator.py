@@ -31,11 +31,6 @@ from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, fill
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return Tokens()
-
-
 @pytest.fixture
 def wire(tokens: Tokens) -> Iterator[BackendWire]:
     wire = BackendWire(tokens.key)

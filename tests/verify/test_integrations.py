@@ -11,22 +11,9 @@ import pytest
 from doorward.verify import Authenticator
 from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire, serving
 from tests.verify.frameworks.applications import FRAMEWORKS
-from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, fill, suffix
+from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, suffix
 
 ORG = {"id": "org_1", "slg": "acme", "rol": "admin", "per": "read,manage", "fpm": "3"}
-
-
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return Tokens()
-
-
-@pytest.fixture(scope="module")
-def wire(tokens: Tokens) -> Iterator[BackendWire]:
-    wire = BackendWire(tokens.key)
-    fill(wire, tokens)
-    with serving(wire):
-        yield wire
 
 
 def authenticator(wire: BackendWire, key: str = LIVE, **options: Any) -> Authenticator:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,8 +22,8 @@ from doorward.verify import (
     reasons,
 )
 from tests.sdk_clients.installed import javascript_sdks
-from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire, serving
-from tests.verify.requests_table import NOW, Case, Tokens, cases, fill
+from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire
+from tests.verify.requests_table import NOW, Case, Tokens, cases
 
 # Sentences in which our own words follow, or stand instead: clocks, the algorithms of each, whom to ask for help.
 OWN_WORDS = {
@@ -40,19 +39,6 @@ _OPTIONS = {
     "issuer": "issuer",
     "jwtKey": "jwt_key",
 }
-
-
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return Tokens()
-
-
-@pytest.fixture(scope="module")
-def wire(tokens: Tokens) -> Iterator[BackendWire]:
-    wire = BackendWire(tokens.key)
-    fill(wire, tokens)
-    with serving(wire):
-        yield wire
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,6 @@ from tests.verify.requests_table import NOW, Tokens
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return Tokens()
-
-
 @pytest.fixture
 def wire(tokens: Tokens) -> Iterator[BackendWire]:
     with serving(BackendWire(tokens.key)) as wire:

@@ -8,16 +8,8 @@ ConnectFailed
 
 from typing import Literal
 
-NotAuthorizedReason = Literal[
-    "client_proof_key_thumbprint_missing",
-    "environment_link_not_found",
-    "endpoint_provider_not_managed",
-    "managed_endpoint_allocation_not_found",
-    "managed_endpoint_base_domain_not_configured",
-    "managed_endpoint_allocation_not_ready",
-    "managed_endpoint_hostname_invalid",
-    "managed_endpoint_mismatch",
-]
+from doorward.t3_connect.errors import ConnectRefusal
+
 UnavailableReason = Literal["endpoint_request_failed", "endpoint_response_invalid"]
 
 
@@ -26,9 +18,9 @@ class ConnectFailed(Exception):
 
 
 class NotAuthorized(ConnectFailed):
-    def __init__(self, reason: NotAuthorizedReason | None) -> None:
+    def __init__(self, reason: ConnectRefusal | None) -> None:
         super().__init__(reason)
-        self.reason: NotAuthorizedReason | None = reason
+        self.reason: ConnectRefusal | None = reason
 
 
 class EndpointUnavailable(ConnectFailed):
