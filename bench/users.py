@@ -17,7 +17,8 @@ from typing import Any
 
 from bench.rows import row
 from doorward.identity import SCHEMA, IdentitySettings, create_identity
-from doorward.identity.accounts.directory import Directory, Filter, Order, Ordering
+from doorward.identity.accounts.directory import Directory, Order, Ordering
+from doorward.identity.accounts.filters import Filter
 from doorward.identity.accounts.imports import Made
 from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.mail import ConsoleMailer

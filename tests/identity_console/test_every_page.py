@@ -6,7 +6,8 @@
 import pytest
 from playwright.async_api import Page
 
-from doorward.identity.accounts.directory import Filter, Ordering
+from doorward.identity.accounts.directory import Ordering
+from doorward.identity.accounts.filters import Filter
 from tests.identity_console.visitors import new_user
 from tests.identity_pages.world import World, new_address
 from tests.web.pictures import look as look_at

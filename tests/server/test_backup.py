@@ -274,3 +274,31 @@ async def test_a_table_of_other_columns_is_refused_and_undone(tmp_path: Path) ->
         postgresql.dump(url, [SCHEMA], folder)
         assert (folder / "relay_signing_keys").read_text() == rows
         assert "cloud-mint" in rows
+
+
+@pytest.mark.anyio
+@pytest.mark.postgresql
+async def test_what_triggers_count_is_not_counted_again_by_a_restore(tmp_path: Path) -> None:
+    from doorward.identity import SCHEMA
+    from doorward.identity.accounts import store
+    from doorward.server.backup import postgresql
+
+    counted = "SELECT COALESCE(sum(users), 0) FROM identity_user_counts"
+    with databases.new_postgresql([SCHEMA]) as before, databases.new_postgresql([SCHEMA]) as after:
+        database = await open_database(before, schemas=[SCHEMA])
+        user = store.UserRecord(
+            id="user_1", primary_email_address_id="idn_1", password_hash=None, password_updated_at=None,
+            first_name=None, last_name=None, public_metadata="{}", unsafe_metadata="{}", is_administrator=False,
+            is_banned=False, locked_until=None, last_sign_in_at=None, created_at=1, updated_at=1,
+        )  # fmt: skip
+        await database.write(lambda tx: store.insert_user(tx, user))
+        await database.close()
+        folder = tmp_path / "tables"
+        folder.mkdir()
+        postgresql.dump(before, [SCHEMA], folder)
+        postgresql.load(after, [SCHEMA], folder)
+        database = await open_database(after, schemas=[SCHEMA])
+        assert await database.read(lambda tx: tx.fetch_one(counted)) == (1,)
+        await database.write(lambda tx: tx.execute("DELETE FROM identity_users"))
+        assert await database.read(lambda tx: tx.fetch_one(counted)) == (0,)
+        await database.close()

@@ -1,24 +1,28 @@
-"""Finding users: lists with filters, orders and a cursor, and counting them.
+"""Finding users: a page of them in an order, with filters and a cursor, and counting them.
 
-Every way a list can be asked for has an index: creation (`ordinal`), the columns sorted by, addresses, and parts of
-words by their trigrams. Less than three letters cannot be looked up in those: such a search reads users in the order
-asked for until the page is full.
+A page is chosen first, in indexes alone where that can be, and its users are read afterwards.
+
+- Without a search, the index of the order is walked. An offset has to count what it passes over, so a far one is counted
+  from the end that is nearer.
+- A search walks that index for a while too: where many match, the page is soon full. Where it is not, what was met says
+  whether it is worth going on. Otherwise few match, and those are looked up by the trigrams of the text. Less than three
+  letters have none, and the walk goes on to its end.
 """
 
-# ruff: noqa: S608  (only our own column names are put into statements; every value is a parameter)
+# ruff: noqa: S608  (only our own column names and numbers are put into statements; every value is a parameter)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
 from doorward.identity.accounts import store
+from doorward.identity.accounts.filters import Condition, Filter, Selection, selection_of
 from doorward.identity.accounts.store import Account
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.store import Database, Tx
-from doorward.store.database import Dialect, like_literally
+from doorward.store.database import Dialect
 
 Order = Literal[
     "created_at",
@@ -33,50 +37,47 @@ Order = Literal[
     "last_sign_in_at",
 ]
 TRIGRAM = 3
+#: From here on it is worth asking how many users there are.
+FAR = 1_000
+#: How many users a search walks past at first, which takes a millisecond or two.
+WALK = 1_024
+#: A walk goes on this many times as far as the page should be away, if users who match stood evenly.
+PATIENCE = 4
+#: What looking one user up by trigrams costs, in users walked past: it is read from anywhere, and sorted.
+LOOK_UP = 2
 #: Where a user's own row keeps the value of another table.
 _COLUMNS = {"email_address": "primary_email", "phone_number": "primary_phone"}
-
-
-class _Want(Protocol):
-    """Adds a condition and its values."""
-
-    def __call__(self, term: str, /, *given: object) -> None: ...
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """Values that a user must have one of, and values that a user must not have."""
-
-    wanted: tuple[str, ...] = ()
-    unwanted: tuple[str, ...] = ()
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """What users must be like; None and empty ask for nothing. Times in milliseconds."""
-
-    ids: Choice = Choice()
-    external_ids: Choice = Choice()
-    email_addresses: tuple[str, ...] = ()
-    phone_numbers: tuple[str, ...] = ()
-    usernames: tuple[str, ...] = ()
-    text: str | None = None
-    email_text: str | None = None
-    phone_text: str | None = None
-    username_text: str | None = None
-    name_text: str | None = None
-    is_banned: bool | None = None
-    last_active_before: int | None = None
-    last_active_after: int | None = None
-    created_before: int | None = None
-    created_after: int | None = None
-    last_sign_in_before: int | None = None
-    last_sign_in_after: int | None = None
-    is_impossible: bool = False
-    """Something was asked for that no user here has, such as a wallet."""
 
 
 class Ordering(msgspec.Struct, frozen=True):
     by: Order = "created_at"
     is_descending: bool = True
+
+    @property
+    def is_by_creation(self) -> bool:
+        return self.by in ("created_at", "web3wallet")
+
+    @property
+    def column(self) -> str:
+        """Of `identity_users`, with its index; those of one value are in the order of creation."""
+        return "ordinal" if self.is_by_creation else _COLUMNS.get(self.by, self.by)
+
+    def of(self, table: str) -> str:
+        """ORDER BY. SQLite sorts NULL first on the way up; PostgreSQL is told to."""
+        way, nulls = ("DESC", "LAST") if self.is_descending else ("ASC", "FIRST")
+        if self.is_by_creation:
+            return f"{table}.ordinal {way}"
+        return f"{table}.{self.column} {way} NULLS {nulls}, {table}.ordinal {way}"
+
+
+class _Page(msgspec.Struct, frozen=True):
+    ordering: Ordering
+    limit: int
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.limit
 
 
 class Directory:
@@ -97,133 +98,147 @@ class Directory:
             )
         if wanted.is_impossible:
             return []
-        dialect = self._database.dialect
+        dialect, page = self._database.dialect, _Page(ordering, limit, offset)
 
         def find(tx: Tx) -> list[Account]:
-            start = None if after is None else store.find_user(tx, after)
-            if after is not None and start is None:
-                raise Refused(
-                    FORM_PARAM_VALUE_INVALID.at("starting_after", long_message="There is no such user.")
-                )
-            source, terms, values = _matching(wanted, dialect)
-            if start is not None:
-                terms.append(f"identity_users.ordinal {'<' if ordering.is_descending else '>'} ?")
-                values.append(start.ordinal)
-            order = _order(ordering, source)
-            # Rows that an offset passes over are counted in the index alone; those of the page are fetched afterwards.
-            rows = tx.fetch_all(
-                f"""
-                SELECT {store.USER_COLUMNS} FROM identity_users WHERE ordinal IN (
-                    SELECT identity_users.ordinal FROM {source} WHERE {" AND ".join(terms) or "1 = 1"}
-                    ORDER BY {order} LIMIT ? OFFSET ?
-                ) ORDER BY {_order(ordering, "identity_users")}
-                """,
-                (*values, limit, offset),
-            )
-            return store.accounts_of(tx, [store.user_of(row) for row in rows])
+            selection = selection_of(wanted)
+            if after is not None:
+                start = store.find_user(tx, after)
+                if start is None:
+                    raise Refused(
+                        FORM_PARAM_VALUE_INVALID.at("starting_after", long_message="There is no such user.")
+                    )
+                sign = "<" if ordering.is_descending else ">"
+                selection.span.want(f"identity_users.ordinal {sign} ?", start.ordinal)
+            return store.accounts_at(tx, _chosen(tx, selection, page, dialect))
 
         return await self._database.read(find)
 
     async def count(self, wanted: Filter) -> int:
+        """How many there are: of everybody that is known, of a search each of them is looked at."""
         if wanted.is_impossible:
             return 0
-        source, terms, values = _matching(wanted, self._database.dialect)
-        row = await self._database.read(
-            lambda tx: tx.fetch_one(
-                f"SELECT count(*) FROM {source} WHERE {' AND '.join(terms) or '1 = 1'}", values
-            )
-        )
-        return 0 if row is None else int(row[0])
+        dialect = self._database.dialect
+        return await self._database.read(lambda tx: _count(tx, selection_of(wanted), dialect))
 
 
-def _order(ordering: Ordering, source: str) -> str:
-    """SQLite sorts NULL first on the way up; PostgreSQL is told to."""
-    way, nulls = ("DESC", "LAST") if ordering.is_descending else ("ASC", "FIRST")
-    ordinal = "identity_users.ordinal"
-    if source.startswith("identity_user_search"):
-        # The index of trigrams answers in this order by itself, and stops when the page is full.
-        ordinal = "identity_user_search.rowid"
-    if ordering.by in ("created_at", "web3wallet"):
-        return f"{ordinal} {way}"
-    column = f"identity_users.{_COLUMNS.get(ordering.by, ordering.by)}"
-    return f"{column} {way} NULLS {nulls}, identity_users.ordinal {way}"
+def _chosen(tx: Tx, selection: Selection, page: _Page, dialect: Dialect) -> list[int]:
+    """The ordinals of the page's users, in its order."""
+    text = selection.text
+    if text is None or len(text) < TRIGRAM or selection.is_named:
+        if page.offset >= FAR and not selection.whole.terms:
+            return _from_nearer_end(tx, selection, page)
+        return _walked(tx, selection, page)
+    near = _walked_a_while(tx, selection, _Page(page.ordering, min(page.end, WALK), 0), WALK)
+    if len(near) == page.end:
+        return near[page.offset :]
+    if length := _worth_walking(len(near), page, _total(tx)):
+        found = _walked_a_while(tx, selection, page, length)
+        if len(found) == page.limit:
+            return found
+    return _by_trigrams(tx, selection, text, page, dialect)
 
 
-def _matching(wanted: Filter, dialect: Dialect) -> tuple[str, list[str], list[object]]:
-    """The tables, the conditions, and their values in order."""
-    source, terms, values = "identity_users", list[str](), list[object]()
+def _worth_walking(met: int, page: _Page, total: int) -> int:
+    """How many users to walk past for the page, when so many of the first `WALK` matched; 0 when trigrams cost less."""
+    if not met:
+        return 0
+    expected = page.end * WALK // met
+    return PATIENCE * expected if expected <= LOOK_UP * total * met // WALK else 0
 
-    def want(term: str, /, *given: object) -> None:
-        terms.append(term)
-        values.extend(given)
 
-    searched = next(
-        (
-            text
-            for text in (
-                wanted.text,
-                wanted.email_text,
-                wanted.phone_text,
-                wanted.username_text,
-                wanted.name_text,
-            )
-            if text
-        ),
-        None,
+def _from_nearer_end(tx: Tx, selection: Selection, page: _Page) -> list[int]:
+    left = _total(tx) - page.offset
+    if left > page.offset:
+        return _walked(tx, selection, page)
+    length = min(page.limit, left)
+    if length <= 0:
+        return []
+    ordering = msgspec.structs.replace(page.ordering, is_descending=not page.ordering.is_descending)
+    return _walked(tx, selection, _Page(ordering, length, left - length))[::-1]
+
+
+def _walked(tx: Tx, selection: Selection, page: _Page) -> list[int]:
+    whole = selection.whole
+    return _ordinals(
+        tx,
+        f"""
+        SELECT identity_users.ordinal FROM identity_users {whole.where}
+        ORDER BY {page.ordering.of("identity_users")} LIMIT ? OFFSET ?
+        """,
+        whole,
+        page,
     )
-    if searched is not None:
-        text = searched.lower()
-        if len(text) >= TRIGRAM and dialect == "sqlite":
-            source = "identity_user_search CROSS JOIN identity_users ON identity_users.ordinal = identity_user_search.rowid"
-            want("identity_user_search.search_text MATCH ?", _phrase(text))
-        elif len(text) >= TRIGRAM:
-            want("identity_trigrams(identity_users.search_text) @> ?", _cover(text))
-        _want_part(want, "identity_users.search_text", text)
-    if wanted.email_text:
-        _want_part(want, _any_of("identity_email_addresses", "address"), wanted.email_text, closing=")")
-    if wanted.phone_text:
-        _want_part(want, _any_of("identity_phone_numbers", "number"), wanted.phone_text, closing=")")
-    if wanted.username_text:
-        _want_part(want, "lower(identity_users.username)", wanted.username_text)
-    if wanted.name_text:
-        name = (
-            "lower(COALESCE(identity_users.first_name, '') || ' ' || COALESCE(identity_users.last_name, ''))"
+
+
+def _walked_a_while(tx: Tx, selection: Selection, page: _Page, length: int) -> list[int]:
+    """Less than the page where it is not full by then."""
+    # No parameter: PostgreSQL would make one plan for any length. Few different ones: each is a statement of its own.
+    length = 1 << (length - 1).bit_length()
+    order = page.ordering.of("identity_users")
+    return _ordinals(
+        tx,
+        f"""
+        SELECT identity_users.ordinal FROM (
+            SELECT * FROM identity_users {selection.span.where} ORDER BY {order} LIMIT {length}
+        ) AS identity_users {selection.rest.where} ORDER BY {order} LIMIT ? OFFSET ?
+        """,
+        selection.whole,
+        page,
+    )
+
+
+def _by_trigrams(tx: Tx, selection: Selection, text: str, page: _Page, dialect: Dialect) -> list[int]:
+    source, condition = _trigrams(selection, text, dialect)
+    if dialect == "sqlite":
+        # The index of trigrams answers in the order of creation by itself, and stops when the page is full.
+        order = page.ordering.of("identity_users")
+        if page.ordering.is_by_creation:
+            order = order.replace("identity_users.ordinal", "identity_user_search.rowid")
+        sql = (
+            f"SELECT identity_users.ordinal FROM {source} {condition.where} ORDER BY {order} LIMIT ? OFFSET ?"
         )
-        _want_part(want, name, wanted.name_text)
-    _want_choice(want, "identity_users.id", wanted.ids)
-    _want_choice(want, "identity_users.external_id", wanted.external_ids)
-    _want_choice(want, "identity_users.username", Choice(wanted.usernames))
-    for table, column, owned in (
-        ("identity_email_addresses", "address", wanted.email_addresses),
-        ("identity_phone_numbers", "number", wanted.phone_numbers),
-    ):
-        if owned:
-            want(
-                f"identity_users.id IN (SELECT user_id FROM {table} WHERE {column} IN ({_places(owned)}))",
-                *owned,
-            )
-    if wanted.is_banned is not None:
-        want("identity_users.is_banned" if wanted.is_banned else "NOT identity_users.is_banned")
-    for column, sign, instant in (
-        ("last_active_at", "<", wanted.last_active_before),
-        ("last_active_at", ">", wanted.last_active_after),
-        ("last_sign_in_at", "<", wanted.last_sign_in_before),
-        ("last_sign_in_at", ">", wanted.last_sign_in_after),
-        ("created_at", "<", wanted.created_before),
-        ("created_at", ">", wanted.created_after),
-    ):
-        if instant is not None and column == "created_at":
-            # The high bits of the ordinal are the time of creation, and it is the ordinal that has the index.
-            edge = instant << 21 if sign == "<" else (instant + 1) << 21
-            want(f"identity_users.ordinal {sign if sign == '<' else '>='} ?", edge)
-        elif instant is not None:
-            want(f"identity_users.{column} {sign} ?", instant)
-    return source, terms, values
+    else:
+        # Found before they are sorted: a walk in that order would work out the trigrams of everybody it passes.
+        sql = f"""
+            WITH found AS MATERIALIZED (SELECT identity_users.* FROM {source} {condition.where})
+            SELECT found.ordinal FROM found ORDER BY {page.ordering.of("found")} LIMIT ? OFFSET ?
+        """
+    return _ordinals(tx, sql, condition, page)
 
 
-def _want_part(want: _Want, value: str, text: str, *, closing: str = "") -> None:
-    """That `value` contains `text`, letter by letter."""
-    want(f"{value} LIKE ? ESCAPE '\\'{closing}", f"%{like_literally(text.lower())}%")
+def _ordinals(tx: Tx, sql: str, condition: Condition, page: _Page) -> list[int]:
+    return [row[0] for row in tx.fetch_all(sql, (*condition.values, page.limit, page.offset))]
+
+
+def _count(tx: Tx, selection: Selection, dialect: Dialect) -> int:
+    source, condition, text = "identity_users", selection.whole, selection.text
+    if not condition.terms:
+        return _total(tx)
+    if text is not None and len(text) >= TRIGRAM and not selection.is_named:
+        # Where one in a hundred matches, reading everybody is no more work than reading those from anywhere.
+        near = _walked_a_while(tx, selection, _Page(Ordering(), WALK // 100, 0), WALK)
+        if len(near) < WALK // 100:
+            source, condition = _trigrams(selection, text, dialect)
+    row = tx.fetch_one(f"SELECT count(*) FROM {source} {condition.where}", condition.values)
+    return 0 if row is None else int(row[0])
+
+
+def _total(tx: Tx) -> int:
+    """Of all users, as triggers keep it: counting them takes as long as passing over them."""
+    row = tx.fetch_one("SELECT COALESCE(sum(users), 0) FROM identity_user_counts")
+    return 0 if row is None else int(row[0])
+
+
+def _trigrams(selection: Selection, text: str, dialect: Dialect) -> tuple[str, Condition]:
+    """The tables and the condition that look a text up in the index of trigrams."""
+    found = Condition()
+    if dialect == "sqlite":
+        found.want("identity_user_search.search_text MATCH ?", _phrase(text))
+        source = "identity_user_search CROSS JOIN identity_users ON identity_users.ordinal = identity_user_search.rowid"
+        return source, found & selection.whole
+    found.want("identity_trigrams(identity_users.search_text) @> ?", _cover(text))
+    return "identity_users", found & selection.whole
 
 
 def _cover(text: str) -> list[str]:
@@ -236,18 +251,3 @@ def _cover(text: str) -> list[str]:
 def _phrase(text: str) -> str:
     """A string of FTS5: all its trigrams, one after the other. LIKE would leave out those with a sign of its own."""
     return '"' + text.replace('"', '""') + '"'
-
-
-def _any_of(table: str, column: str) -> str:
-    return f"EXISTS (SELECT 1 FROM {table} WHERE user_id = identity_users.id AND {column}"
-
-
-def _want_choice(want: _Want, column: str, choice: Choice) -> None:
-    if choice.wanted:
-        want(f"{column} IN ({_places(choice.wanted)})", *choice.wanted)
-    if choice.unwanted:
-        want(f"({column} IS NULL OR {column} NOT IN ({_places(choice.unwanted)}))", *choice.unwanted)
-
-
-def _places(values: Iterable[str]) -> str:
-    return ", ".join("?" for _ in values)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -199,9 +200,28 @@ def find_account(tx: Tx, user_id: str) -> Account | None:
     return None if user is None else accounts_of(tx, [user])[0]
 
 
-def accounts_of(tx: Tx, users: Iterable[UserRecord]) -> list[Account]:
-    """The users with what belongs to them, in the order given."""
-    return [Account(user, tuple(emails_of(tx, user.id)), tuple(phones_of(tx, user.id))) for user in users]
+def accounts_of(tx: Tx, users: Sequence[UserRecord]) -> list[Account]:
+    """The users with what belongs to them, in the order given; some hundreds at most."""
+    ids = [user.id for user in users]
+    emails, phones = (
+        defaultdict[str, list[EmailAddressRecord]](list),
+        defaultdict[str, list[PhoneNumberRecord]](list),
+    )
+    for email in emails_of(tx, *ids):
+        emails[email.user_id].append(email)
+    for phone in phones_of(tx, *ids):
+        phones[phone.user_id].append(phone)
+    return [Account(user, tuple(emails[user.id]), tuple(phones[user.id])) for user in users]
+
+
+def accounts_at(tx: Tx, ordinals: Sequence[int]) -> list[Account]:
+    """The users of those ordinals, in the order given; some hundreds at most."""
+    if not ordinals:
+        return []
+    places = ", ".join("?" for _ in ordinals)
+    rows = tx.fetch_all(f"SELECT ordinal, {_USER} FROM identity_users WHERE ordinal IN ({places})", ordinals)
+    users = {row[0]: user_of(row[1:]) for row in rows}
+    return accounts_of(tx, [users[ordinal] for ordinal in ordinals])
 
 
 def find_by_verified_email(tx: Tx, address: str) -> Account | None:
@@ -330,9 +350,14 @@ def insert_email(tx: Tx, email: EmailAddressRecord) -> None:
     refresh_search(tx, email.user_id)
 
 
-def emails_of(tx: Tx, user_id: str) -> list[EmailAddressRecord]:
+def emails_of(tx: Tx, *user_ids: str) -> list[EmailAddressRecord]:
+    """Oldest first; of some hundreds at most."""
+    if not user_ids:
+        return []
+    places = ", ".join("?" for _ in user_ids)
     rows = tx.fetch_all(
-        f"SELECT {_EMAIL} FROM identity_email_addresses WHERE user_id = ? ORDER BY created_at, id", (user_id,)
+        f"SELECT {_EMAIL} FROM identity_email_addresses WHERE user_id IN ({places}) ORDER BY created_at, id",
+        user_ids,
     )
     return [_email(row) for row in rows]
 

@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from msgspec import UNSET, UnsetType
 
-from doorward.identity.accounts.directory import Choice, Filter, Order, Ordering
+from doorward.identity.accounts.directory import Order, Ordering
+from doorward.identity.accounts.filters import Choice, Filter
 from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.accounts.store import Account
 from doorward.identity.backend_api.operations import Call, operation

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from starlette.responses import Response
 
-from doorward.identity.accounts.directory import Choice, Filter, Ordering
+from doorward.identity.accounts.directory import Ordering
+from doorward.identity.accounts.filters import Choice, Filter
 from doorward.identity.audit.store import AuditEvent, AuditFilter, Place
 from doorward.identity.console.call import Call
 from doorward.identity.console.paging import url_with

@@ -3,7 +3,7 @@
 import msgspec
 from starlette.responses import Response
 
-from doorward.identity.accounts.directory import Filter
+from doorward.identity.accounts.filters import Filter
 from doorward.identity.audit.store import AuditFilter
 from doorward.identity.console.audit_log import action_words, names_of, object_url
 from doorward.identity.console.call import Call

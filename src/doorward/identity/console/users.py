@@ -3,7 +3,8 @@
 import msgspec
 from starlette.responses import Response
 
-from doorward.identity.accounts.directory import Filter, Ordering
+from doorward.identity.accounts.directory import Ordering
+from doorward.identity.accounts.filters import Filter
 from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.console import user, user_access, user_addresses
 from doorward.identity.console.call import Call

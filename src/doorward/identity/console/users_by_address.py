@@ -1,6 +1,7 @@
 """Users as people name them in forms: by an address of theirs."""
 
-from doorward.identity.accounts.directory import Filter, Ordering
+from doorward.identity.accounts.directory import Ordering
+from doorward.identity.accounts.filters import Filter
 from doorward.identity.accounts.store import Account
 from doorward.identity.console.call import Call
 from doorward.identity.errors import FORM_RESOURCE_NOT_FOUND, Refused

@@ -55,6 +55,7 @@ TABLES = (
         updated_at BIGINT NOT NULL
     )
     """,
+    "CREATE TABLE identity_user_counts (users BIGINT NOT NULL)",
     "CREATE INDEX identity_users_banned ON identity_users(ordinal) WHERE is_banned",
     "CREATE INDEX identity_users_administrators ON identity_users(ordinal) WHERE is_administrator",
     """
@@ -343,11 +344,50 @@ SQLITE_SEARCH = (
 POSTGRESQL_SEARCH = (
     # Not pg_trgm: an extension is not everywhere, and not everybody may create one.
     """
-    CREATE FUNCTION identity_trigrams(text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT coalesce(array_agg(DISTINCT substr($1, i, 3)), '{}') FROM generate_series(1, length($1) - 2) AS i
+    CREATE FUNCTION identity_trigrams(text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 1000 AS $$
+        SELECT coalesce(array_agg(substr($1, i, 3)), '{}') FROM generate_series(1, length($1) - 2) AS i
     $$
     """,
     "CREATE INDEX identity_users_search ON identity_users USING gin (identity_trigrams(search_text))",
+)
+
+# How many users there are is the sum of a few rows. PostgreSQL adds one at each change and folds them together now and
+# then: two that change one row at once would collide.
+SQLITE_COUNTS = (
+    "INSERT INTO identity_user_counts (users) VALUES (0)",
+    """
+    CREATE TRIGGER identity_users_count_insert AFTER INSERT ON identity_users BEGIN
+        UPDATE identity_user_counts SET users = users + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER identity_users_count_delete AFTER DELETE ON identity_users BEGIN
+        UPDATE identity_user_counts SET users = users - 1;
+    END
+    """,
+)
+POSTGRESQL_COUNTS = (
+    """
+    CREATE FUNCTION identity_count_users() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO identity_user_counts (users)
+            SELECT CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END FROM changed HAVING count(*) > 0;
+        IF random() < 0.001 THEN
+            WITH folded AS (DELETE FROM identity_user_counts RETURNING users)
+                INSERT INTO identity_user_counts (users) SELECT sum(users) FROM folded;
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE TRIGGER identity_users_count_insert AFTER INSERT ON identity_users
+        REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION identity_count_users()
+    """,
+    """
+    CREATE TRIGGER identity_users_count_delete AFTER DELETE ON identity_users
+        REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION identity_count_users()
+    """,
 )
 
 
@@ -359,5 +399,7 @@ def upgrade() -> None:
         op.execute(statement)
     for column in SORTED_BY:
         op.execute(f"CREATE INDEX identity_users_{column} ON identity_users({column}{nulls}, ordinal)")
-    for statement in POSTGRESQL_SEARCH if is_postgresql else SQLITE_SEARCH:
+    for statement in (
+        (*POSTGRESQL_SEARCH, *POSTGRESQL_COUNTS) if is_postgresql else (*SQLITE_SEARCH, *SQLITE_COUNTS)
+    ):
         op.execute(statement)

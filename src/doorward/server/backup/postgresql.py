@@ -85,7 +85,10 @@ def load(url: str, schemas: Sequence[Schema], folder: Path) -> None:
                 # Migrations may have put rows there (defaults), which the backup holds as they were left.
                 connection.execute(f"TRUNCATE {', '.join(tables)}".encode())
                 for table in tables:
+                    # What triggers keep of other tables is in the backup too.
+                    connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
                     _load_table(connection, table, folder / table)
+                    connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
         except psycopg.Error as error:
             raise DatabaseFailed(f"PostgreSQL refused the backup's data: {error}") from error
 
