@@ -55,7 +55,7 @@ def main(folder: Path, run: int) -> None:
                 "listen_addresses": "",
                 "unix_socket_directories": str(folder),
                 "max_connections": str(MAX_CONNECTIONS),
-                "shared_buffers": "32MB",
+                "shared_buffers": os.environ.get("DOORWARD_TEST_SHARED_BUFFERS", "32MB"),
                 # Nothing here outlives the run: what makes a crash safe only makes the tests slow.
                 "fsync": "off",
                 "full_page_writes": "off",

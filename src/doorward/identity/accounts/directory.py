@@ -62,6 +62,11 @@ class Ordering(msgspec.Struct, frozen=True):
         """Of `identity_users`, with its index; those of one value are in the order of creation."""
         return "ordinal" if self.is_by_creation else _COLUMNS.get(self.by, self.by)
 
+    @property
+    def columns(self) -> str:
+        """What `of` sorts by."""
+        return "identity_users.ordinal" + ("" if self.is_by_creation else f", identity_users.{self.column}")
+
     def of(self, table: str) -> str:
         """ORDER BY. SQLite sorts NULL first on the way up; PostgreSQL is told to."""
         way, nulls = ("DESC", "LAST") if self.is_descending else ("ASC", "FIRST")
@@ -199,10 +204,12 @@ def _by_trigrams(tx: Tx, selection: Selection, text: str, page: _Page, dialect: 
             f"SELECT identity_users.ordinal FROM {source} {condition.where} ORDER BY {order} LIMIT ? OFFSET ?"
         )
     else:
-        # Found before they are sorted: a walk in that order would work out the trigrams of everybody it passes.
+        # Found before they are sorted, as OFFSET keeps PostgreSQL from joining the two: a walk in that order would work
+        # out the trigrams of everybody it passes.
         sql = f"""
-            WITH found AS MATERIALIZED (SELECT identity_users.* FROM {source} {condition.where})
-            SELECT found.ordinal FROM found ORDER BY {page.ordering.of("found")} LIMIT ? OFFSET ?
+            SELECT found.ordinal FROM (
+                SELECT {page.ordering.columns} FROM {source} {condition.where} OFFSET 0
+            ) AS found ORDER BY {page.ordering.of("found")} LIMIT ? OFFSET ?
         """
     return _ordinals(tx, sql, condition, page)
 
