@@ -129,9 +129,7 @@ class Relay:
             cloud_mint_public_key=signer.public_key_pem,
             is_connected=lambda tunnel_id: self.is_connected(tunnel_id),
         )
-        connector = Connector(
-            settings, database, signer, outbound, clock, nearby=lambda host: self.nearby(host)
-        )
+        connector = Connector(settings, signer, outbound, clock, nearby=lambda host: self.nearby(host))
         self.deliveries = Deliveries(database, push.senders, push.secret, clock)
         publications = Publications(settings, database, DeliveryQueue(push.secret, push.senders), clock)
         devices = Devices(database, publications, clock)

@@ -77,10 +77,11 @@ class Pipelines:
                 task.result()
 
     def _least_busy(self) -> "_Pipeline | None":
-        for pipeline in list(self._open):
-            if not pipeline.trips and not pipeline.is_usable:
-                pipeline.close()
-        return min(self._open, key=lambda pipeline: len(pipeline.trips), default=None)
+        while True:
+            found = min(self._open, key=_trips_of, default=None)
+            if found is None or found.trips or found.is_usable:
+                return found
+            found.close()
 
     def _dial_soon(self) -> None:
         """In a task of its own: whoever waits for the connection may be cancelled, and others use it."""
@@ -100,6 +101,10 @@ class Pipelines:
             connection.close()
             raise DatabaseClosed("this database has been closed")
         self._open.append(_Pipeline(connection, loop, self._open.remove))
+
+
+def _trips_of(pipeline: "_Pipeline") -> int:
+    return len(pipeline.trips)
 
 
 class _Trip:

@@ -10,8 +10,9 @@ from doorward.relay.api.proofs import RequestProofs, require_scope
 from doorward.relay.api.refusals import invalid_dpop
 from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
 from doorward.relay.connect.service import Connector, Minted, Probed
-from doorward.relay.connect.target import Target
+from doorward.relay.connect.target import Target, asked_for_target
 from doorward.relay.http.routing import Arrival, Call, Route
+from doorward.store import Row
 from doorward.t3_connect import iso
 from doorward.t3_connect.messages import (
     ConnectAuthorized,
@@ -60,11 +61,10 @@ class ConnectApi:
         require_scope(call.principal, ENVIRONMENT_CONNECT, environment_id=call.param("environmentId"))
         if _requested_thumbprint(call.body) != token.thumbprint:
             raise invalid_dpop()
-        await self._proofs.consume(call.arrival, call.principal, "connects")
+        found = await self._consume(call)
         minted = await _counted(
             self._connector.connect(
-                user_id=token.user_id,
-                environment_id=call.param("environmentId"),
+                found,
                 thumbprint=token.thumbprint,
                 device_id=call.body.device_id,
                 client=call.body.client,
@@ -90,13 +90,16 @@ class ConnectApi:
 
     async def status(self, call: Call[DpopPrincipal, None]) -> StatusResponse:
         require_scope(call.principal, ENVIRONMENT_STATUS, environment_id=call.param("environmentId"))
-        await self._proofs.consume(call.arrival, call.principal, "connects")
-        probed = await self._connector.probe(
-            user_id=call.principal.token.user_id,
-            environment_id=call.param("environmentId"),
-            trace=call.arrival.trace,
-        )
+        found = await self._consume(call)
+        probed = await self._connector.probe(found, trace=call.arrival.trace)
         return _status(probed, call.arrival)
+
+    async def _consume(self, call: Call[DpopPrincipal, Any]) -> list[list[Row]]:
+        """Count the request and use its proof up; what is known of its target."""
+        asked = asked_for_target(
+            user_id=call.principal.token.user_id, environment_id=call.param("environmentId")
+        )
+        return await self._proofs.consume(call.arrival, call.principal, "connects", *asked)
 
 
 async def _counted(connecting: Awaitable[Minted]) -> Minted:

@@ -5,6 +5,7 @@ from doorward.relay.api.refusals import invalid_dpop
 from doorward.relay.http.routing import Arrival
 from doorward.relay.limits.service import Bucket, Limits
 from doorward.relay.replay.service import DpopProofs
+from doorward.store import Row, Statement
 
 
 class RequestProofs:
@@ -12,16 +13,23 @@ class RequestProofs:
         self._proofs = proofs
         self._limits = limits
 
-    async def consume(self, arrival: Arrival, principal: DpopPrincipal, bucket: Bucket) -> None:
-        """Count the request against the account, then use the proof up. Raises ProofRefused, TooManyRequests."""
-        await self._proofs.consume(
+    async def consume(
+        self, arrival: Arrival, principal: DpopPrincipal, bucket: Bucket, *beside: Statement
+    ) -> list[list[Row]]:
+        """Count the request against the account, then use the proof up; the rows of `beside`, asked in the same trip.
+
+        Raises ProofRefused, TooManyRequests.
+        """
+        used_up = await self._proofs.consume(
             arrival.headers.get("dpop"),
             counting=self._limits.counting(principal.token.user_id, bucket),
             method=arrival.method,
             url=arrival.url,
             access_token=principal.text,
             thumbprint=principal.token.thumbprint,
+            beside=beside,
         )
+        return used_up.beside
 
 
 def require_scope(principal: DpopPrincipal, scope: str, *, environment_id: str | None = None) -> None:

@@ -60,7 +60,7 @@ class TokenApi:
         except InvalidScope as error:
             raise invalid_dpop() from error
         subject = await self._subject(form)
-        proof = await self._proofs.consume(
+        used_up = await self._proofs.consume(
             call.arrival.headers.get("dpop"),
             counting=self._limits.counting(subject.user_id, "token_exchanges"),
             method=call.arrival.method,
@@ -71,7 +71,7 @@ class TokenApi:
             user_id=subject.user_id,
             client_id=form.client_id,
             scopes=scopes,
-            thumbprint=proof.thumbprint,
+            thumbprint=used_up.proof.thumbprint,
             environment_id=subject.environment_id,
         )
         return TokenExchangeResponse(

@@ -1,6 +1,6 @@
 """Asking an environment for a credential or for its health."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -14,14 +14,12 @@ from doorward.relay.connect.errors import (
 )
 from doorward.relay.connect.requests import SignedRequest, sign_health_request, sign_mint_request
 from doorward.relay.connect.rules import verify_health_answer, verify_mint_answer
-from doorward.relay.connect.target import Target, resolve_target
-from doorward.relay.endpoints import store as endpoint_store
-from doorward.relay.links import store as link_store
+from doorward.relay.connect.target import Target, target_of
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.relay.tracing import Trace
-from doorward.spans import traced
-from doorward.store import Clock, Database
+from doorward.spans import span, traced
+from doorward.store import Clock, Row
 from doorward.t3_connect import SchemaMismatch, decode_json, encode_json
 from doorward.t3_connect.errors import EnvironmentScopeRequired, decode_environment_error
 from doorward.t3_connect.messages import (
@@ -69,10 +67,11 @@ class _AnswerUndecodable(Exception):
 
 
 class Connector:
+    """`found` is always what `asked_for_target` was answered: who comes here has asked it on the way."""
+
     def __init__(
         self,
         settings: RelaySettings,
-        database: Database,
         signer: TokenSigner,
         outbound: Outbound,
         clock: Clock,
@@ -81,7 +80,6 @@ class Connector:
     ) -> None:
         """`nearby` leads to the machines of an edge in this process, by host name."""
         self._settings = settings
-        self._database = database
         self._signer = signer
         self._outbound = outbound
         self._nearby = nearby
@@ -90,9 +88,8 @@ class Connector:
     @traced("relay.environment_connector.connect")
     async def connect(
         self,
+        found: Sequence[Sequence[Row]],
         *,
-        user_id: str,
-        environment_id: str,
         thumbprint: str,
         device_id: str | None,
         client: ClientMeta | None,
@@ -102,7 +99,7 @@ class Connector:
 
         Raises `NotAuthorized`, `EndpointUnavailable`, `EndpointTimedOut`.
         """
-        target = await self._target(user_id, environment_id)
+        target = self._target(found)
         now = self._clock()
         try:
             request = sign_mint_request(
@@ -137,12 +134,12 @@ class Connector:
         return Minted(target, answer)
 
     @traced("relay.environment_connector.status")
-    async def probe(self, *, user_id: str, environment_id: str, trace: Trace) -> Probed:
+    async def probe(self, found: Sequence[Sequence[Row]], *, trace: Trace) -> Probed:
         """Whether the environment answers now. Unreachable is an outcome; a forged answer raises.
 
         Raises `NotAuthorized`, `EndpointUnavailable`.
         """
-        target = await self._target(user_id, environment_id)
+        target = self._target(found)
         began = self._clock()
         try:
             request = sign_health_request(self._signer, target, now=began)
@@ -169,18 +166,9 @@ class Connector:
         )
         return Probed(target=target, checked_at=began, answer=answer)
 
-    @traced("relay.environment_connector.resolve_managed_endpoint")
-    async def _target(self, user_id: str, environment_id: str) -> Target:
-        # The two need not be of one moment: a target comes only of a link and an allocation that agree.
-        links, allocations = await self._database.ask(
-            link_store.active(user_id=user_id, environment_id=environment_id),
-            endpoint_store.reserved(user_id=user_id, environment_id=environment_id),
-        )
-        return resolve_target(
-            next(iter(link_store.links_of(links)), None),
-            next(iter(endpoint_store.allocations_of(allocations)), None),
-            self._settings,
-        )
+    def _target(self, found: Sequence[Sequence[Row]]) -> Target:
+        with span("relay.environment_connector.resolve_managed_endpoint"):
+            return target_of(found, self._settings)
 
     async def _post(self, url: str, request: SignedRequest, trace: Trace) -> bytes:
         """The body of a 200. Redirects are failures: following one would show the proof to another host."""

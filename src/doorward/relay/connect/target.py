@@ -1,16 +1,21 @@
-"""Where a request to an environment may be sent, decided from rows alone. Pure.
+"""Where a request to an environment may be sent: what to ask the database, and the decision from its rows alone. Pure.
 
 The URL always comes from the allocation, and only when the link row agrees with it: nothing a client sends, and no
 single corrupted row, can aim the relay's signed requests elsewhere.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from doorward.relay.connect.errors import NotAuthorized
+from doorward.relay.endpoints import store as endpoint_store
 from doorward.relay.endpoints.rules import is_valid_hostname, normalize_zone, urls_of
 from doorward.relay.endpoints.store import AllocationRow
+from doorward.relay.links import store as link_store
 from doorward.relay.links.store import LinkRow, ProviderKind
 from doorward.relay.settings import RelaySettings
+from doorward.store import Row, Statement
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +27,24 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     http_base_url: str
     ws_base_url: str
     provider_kind: ProviderKind
+
+
+def asked_for_target(*, user_id: str, environment_id: str) -> tuple[Statement, Statement]:
+    """For `target_of`. The two need not be of one moment: a target comes only of a link and an allocation that agree."""
+    return (
+        link_store.active(user_id=user_id, environment_id=environment_id),
+        endpoint_store.reserved(user_id=user_id, environment_id=environment_id),
+    )
+
+
+def target_of(rows: Sequence[Sequence[Row]], settings: RelaySettings) -> Target:
+    """Raises `NotAuthorized` with the first reason that applies."""
+    links, allocations = rows
+    return resolve_target(
+        next(iter(link_store.links_of(links)), None),
+        next(iter(endpoint_store.allocations_of(allocations)), None),
+        settings,
+    )
 
 
 def resolve_target(link: LinkRow | None, allocation: AllocationRow | None, settings: RelaySettings) -> Target:

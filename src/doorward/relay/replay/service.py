@@ -1,11 +1,13 @@
 """Checking a DPoP proof and using it up."""
 
+import msgspec
+
 from doorward.jose import DpopError, DpopProof, verify_dpop_proof
 from doorward.relay.limits.service import Count
 from doorward.relay.replay import store
 from doorward.relay.replay.rules import dpop_expiry_ms
 from doorward.spans import traced
-from doorward.store import Clock, Database
+from doorward.store import Clock, Database, Row, Statement
 
 
 class ProofRefused(Exception):
@@ -14,6 +16,13 @@ class ProofRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+class UsedUp(msgspec.Struct, frozen=True):
+    """A proof that is refused from now on, and what the questions beside it were answered."""
+
+    proof: DpopProof
+    beside: list[list[Row]]
 
 
 class DpopProofs:
@@ -32,11 +41,13 @@ class DpopProofs:
         url: str,
         access_token: str | None = None,
         thumbprint: str | None = None,
-    ) -> DpopProof:
+        beside: tuple[Statement, ...] = (),
+    ) -> UsedUp:
         """The proof, verified and from now on refused. Raises `ProofRefused`; nothing is stored of a bad proof.
 
         `counting` counts the request, with a good proof or a bad one, in the transaction that uses the proof up. That
-        it is one too many (`TooManyRequests`) is said before anything about the proof, which then stays good.
+        it is one too many (`TooManyRequests`) is said before anything about the proof, which then stays good. `beside`
+        are questions that go the same way; only who brings a good proof learns their answers.
         """
         now = self._clock()
         try:
@@ -45,7 +56,7 @@ class DpopProofs:
             [counted] = await self._database.run(counting.statement)
             counting.check(counted)
             raise
-        counted, used_up = await self._database.run(
+        counted, used_up, *answers = await self._database.run(
             counting.statement,
             store.consuming(
                 owner=proof.thumbprint,
@@ -55,11 +66,12 @@ class DpopProofs:
                 now=now,
                 condition=counting.condition,
             ),
+            *beside,
         )
         counting.check(counted)
         if not used_up:
             raise ProofRefused("replayed")
-        return proof
+        return UsedUp(proof, answers)
 
     def _verified(
         self,
