@@ -206,7 +206,7 @@ def _push(path: Path, variables: Mapping[str, str]) -> PushSection:
 
 
 def _apns(path: Path, variables: Mapping[str, str]) -> ApnsSection | None:
-    """All of it or nothing. Which of Apple's two services alone says nothing: some leave it in the file."""
+    """All of it or nothing; `APNS_ENVIRONMENT` alone asks for nothing."""
     key, key_file = variables.get("APNS_PRIVATE_KEY"), variables.get("DOORWARD_APNS_KEY_FILE")
     names = ("APNS_TEAM_ID", "APNS_KEY_ID", "APNS_BUNDLE_ID")
     missing = [name for name in names if name not in variables]

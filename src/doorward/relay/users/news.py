@@ -31,9 +31,9 @@ class NotFromAccounts(Exception):
 class _User(msgspec.Struct):
     """A user of Clerk's events, as far as it is about being let in; `updated_at` in milliseconds."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1)]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{1,200}$")]
     banned: bool = False
-    updated_at: int = 0
+    updated_at: Annotated[int, msgspec.Meta(ge=0, lt=FOR_EVER)] = 0
 
 
 class AccountEvent(msgspec.Struct):
