@@ -165,7 +165,7 @@ def _fill_postgresql(url: str) -> None:
         for name, _ in left_out:
             connection.execute(f"DROP INDEX {name}".encode())
         for statement in _STATEMENTS:
-            connection.execute(for_postgresql(statement).encode(), (1, USERS))
+            psycopg.RawCursor(connection).execute(for_postgresql(statement), (1, USERS))
         for _, statement in left_out:
             connection.execute(statement.encode())
         # What autovacuum does soon after such an import.

@@ -1,3 +1,4 @@
+import re
 import sqlite3
 
 import pytest
@@ -11,18 +12,28 @@ from doorward.store.statements import for_postgresql, for_sqlite
 @pytest.mark.parametrize(
     ("written", "runs"),
     [
-        ("SELECT ?", "SELECT %s"),
-        ("SELECT '?', ?", "SELECT '?', %s"),
-        ("SELECT 'it''s ?' || ?", "SELECT 'it''s ?' || %s"),
-        ('SELECT "a?b" FROM t WHERE x = ?', 'SELECT "a?b" FROM t WHERE x = %s'),
-        ("SELECT ? -- really?\n, ?", "SELECT %s -- really?\n, %s"),
-        ("SELECT /* ? ' */ ?", "SELECT /* ? ' */ %s"),
-        ("SELECT x % 2, 'a%' LIKE ?", "SELECT x %% 2, 'a%%' LIKE %s"),
+        ("SELECT ?", b"SELECT $1"),
+        ("SELECT '?', ?", b"SELECT '?', $1"),
+        ("SELECT 'it''s ?' || ?", b"SELECT 'it''s ?' || $1"),
+        ('SELECT "a?b" FROM t WHERE x = ?', b'SELECT "a?b" FROM t WHERE x = $1'),
+        ("SELECT ? -- really?\n, ?", b"SELECT $1 -- really?\n, $2"),
+        ("SELECT /* ? ' */ ?", b"SELECT /* ? ' */ $1"),
+        ("SELECT x % 2, 'a%' LIKE ?", b"SELECT x % 2, 'a%' LIKE $1"),
     ],
 )
-def test_a_question_mark_is_a_placeholder_only_where_sql_says_so(written: str, runs: str) -> None:
+def test_a_question_mark_is_a_placeholder_only_where_sql_says_so(written: str, runs: bytes) -> None:
     assert for_postgresql(written) == runs
     assert for_sqlite(written) == written
+
+
+def numbers(sql: str) -> list[int]:
+    """Of the placeholders PostgreSQL sees; `sql` has no $ of its own."""
+    return [int(number) for number in re.findall(rb"\$(\d+)", for_postgresql(sql))]
+
+
+def questions(sql: str) -> str:
+    """The translation, translated back."""
+    return re.sub(rb"\$\d+", b"?", for_postgresql(sql)).decode()
 
 
 PIECES = st.sampled_from(
@@ -32,17 +43,15 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES).map(lambda pieces: ["SELECT ", *pieces]))
 def test_placeholders_are_counted_the_same_on_both_engines(pieces: list[str]) -> None:
-    # psycopg reads %s as a placeholder and %% as a percent sign, wherever they stand, quotes or not.
     sql = " ".join(pieces)
-    runs = for_postgresql(sql)
-    assert runs.replace("%%", "").count("%") == runs.replace("%%", "").count("%s") == pieces.count("?")
-    assert runs.replace("%%", "\0").replace("%s", "?").replace("\0", "%") == sql
+    assert numbers(sql) == [*range(1, pieces.count("?") + 1)]
+    assert questions(sql) == sql
 
 
 @given(st.lists(st.sampled_from(["?", "'?'", "'a''?'", "1", "'%'", "/* ? */ 1", '"?"']), min_size=1))
 def test_sqlite_itself_finds_as_many_placeholders(terms: list[str]) -> None:
     sql = "SELECT " + ", ".join(terms) + ' FROM (SELECT 1 AS "?")'
-    marks = for_postgresql(sql).replace("%%", "").count("%s")
+    marks = len(numbers(sql))
     connection = sqlite3.connect(":memory:")
     try:
         assert len(connection.execute(sql, ("v",) * marks).fetchone()) == len(terms)
@@ -50,16 +59,12 @@ def test_sqlite_itself_finds_as_many_placeholders(terms: list[str]) -> None:
         connection.close()
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="$", exclude_categories=["Cs"])))
 def test_any_text_is_either_refused_or_comes_back_from_its_translation(sql: str) -> None:
     try:
-        runs = for_postgresql(sql)
+        assert questions(sql) == sql
     except TransactionMisused:
         return
-    assert (
-        runs.replace("%%", "\0").replace("%s", "?").replace("\0", "%") == sql.replace("\0", "%")
-        or "\0" in sql
-    )
 
 
 @pytest.mark.parametrize("sql", ["SELECT ?1", "SELECT ?, ?2"])

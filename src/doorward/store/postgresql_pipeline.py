@@ -22,7 +22,7 @@ from psycopg.errors import error_from_result
 from doorward.store.database import Row, Statement
 from doorward.store.errors import DatabaseClosed, DatabaseFailed, TransactionMisused
 from doorward.store.postgresql_listener import connect
-from doorward.store.statements import for_pipeline
+from doorward.store.statements import for_postgresql
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class _Trip:
 
     def __init__(self, statements: Sequence[Statement]) -> None:
         self.statements = [
-            (for_pipeline(sql), [_dump(value) for value in params]) for sql, params in statements
+            (for_postgresql(sql), [_dump(value) for value in params]) for sql, params in statements
         ]
         self.outcome: asyncio.Future[list[list[Row]]] = asyncio.get_running_loop().create_future()
         self.expected: deque[tuple[bytes, bytes] | None] = deque()

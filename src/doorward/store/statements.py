@@ -26,14 +26,7 @@ def for_sqlite(sql: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def for_postgresql(sql: str) -> str:
-    """`sql` with psycopg's `%s` for each `?` outside quotes and comments, and every `%` doubled."""
-    _check(sql)
-    return _TOKEN.sub(_translate, sql)
-
-
-@lru_cache(maxsize=4096)
-def for_pipeline(sql: str) -> bytes:
+def for_postgresql(sql: str) -> bytes:
     """`sql` with `$1`, `$2`, ... for the `?` outside quotes and comments, as PostgreSQL itself reads it."""
     _check(sql)
     numbers = count(1)
@@ -47,13 +40,6 @@ def require_reading(sql: str) -> None:
     """Refuse what `Database.ask` is not for, where no transaction of ours says so to the engine."""
     if not _READING.match(sql):
         raise TransactionMisused(f"a read cannot change anything: use `run`, not `ask`: {sql.strip()[:60]!r}")
-
-
-def _translate(token: re.Match[str]) -> str:
-    text = token.group()
-    if text == "?":
-        return "%s"
-    return text.replace("%", "%%")
 
 
 def _check(sql: str) -> None:
