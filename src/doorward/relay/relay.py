@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from doorward.outbound import Carrier, Outbound
 from doorward.push import VapidKey
@@ -48,6 +49,7 @@ from doorward.relay.endpoints.tunnels import (
     Tunnels,
 )
 from doorward.relay.http.app import RelayApp
+from doorward.relay.http.routing import Route
 from doorward.relay.limits import store as limit_store
 from doorward.relay.limits.service import WINDOW_MS, Limits
 from doorward.relay.link_notices import store as notice_store
@@ -115,7 +117,21 @@ class Relay:
         self._tunnels = Tunnels(database, hosts, is_barred=is_barred)
         self.claims = TunnelClaims(database, clock)
         provider, self._census = _provider(settings, database, outbound, clock)
-        users = Users(settings, database, outbound, clock, is_barred=is_barred)
+        self.deliveries = Deliveries(database, push.senders, push.secret, clock)
+        routes = self._routes(signer, outbound, provider, push)
+        self.app = RelayApp(
+            [*routes, *DocumentationApi(routes, issuer=settings.issuer).routes()],
+            issuer=settings.issuer,
+            max_parameter=settings.max_path_parameter,
+            deadline=settings.request_deadline,
+            translate=to_relay_error,
+        )
+
+    def _routes(
+        self, signer: TokenSigner, outbound: Outbound, provider: EndpointProvider, push: Push
+    ) -> list[Route[Any, Any]]:
+        settings, database, clock = self.settings, self._database, self._clock
+        users = Users(settings, database, outbound, clock, is_barred=self.is_barred)
         guards = Guards(users, Credentials(database), signer, clock)
         proofs = DpopProofs(database, clock, signature_before_time=not settings.strict_base)
         limits = Limits(settings.rate_limits, database, clock)
@@ -130,11 +146,10 @@ class Relay:
             is_connected=lambda tunnel_id: self.is_connected(tunnel_id),
         )
         connector = Connector(settings, signer, outbound, clock, nearby=lambda host: self.nearby(host))
-        self.deliveries = Deliveries(database, push.senders, push.secret, clock)
         publications = Publications(settings, database, DeliveryQueue(push.secret, push.senders), clock)
         devices = Devices(database, publications, clock)
         request_proofs = RequestProofs(proofs, limits)
-        routes = [
+        return [
             *MetadataApi(settings, database).routes(),
             *client.routes(),
             *TokenApi(users=users, proofs=proofs, limits=limits, signer=signer, clock=clock).routes(),
@@ -161,13 +176,6 @@ class Relay:
                 else ()
             ),
         ]
-        self.app = RelayApp(
-            [*routes, *DocumentationApi(routes, issuer=settings.issuer).routes()],
-            issuer=settings.issuer,
-            max_parameter=settings.max_path_parameter,
-            deadline=settings.request_deadline,
-            translate=to_relay_error,
-        )
 
     async def authorize_tunnel(
         self, *, environment_id: str, generation: int, token: str

@@ -19,6 +19,7 @@ from doorward.server.background import background
 from doorward.server.configuration import (
     CloudflareSection,
     ConfigurationInvalid,
+    MailSection,
     ServeConfiguration,
     split_address,
 )
@@ -38,20 +39,7 @@ Say = Callable[[str], None]
 
 def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) -> NodePlan:
     """What the configuration means, with the defaults that follow from it. `clerk`: accounts are at Clerk's cloud."""
-    identity, relay = configuration.identity, configuration.relay
-    edge = urlsplit(configuration.edge.url)
-    zone_host, _, zone_port = relay.zone.partition(":")
-    mailer: Mailer = ConsoleMailer()
-    if configuration.mail is not None:
-        mail = configuration.mail
-        mailer = SmtpMailer(
-            host=mail.host,
-            port=mail.port,
-            sender=mail.sender,
-            username=mail.username,
-            password=_secret(mail.password_file),
-            tls=mail.tls,
-        )
+    identity = configuration.identity
     return NodePlan(
         roles=configuration.roles,
         database_url=configuration.database_url,
@@ -60,45 +48,65 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
             origin=identity.origin,
             development=False,
             sign_up=identity.sign_up,
-            relay_origin=relay.origin,
-            gate_zone=relay.zone,
+            relay_origin=configuration.relay.origin,
+            gate_zone=configuration.relay.zone,
             webhook_private_hosts=configuration.webhooks.private_hosts,
         ),
-        relay=RelaySettings(
-            origin=relay.origin,
-            stage=relay.stage,
-            zone=zone_host,
-            endpoint_scheme="http" if edge.scheme == "http" else "https",
-            endpoint_port=int(zone_port) if zone_port else None,
-            edge_url=configuration.edge.url,
-            accounts_issuer=identity.origin,
-            jwks_url=configuration.jwks_url,
-            provider=relay.provider,
-            cloudflare=_cloudflare(relay.cloudflare),
-            endpoint_addresses=relay.endpoint_addresses
-            or ("public" if relay.provider == "cloudflare" else "any"),
-            max_tunnels=relay.max_tunnels,
-            strict_base=relay.strict_base,
-            t3_relay=relay.t3_relay,
-            request_deadline=relay.request_deadline,
-            environment_timeout=relay.environment_timeout,
-            jwt_audience=relay.jwt_audience,
-            oauth_client_ids=relay.oauth_client_ids,
-            rate_limits=relay.rate_limits,
-            custom_hosts=relay.custom_hosts,
-            clerk=clerk,
-            accounts_webhook=_accounts_webhook(
-                _secret(relay.accounts_webhook_secret_file) or (clerk.webhook_secret if clerk else None)
-            ),
-            **push_settings(configuration.push),
-        ),
-        mailer=mailer,
+        relay=_relay_settings(configuration, clerk),
+        mailer=_mailer(configuration.mail),
         ca_file=configuration.ca_file,
         private_push_hosts=configuration.push.private_hosts,
         is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
         allowances=configuration.edge.limits,
         edge_nodes=configuration.edge.nodes,
+    )
+
+
+def _relay_settings(configuration: ServeConfiguration, clerk: ClerkCloud | None) -> RelaySettings:
+    relay = configuration.relay
+    edge = urlsplit(configuration.edge.url)
+    zone_host, _, zone_port = relay.zone.partition(":")
+    return RelaySettings(
+        origin=relay.origin,
+        stage=relay.stage,
+        zone=zone_host,
+        endpoint_scheme="http" if edge.scheme == "http" else "https",
+        endpoint_port=int(zone_port) if zone_port else None,
+        edge_url=configuration.edge.url,
+        accounts_issuer=configuration.identity.origin,
+        jwks_url=configuration.jwks_url,
+        provider=relay.provider,
+        cloudflare=_cloudflare(relay.cloudflare),
+        endpoint_addresses=relay.endpoint_addresses
+        or ("public" if relay.provider == "cloudflare" else "any"),
+        max_tunnels=relay.max_tunnels,
+        strict_base=relay.strict_base,
+        t3_relay=relay.t3_relay,
+        request_deadline=relay.request_deadline,
+        environment_timeout=relay.environment_timeout,
+        jwt_audience=relay.jwt_audience,
+        oauth_client_ids=relay.oauth_client_ids,
+        rate_limits=relay.rate_limits,
+        custom_hosts=relay.custom_hosts,
+        clerk=clerk,
+        accounts_webhook=_accounts_webhook(
+            _secret(relay.accounts_webhook_secret_file) or (clerk.webhook_secret if clerk else None)
+        ),
+        **push_settings(configuration.push),
+    )
+
+
+def _mailer(mail: MailSection | None) -> Mailer:
+    if mail is None:
+        return ConsoleMailer()
+    return SmtpMailer(
+        host=mail.host,
+        port=mail.port,
+        sender=mail.sender,
+        username=mail.username,
+        password=_secret(mail.password_file),
+        tls=mail.tls,
     )
 
 

@@ -32,6 +32,7 @@ Column types that mean the same on both engines: TEXT, INTEGER, BIGINT (millisec
                       postgresql_pipeline.py for statements in one trip
     transaction.py    what both engines' transactions share: misuse fails loudly
     notifications.py  fan-out of committed changes to asyncio subscribers
+    rounds.py         a background job that such a notification wakes
     migrations.py     schema versions; how a room writes a revision file
     sealing.py        AES-256-GCM envelopes for secrets at rest
     errors.py         the exception tree
@@ -65,6 +66,7 @@ from doorward.store.errors import (
     TransactionMisused,
 )
 from doorward.store.opening import open_database
+from doorward.store.rounds import Rounds
 from doorward.store.sealing import Sealer
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "DatabaseUnreachable",
     "KeyFileRefused",
     "OutcomeUnknown",
+    "Rounds",
     "Row",
     "Schema",
     "SchemaTooNew",

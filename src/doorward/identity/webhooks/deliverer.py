@@ -12,7 +12,6 @@ import random
 import secrets
 import time
 from collections import Counter
-from contextlib import suppress
 
 import msgspec
 from msgspec.structs import replace
@@ -25,7 +24,7 @@ from doorward.identity.webhooks.endpoints import DisabledBecause, Endpoint, Secr
 from doorward.identity.webhooks.json_text import json_text
 from doorward.metering import WEBHOOK_ATTEMPTS
 from doorward.outbound import Outbound, OutboundError
-from doorward.store import Clock, Database, SealBroken, Sealer, StoreError, Tx
+from doorward.store import Clock, Database, Rounds, SealBroken, Sealer, StoreError, Tx
 from doorward.webhook_signing import key_of, signed_headers
 
 _log = logging.getLogger("doorward.identity.webhooks")
@@ -88,24 +87,17 @@ class Deliverer:
         self._instance_id = instance_id
         self._timeout = timeout
         self._in_flight: dict[asyncio.Task[None], str] = {}
-        self._stopping = asyncio.Event()
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            database, deliveries.CHANNEL, self._take_or_warn, look_again_s=LOOK_AGAIN_S, name="webhooks"
+        )
 
     async def start(self) -> None:
         """Begin; returns once whatever is queued from now on is noticed."""
-        self._stopping.clear()
-        is_watching = asyncio.Event()
-        self._task = asyncio.create_task(self._run(is_watching), name="webhooks")
-        await is_watching.wait()
+        await self._rounds.start()
 
     async def stop(self) -> None:
         """Take nothing more, and give what is being sent a few seconds; the rest is for the next start."""
-        self._stopping.set()
-        self._news.set()
-        task, self._task = self._task, None
-        if task is not None:
-            await task
+        await self._rounds.stop()
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=STOP_GRACE_S)
         late = list(self._in_flight)
@@ -119,26 +111,6 @@ class Deliverer:
         if taken:
             await asyncio.gather(*self._in_flight)
         return taken
-
-    async def _run(self, is_watching: asyncio.Event) -> None:
-        async with self._database.subscribe(deliveries.CHANNEL) as queued:
-            is_watching.set()
-
-            async def listen() -> None:
-                async for _ in queued:
-                    self._news.set()
-
-            listening = asyncio.create_task(listen())
-            try:
-                while not self._stopping.is_set():
-                    self._news.clear()
-                    if not await self._take_or_warn() and not self._stopping.is_set():
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout(LOOK_AGAIN_S):
-                                await self._news.wait()
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
 
     async def _take_or_warn(self) -> bool:
         try:
@@ -179,7 +151,7 @@ class Deliverer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._in_flight.pop(task, None)
-        self._news.set()
+        self._rounds.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease lapses, and it is tried again.
             _log.error("a webhook failed: %s", type(error).__name__, exc_info=error)

@@ -70,26 +70,26 @@ class RecoveryApi:
         return Ok(ok=released)
 
     async def register(self, call: Call[CredentialOwner, TunnelRecoveryRequest]) -> TunnelRecoveryStatus:
-        body = call.body
         await self._limits.take(call.principal.user_id, "links")
-        wish = RecoveryWish(
-            environment_id=call.param("environmentId"),
-            cloud_user_id=body.cloud_user_id,
-            origin=body.origin,
-            proof=body.proof,
-            tunnel_id=body.tunnel_id,
+        status = await self._recovery.register(
+            call.principal, _wish(call.param("environmentId"), call.body, call.body.tunnel_id)
         )
-        status = await self._recovery.register(call.principal, wish)
         return TunnelRecoveryStatus(status=status)
 
     async def recover(self, call: Call[CredentialOwner, TunnelRequest]) -> TunnelResponse:
-        body = call.body
         await self._limits.take(call.principal.user_id, "links")
-        wish = RecoveryWish(
-            environment_id=call.param("environmentId"),
-            cloud_user_id=body.cloud_user_id,
-            origin=body.origin,
-            proof=body.proof,
-        )
+        wish = _wish(call.param("environmentId"), call.body)
         link, provisioned = await self._recovery.recover(call.principal, wish, call.arrival.origin)
         return TunnelResponse(endpoint=endpoint_of(link), endpoint_runtime=runtime_of(provisioned))
+
+
+def _wish(
+    environment_id: str, body: TunnelRequest | TunnelRecoveryRequest, tunnel_id: str | None = None
+) -> RecoveryWish:
+    return RecoveryWish(
+        environment_id=environment_id,
+        cloud_user_id=body.cloud_user_id,
+        origin=body.origin,
+        proof=body.proof,
+        tunnel_id=tunnel_id,
+    )

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-from contextlib import suppress
 
 from doorward.metering import RELAY_DELIVERIES
 from doorward.push import Outcome
@@ -12,7 +11,7 @@ from doorward.relay.delivery.jobs import JobPayload, JobRefused, live_event_of, 
 from doorward.relay.delivery.senders import Senders, address_of, message_of
 from doorward.relay.delivery.store import TakenDelivery
 from doorward.relay.devices import store as device_store
-from doorward.store import Clock, Database, StoreError, Tx
+from doorward.store import Clock, Database, Rounds, StoreError, Tx
 
 logger = logging.getLogger("doorward.relay")
 
@@ -27,56 +26,24 @@ STOP_GRACE_S = 5.0
 
 
 class Deliveries:
-    """`run` until `stop`; `work` does once what there is."""
+    """`start` to `stop`; `work` does once what there is."""
 
     def __init__(self, database: Database, senders: Senders, secret: bytes, clock: Clock) -> None:
         self._database = database
         self._senders = senders
         self._secret = secret
         self._clock = clock
-        self._stopping = asyncio.Event()
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            database, store.CHANNEL, self._work_or_warn, look_again_s=LOOK_AGAIN_S, name="deliveries"
+        )
 
     async def start(self) -> None:
         """Begin; returns once whatever is added from now on is noticed."""
-        self._stopping.clear()
-        is_watching = asyncio.Event()
-        self._task = asyncio.create_task(self._run(is_watching), name="deliveries")
-        await is_watching.wait()
+        await self._rounds.start()
 
     async def stop(self) -> None:
         """Take nothing more, and give what is being sent a few seconds; the rest is for the next start."""
-        self._stopping.set()
-        self._news.set()
-        task, self._task = self._task, None
-        if task is None:
-            return
-        _, late = await asyncio.wait([task], timeout=STOP_GRACE_S)
-        if late:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    async def _run(self, is_watching: asyncio.Event) -> None:
-        async with self._database.subscribe(store.CHANNEL) as added:
-            is_watching.set()
-
-            async def listen() -> None:
-                async for _ in added:
-                    self._news.set()
-
-            listening = asyncio.create_task(listen())
-            try:
-                while not self._stopping.is_set():
-                    self._news.clear()
-                    if not await self._work_or_warn() and not self._stopping.is_set():
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout(LOOK_AGAIN_S):
-                                await self._news.wait()
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+        await self._rounds.stop(grace_s=STOP_GRACE_S)
 
     async def _work_or_warn(self) -> bool:
         try:
