@@ -12,9 +12,9 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
+from starlette.types import Scope
 
 from doorward.spans import (
     SpanContext,
@@ -52,7 +52,7 @@ def start_trace(traceparent: str | None, b3: str | None) -> Trace:
 
 
 @contextlib.contextmanager
-def traced_request(scope: Any, traceparent: str | None, b3: str | None) -> Iterator[Trace]:
+def traced_request(scope: Scope, traceparent: str | None, b3: str | None) -> Iterator[Trace]:
     """The request's trace; where spans are recorded it is that of a server span around the block."""
     if not is_recording():
         yield start_trace(traceparent, b3)

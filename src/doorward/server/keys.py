@@ -26,7 +26,7 @@ from doorward.identity.webhooks import rules as webhook_rules
 from doorward.jose import PublicKey, b64url_decode, b64url_encode
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay.tokens import mint_key, stored_secret
-from doorward.store import Clock, Database, KeyFileRefused, Sealer, Tx, open_database, system_clock
+from doorward.store import Clock, Database, KeyFileRefused, Row, Sealer, Tx, open_database, system_clock
 from doorward.store.sealing import add_key, drop_retired_keys, key_ids
 
 
@@ -100,7 +100,7 @@ class KeyRing:
         sealer = Sealer.from_file(self._key_file)
         counts: dict[str, int] = dict.fromkeys(key_ids(self._key_file), 0)
 
-        def read(tx: Tx) -> tuple[list[signing_key_rows.SigningKeyRecord], Any]:
+        def read(tx: Tx) -> tuple[list[signing_key_rows.SigningKeyRecord], Row | None]:
             for column in SEALED_COLUMNS:
                 for _, envelope in _rows(tx, column):
                     counts[sealer.key_id_of(envelope)] = counts.get(sealer.key_id_of(envelope), 0) + 1

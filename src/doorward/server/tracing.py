@@ -10,11 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doorward import __version__, spans
 from doorward.server.configuration import ConfigurationInvalid
 from doorward.spans import Kind, SpanContext
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.trace import Span
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _T3 = "T3CODE_RELAY_CLIENT_OTLP_TRACES_"
@@ -45,7 +50,7 @@ def tracing(service: str, environ: Mapping[str, str] = os.environ) -> Iterator[N
 
 
 @contextlib.contextmanager
-def collecting(processor: Any, service: str) -> Iterator[None]:
+def collecting(processor: SpanProcessor, service: str) -> Iterator[None]:
     """Give the process's spans to an OpenTelemetry span processor, while the block runs."""
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -78,7 +83,7 @@ def _exporter_settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
 class _Collector:
     """`doorward.spans` in OpenTelemetry's words."""
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: TracerProvider) -> None:
         from opentelemetry.trace import SpanKind
 
         self._tracer = provider.get_tracer("doorward", __version__)
@@ -96,7 +101,7 @@ class _Collector:
         )
 
 
-def _remote(parent: SpanContext) -> Any:
+def _remote(parent: SpanContext) -> Context:
     from opentelemetry import trace
     from opentelemetry.context import Context
 
@@ -107,7 +112,7 @@ def _remote(parent: SpanContext) -> Any:
 
 
 class _Span:
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Span) -> None:
         self._inner = inner
 
     @property

@@ -1,9 +1,7 @@
 """SQL of `auth_connect_clients`. The next state comes from `rules`; rows are written whole."""
 
-from typing import Any
-
 from doorward.environment.approvals.rules import Client
-from doorward.store import Tx
+from doorward.store import Row, Tx
 
 _COLUMNS = (
     "client_proof_key_thumbprint, cloud_user_id, device_id, status, role, client_label, client_device_type,"
@@ -11,7 +9,7 @@ _COLUMNS = (
 )
 
 
-def _client(row: tuple[Any, ...]) -> Client:
+def _client(row: Row) -> Client:
     return Client(
         thumbprint=row[0],
         cloud_user_id=row[1],

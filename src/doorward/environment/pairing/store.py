@@ -1,16 +1,14 @@
 """SQL of `auth_pairing_links`."""
 
-from typing import Any
-
 import msgspec
 
 from doorward.environment.pairing.rules import PairingLink, RefusedBecause, why_refused
-from doorward.store import Tx
+from doorward.store import Row, Tx
 
 _COLUMNS = "id, credential, scopes, subject, role, label, cloud_user_id, proof_key_thumbprint, created_at, expires_at"
 
 
-def _link(row: tuple[Any, ...]) -> PairingLink:
+def _link(row: Row) -> PairingLink:
     return PairingLink(
         id=row[0],
         credential=row[1],

@@ -1,14 +1,12 @@
 """SQL of `environment_services`."""
 
-from typing import Any
-
 from doorward.environment.services.published import PublishedService
-from doorward.store import Tx
+from doorward.store import Row, Tx
 
 _COLUMNS = "name, host, port, host_header, public_url, refusal"
 
 
-def _service(row: tuple[Any, ...]) -> PublishedService:
+def _service(row: Row) -> PublishedService:
     return PublishedService(
         name=row[0], host=row[1], port=row[2], host_header=row[3], public_url=row[4], refusal=row[5]
     )

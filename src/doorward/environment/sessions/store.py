@@ -1,14 +1,13 @@
 """SQL of `auth_sessions`. A session is alive while it is neither revoked nor expired."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from doorward.environment.access import Role
 from doorward.environment.sessions.client_details import ClientDetails
 from doorward.environment.sessions.tokens import SessionMethod
-from doorward.store import Tx
+from doorward.store import Row, Tx
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +40,7 @@ _COLUMNS = (
 )
 
 
-def _session(row: tuple[Any, ...]) -> Session:
+def _session(row: Row) -> Session:
     return Session(
         id=row[0],
         subject=row[1],

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from doorward.store import Tx
+from doorward.store import Row, Tx
 from doorward.t3_connect.messages import Aggregate, ApsEnvironment, DeviceRegistration, Preferences
 
 Platform = Literal["ios", "android", "web"]
@@ -105,7 +105,7 @@ def list_reachable(tx: Tx, user_id: str, device_id: str | None = None) -> list[R
     ]
 
 
-def _live(row: tuple[Any, ...]) -> LiveActivityRow:
+def _live(row: Row) -> LiveActivityRow:
     return LiveActivityRow(
         push_token=row[0],
         start_queued_at=row[1],

@@ -1,7 +1,6 @@
 """Rows of endpoint allocations."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -48,7 +47,7 @@ def origin_text(host: str, port: int) -> str:
     return f"{host} {port}"
 
 
-def _row(row: tuple[Any, ...]) -> AllocationRow:
+def _row(row: Row) -> AllocationRow:
     return AllocationRow(**dict(zip(AllocationRow.__struct_fields__, row, strict=True)))
 
 

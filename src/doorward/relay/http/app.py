@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
+from starlette.types import Receive, Scope, Send
 
 from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.body import MAX_BODY_BYTES, BodyRefused, check_media_type, decode_body, read_body
@@ -51,7 +52,7 @@ class RelayApp:
         self._issuer = issuer
         self._deadline = deadline
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _serve_lifespan(receive, send)
             return
@@ -67,7 +68,7 @@ class RelayApp:
         )
         await send({"type": "http.response.body", "body": response.body})
 
-    async def _respond(self, scope: Any, receive: Any, headers: Headers, trace: Trace) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive, headers: Headers, trace: Trace) -> Response:
         if scope["method"] == "OPTIONS":
             return PREFLIGHT
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -97,7 +98,7 @@ class RelayApp:
             response = response.with_headers((b"www-authenticate", b"DPoP"))
         return response
 
-    async def _run(self, match: Match, arrival: Arrival, receive: Any) -> Response:
+    async def _run(self, match: Match, arrival: Arrival, receive: Receive) -> Response:
         """Authentication, then headers, then body, then the handler: a caller we do not know learns nothing else."""
         route = match.route
         started = False
@@ -148,7 +149,7 @@ def error_response(error: RelayError, trace: Trace) -> Response:
     return response
 
 
-async def _read(route: Route[Any, Any], arrival: Arrival, receive: Any) -> Any:
+async def _read(route: Route[Any, Any], arrival: Arrival, receive: Receive) -> Any:
     if route.body is None:
         return None
     check_media_type(route.body.media_type, arrival.headers)
@@ -158,7 +159,7 @@ async def _read(route: Route[Any, Any], arrival: Arrival, receive: Any) -> Any:
     return decode_body(route.body, await read_body(receive))
 
 
-async def _serve_lifespan(receive: Any, send: Any) -> None:
+async def _serve_lifespan(receive: Receive, send: Send) -> None:
     """Background jobs belong to `Relay.start` and `Relay.stop`; a server that asks is told all is well."""
     while True:
         message = await receive()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from starlette.types import Receive
+
 from doorward.relay.http.responses import SCHEMA_MISMATCH, TOO_LARGE, Response, unsupported_media_type
 from doorward.relay.http.routing import Body, Headers
 from doorward.t3_connect import SchemaMismatch
@@ -17,7 +19,7 @@ class BodyRefused(Exception):
         self.response = response
 
 
-async def read_body(receive: Any) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body, at most 64 KiB; raises `BodyRefused` beyond, before the rest is read."""
     chunks: list[bytes] = []
     size = 0

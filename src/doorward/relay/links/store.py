@@ -1,7 +1,7 @@
 """Rows of links."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -53,7 +53,7 @@ class UnknownStoredValue(Exception):
 _PROVIDER_KINDS = frozenset(get_args(ProviderKind))
 
 
-def _row(row: tuple[Any, ...]) -> LinkRow:
+def _row(row: Row) -> LinkRow:
     if row[6] not in _PROVIDER_KINDS:
         raise UnknownStoredValue("relay_environment_links.endpoint_provider_kind")
     return LinkRow(**dict(zip(LinkRow.__struct_fields__, row, strict=True)))

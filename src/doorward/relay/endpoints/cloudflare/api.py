@@ -5,7 +5,7 @@ https://developers.cloudflare.com/api/resources/dns/subresources/records/. Needs
 on the account and `DNS: Edit` on the zone. Every call is made once: whoever retries decides it knowingly.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -193,7 +193,7 @@ class CloudflareApi:
         result: type[T],
         *,
         query: dict[str, str] | None = None,
-        body: Any = None,
+        body: msgspec.Struct | dict[str, str] | None = None,
     ) -> T:
         call = f"{method} {path}"
         headers = {"authorization": f"Bearer {self._settings.api_token}", "accept": "application/json"}
