@@ -23,13 +23,13 @@ import math
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.node import serve_command
 from bench.peers import process
 from bench.rows import cpu_seconds, free_port, row
 from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
@@ -126,23 +126,8 @@ def _better_half(rates: list[float]) -> float:
 def _doorward(folder: Path) -> Iterator[tuple[Endpoint, Endpoint]]:
     """A server with a caller and a callee; making a token as the one, verifying it as the other."""
     control, edge = free_port(), free_port()
-    host, data, config = f"accounts.localhost:{control}", folder / "data", folder / "doorward.toml"
-    config.write_text(
-        f"""data = "{data}"
-[identity]
-origin = "http://{host}"
-[relay]
-origin = "http://relay.localhost:{control}"
-zone = "env.localhost:{edge}"
-[edge]
-url = "http://edge.localhost:{edge}"
-[listen]
-control = "127.0.0.1:{control}"
-edge = "127.0.0.1:{edge}"
-"""
-    )
-    command = [sys.executable, "-m", "doorward", "serve", "--config", str(config)]
-    with process(command, control) as pid:
+    host, data = f"accounts.localhost:{control}", folder / "data"
+    with process(serve_command(folder, control, edge), control) as pid:
         caller, callee, token = asyncio.run(_machines(data, f"http://{host}"))
         verification = f'{{"token":"{token}"}}'
         yield (

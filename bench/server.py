@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.node import serve_command
 from bench.rows import free_port, row
 
 STARTS = 7
@@ -65,22 +66,7 @@ def measure() -> list[dict[str, Any]]:
 def _cold_starts(folder: Path) -> tuple[float, float]:
     """Medians in milliseconds of ours and of the floor, started in turn so that both see the same machine."""
     control, edge, bare = (free_port() for _ in range(3))
-    config = folder / "doorward.toml"
-    config.write_text(
-        f"""data = "{folder / "data"}"
-[identity]
-origin = "http://accounts.localhost:{control}"
-[relay]
-origin = "http://relay.localhost:{control}"
-zone = "env.localhost:{edge}"
-[edge]
-url = "http://edge.localhost:{edge}"
-[listen]
-control = "127.0.0.1:{control}"
-edge = "127.0.0.1:{edge}"
-"""
-    )
-    serve = [sys.executable, "-m", "doorward", "serve", "--config", str(config)]
+    serve = serve_command(folder, control, edge)
     floor = [sys.executable, "-c", _FLOOR.format(port=bare)]
     ours, floors = [], []
     for _ in range(1 + STARTS):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +24,7 @@ from doorward.server.node import NodePlan, running_node
 from doorward.store import system_clock
 from tests.environment_gate.machine import Local, bound_socket, local_service
 from tests.environment_gate.machine import serving as serving_local
-from tests.identity_pages.world import AMPLE_LIMITS, PASSWORD
+from tests.identity_pages.world import AMPLE_LIMITS, PASSWORD, newest_code
 from tests.push.services import PUSH_HOST, Services
 
 
@@ -45,12 +44,7 @@ class Stack:
         return self.agent.environment
 
     async def newest_code(self, address: str) -> str:
-        await self.identity.mails.drain()
-        for received in self.inbox.messages:
-            found = re.search(r"\b\d{6}\b", received.mail.text)
-            if received.mail.to == address and found:
-                return found.group()
-        raise AssertionError(f"no code was sent to {address}")
+        return await newest_code(self.identity, self.inbox, address)
 
 
 ADDRESS = "ada@example.com"

@@ -7,7 +7,8 @@ from playwright.async_api import Browser, Page
 from doorward.store import open_database
 from tests.conftest import OpenTestDatabase
 from tests.databases import new_sqlite
-from tests.identity_console.visitors import Visitor, become_administrator, new_user
+from tests.identity_console.visitors import become_administrator, new_user
+from tests.identity_pages.visitors import Visitor
 from tests.identity_pages.world import SCHEMAS, World, sign_in, world
 from tests.web.browser import chromium
 

@@ -8,7 +8,8 @@ import pytest
 from doorward.identity import Identity
 from doorward.store import Database
 from tests.conftest import OpenTestDatabase
-from tests.identity_console.visitors import Visitor, become_administrator, new_user
+from tests.identity_console.visitors import become_administrator, new_user
+from tests.identity_pages.visitors import Visitor
 from tests.identity_pages.world import PASSWORD, SCHEMAS, World, new_address, world
 from tests.security.routes import CHANGING, Way, identity_ways
 

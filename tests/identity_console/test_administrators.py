@@ -6,7 +6,8 @@ import pytest
 
 from doorward.identity.accounts.administrators import can_administer
 from doorward.identity.errors import Refused
-from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
+from tests.identity_console.visitors import become_administrator, new_user
+from tests.identity_pages.visitors import Visitor, text_of
 from tests.identity_pages.world import World, new_address
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,8 @@ from doorward.identity.audit.service import AuditTrail
 from doorward.identity.audit.store import AuditEvent, AuditFilter
 from doorward.store import Database, Tx
 from tests.conftest import OpenTestDatabase
-from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
+from tests.identity_console.visitors import become_administrator, new_user
+from tests.identity_pages.visitors import Visitor, text_of
 from tests.identity_pages.world import SCHEMAS, World, new_address
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.identity_console.visitors import Visitor, new_user, text_of
+from tests.identity_console.visitors import new_user
+from tests.identity_pages.visitors import Visitor, text_of
 from tests.identity_pages.world import PASSWORD, World, new_address
 
 pytestmark = pytest.mark.anyio

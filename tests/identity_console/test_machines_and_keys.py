@@ -9,7 +9,7 @@ from doorward.identity.console.template_recipes import RECIPES
 from doorward.identity.m2m_tokens import TokenWish
 from doorward.identity.paging import Slice
 from tests.identity_backend_api.test_recipes import TEMPLATES
-from tests.identity_console.visitors import Visitor
+from tests.identity_pages.visitors import Visitor
 from tests.identity_pages.world import World
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,8 @@ import pytest
 
 from doorward.identity.accounts.store import Account
 from doorward.identity.audit.store import AuditFilter
-from tests.identity_console.visitors import Visitor, new_user, text_of
+from tests.identity_console.visitors import new_user
+from tests.identity_pages.visitors import Visitor, text_of
 from tests.identity_pages.world import PASSWORD, World, new_address
 
 pytestmark = pytest.mark.anyio

@@ -9,6 +9,7 @@ import pytest
 from doorward.identity.pages.forms import MAX_FORM_BYTES
 from doorward.identity.settings import RateLimit, RateLimits
 from tests.conftest import OpenTestDatabase
+from tests.identity_pages.visitors import Visitor
 from tests.identity_pages.world import PASSWORD, SCHEMAS, World, new_address, world
 
 pytestmark = pytest.mark.anyio
@@ -16,40 +17,10 @@ pytestmark = pytest.mark.anyio
 FORM = "application/x-www-form-urlencoded"
 
 
-class Visitor:
-    """A browser without a window: cookies kept, redirects not followed, `Origin` as a browser would send it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(world.identity.app),
-            base_url=world.origin,
-            headers={"accept": "text/html"},
-        )
-
-    async def get(self, path: str) -> httpx.Response:
-        return await self.http.get(path)
-
-    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
-        sent = {"origin": self.world.origin} if headers is None else headers
-        return await self.http.post(path, data=fields, headers=sent)
-
-    async def sign_up(self, address: str) -> None:
-        sent = await self.post("/sign-up", email=address, password=PASSWORD)
-        assert sent.status_code == 303, sent.text
-        attempt = re.search(r"attempt=(\w+)", sent.headers["location"])
-        assert attempt
-        done = await self.post(
-            "/sign-up/verify", attempt=attempt[1], code=await self.world.newest_code(address)
-        )
-        assert done.headers["location"] == "/machines"
-
-
 @pytest.fixture
 async def visitor(accounts: World) -> AsyncIterator[Visitor]:
-    visitor = Visitor(accounts)
-    yield visitor
-    await visitor.http.aclose()
+    async with Visitor(accounts) as visitor:
+        yield visitor
 
 
 FOREIGN = [

@@ -69,6 +69,16 @@ async def callback() -> AsyncIterator[Callback]:
         yield waiting
 
 
+async def newest_code(identity: Identity, inbox: DevelopmentInbox, address: str) -> str:
+    """Of the newest mail to that address which has one."""
+    await identity.mails.drain()
+    for received in inbox.messages:
+        found = re.search(r"\b\d{6}\b", received.mail.text)
+        if received.mail.to == address and found:
+            return found.group()
+    raise AssertionError(f"no code was sent to {address}")
+
+
 @dataclass(frozen=True)
 class World:
     origin: str
@@ -84,12 +94,7 @@ class World:
         return context, Complaints(context)
 
     async def newest_code(self, address: str) -> str:
-        await self.identity.mails.drain()
-        for received in self.inbox.messages:
-            found = re.search(r"\b\d{6}\b", received.mail.text)
-            if received.mail.to == address and found:
-                return found.group()
-        raise AssertionError(f"no code was sent to {address}")
+        return await newest_code(self.identity, self.inbox, address)
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from doorward.server.linked_machines import machines_in
 from doorward.server.node import running_node
 from doorward.store import Database, Tx
 from tests.conftest import OpenTestDatabase
-from tests.identity_console.visitors import Visitor, become_administrator, new_user, text_of
+from tests.identity_console.visitors import become_administrator, new_user
+from tests.identity_pages.visitors import Visitor, text_of
 from tests.identity_pages.world import SCHEMAS, world
 from tests.server.plans import identity_alone
 
