@@ -137,9 +137,10 @@ def _chosen(tx: Tx, selection: Selection, page: _Page, dialect: Dialect) -> list
     near = _walked_a_while(tx, selection, _Page(page.ordering, min(page.end, WALK), 0), WALK)
     if len(near) == page.end:
         return near[page.offset :]
-    if length := _worth_walking(len(near), page, _total(tx)):
+    total = _total(tx)
+    if length := _worth_walking(len(near), page, total):
         found = _walked_a_while(tx, selection, page, length)
-        if len(found) == page.limit:
+        if len(found) == page.limit or length >= total:
             return found
     return _by_trigrams(tx, selection, text, page, dialect)
 
