@@ -29,9 +29,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.endpoint import Endpoint, better_half
 from bench.node import serve_command
 from bench.peers import process
-from bench.rows import cpu_seconds, free_port, row
+from bench.rows import free_port, row
 from doorward.identity import SCHEMA, DevelopmentInbox, IdentitySettings, create_identity
 from doorward.identity.api_keys.service import KeyWish
 from doorward.identity.errors import Refused
@@ -42,46 +43,9 @@ from doorward.store import Sealer, open_database, system_clock
 
 ROUNDS = 5
 REQUESTS = 1500
-CONNECTIONS = 16
 LOOK_UPS = 4000
 PEER = Path(__file__).parent / "oidc_provider"
 DURABLE, IN_MEMORY = "oidc-provider (npm) on SQLite", "oidc-provider (npm) in memory"
-
-
-class Endpoint:
-    """One request that is asked again and again of a server at `port`."""
-
-    def __init__(
-        self, pid: int, port: int, host: str, path: str, headers: str, body: str, status: int
-    ) -> None:
-        self._pid, self._port = pid, port
-        self._status = f"HTTP/1.1 {status}".encode()
-        self._request = (
-            f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
-
-    def per_cpu_second(self) -> float:
-        """Requests per second of the server's CPU in one round."""
-        before = cpu_seconds(self._pid)
-        asyncio.run(self._round())
-        return REQUESTS / (cpu_seconds(self._pid) - before)
-
-    async def _round(self) -> None:
-        await asyncio.gather(*(self._ask(REQUESTS // CONNECTIONS) for _ in range(CONNECTIONS)))
-
-    async def _ask(self, times: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            for _ in range(times):
-                writer.write(self._request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                if not head.startswith(self._status):
-                    raise RuntimeError(f"unexpected answer: {head[:200]!r}")
-                lines = head.decode("latin-1").lower().split("\r\n")
-                length = next(int(line[15:]) for line in lines if line.startswith("content-length:"))
-                await reader.readexactly(length)
-        finally:
-            writer.close()
 
 
 def measure() -> list[dict[str, Any]]:
@@ -105,21 +69,17 @@ def _compare(
     mine: list[float] = []
     theirs: dict[str, list[float]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        mine.append(ours.per_cpu_second())
+        mine.append(ours.per_cpu_second(REQUESTS))
         for peer, endpoint in peers.items():
             if endpoint is not None:
-                theirs[peer].append(endpoint.per_cpu_second())
-    value = _better_half(mine)
+                theirs[peer].append(endpoint.per_cpu_second(REQUESTS))
+    value = better_half(mine)
     return [
-        row(name, value, "/CPU s", against=peer, ratio=value / _better_half(rates), at_least=at_least)
+        row(name, value, "/CPU s", against=peer, ratio=value / better_half(rates), at_least=at_least)
         if rates
         else row(name, value, "/CPU s", against=f"{peer}: not installed")
         for peer, rates in theirs.items()
     ]
-
-
-def _better_half(rates: list[float]) -> float:
-    return statistics.median(sorted(rates)[len(rates) // 2 :])
 
 
 @contextlib.contextmanager
@@ -131,8 +91,8 @@ def _doorward(folder: Path) -> Iterator[tuple[Endpoint, Endpoint]]:
         caller, callee, token = asyncio.run(_machines(data, f"http://{host}"))
         verification = f'{{"token":"{token}"}}'
         yield (
-            Endpoint(pid, control, host, "/api/m2m_tokens", _bearer(caller), "{}", 201),
-            Endpoint(pid, control, host, "/api/m2m_tokens/verify", _bearer(callee), verification, 200),
+            Endpoint(pid, control, _post(host, "/api/m2m_tokens", _bearer(caller), "{}"), 201),
+            Endpoint(pid, control, _post(host, "/api/m2m_tokens/verify", _bearer(callee), verification), 200),
         )
 
 
@@ -164,6 +124,11 @@ async def _identity(url: str, sealer: Sealer, origin: str) -> Identity:
     )
 
 
+def _post(host: str, path: str, headers: str, body: str) -> bytes:
+    length = f"Content-Length: {len(body)}"
+    return f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n{length}\r\n\r\n{body}".encode()
+
+
 def _bearer(secret: str) -> str:
     return f"Authorization: Bearer {secret}\r\nContent-Type: application/json"
 
@@ -183,8 +148,8 @@ def _oidc_provider(package: str, *store: str) -> Iterator[tuple[Endpoint, Endpoi
         mint = "grant_type=client_credentials&scope=m2m"
         token = _token_of(port, headers, mint)
         yield (
-            Endpoint(pid, port, host, "/token", headers, mint, 200),
-            Endpoint(pid, port, host, "/token/introspection", headers, f"token={token}", 200),
+            Endpoint(pid, port, _post(host, "/token", headers, mint), 200),
+            Endpoint(pid, port, _post(host, "/token/introspection", headers, f"token={token}"), 200),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -11,14 +10,15 @@ import msgspec
 
 from doorward.jose import KeySet, PublicKey
 from doorward.verify import reasons
-from doorward.verify.decision import bearer_text, check_session, decide, takes_sessions, verify_session
+from doorward.verify.decision import check_session, decide, takes_sessions, verify_session
 from doorward.verify.effects import ApiAnswer, ApiCall, Flow, KeysFor
-from doorward.verify.errors import KeySetUnavailable, TokenRefused, VerifyError
+from doorward.verify.errors import KeySetUnavailable, VerifyError
 from doorward.verify.handshake import API_VERSION
 from doorward.verify.jwks import JwksCache
-from doorward.verify.jwt import ClaimRules, UnverifiedJwt, check_claims, read_jwt
-from doorward.verify.machine_tokens import BearerToken, is_bound_to_key
+from doorward.verify.jwt import Keys, UnverifiedJwt, read_jwt
+from doorward.verify.remembered import VerifiedTokens
 from doorward.verify.requests import AuthRequest, form
+from doorward.verify.results import session_auth
 from doorward.verify.settings import (
     Accepted,
     AcceptsToken,
@@ -27,7 +27,7 @@ from doorward.verify.settings import (
     make_settings,
     read_accepts,
 )
-from doorward.verify.state import RequestState, signed_in_session
+from doorward.verify.state import RequestState
 from doorward.verify.transport import HttpAnswer, HttpRequest, Send, SendAsync, send, send_async
 
 T = TypeVar("T")
@@ -46,8 +46,8 @@ class Authenticator:
     `api_url`: the Backend API. `proxy_url`: where browsers reach the Frontend API, if not at its own host.
     `audience`, `authorized_parties` (origins, `azp`), `issuer`: what a token must say; empty asks for nothing.
     `clock_skew`: seconds forgiven. `verified_tokens`: how many verified session tokens to remember, so that a
-    token seen again costs no signature; a token's claims are still checked every time, and one bound to a key by
-    DPoP is never remembered.
+    token seen again costs no signature; its times are still checked every time, and one bound to a key by DPoP is
+    never remembered.
     `send`, `send_async`, `clock` (seconds since 1970) may be replaced. `environment`: in place of `os.environ`.
 
     Raises ConfigurationError when made with what cannot work.
@@ -96,7 +96,7 @@ class Authenticator:
         check_sufficient(self.settings, self._accepts)
         self._send, self._send_async, self._clock = send, send_async, clock
         self._jwks = self._key_cache()
-        self._verified = _VerifiedTokens(verified_tokens) if verified_tokens > 0 else None
+        self._verified = VerifiedTokens(verified_tokens) if verified_tokens > 0 else None
 
     def __repr__(self) -> str:
         return f"Authenticator({self.settings!r})"
@@ -116,7 +116,10 @@ class Authenticator:
         """The verdict on `request`, in a thread. Raises HandshakeFailed (development), ConfigurationError."""
         accepts = self._accepted(accepts_token)
         known = self.remembered_bearer(request.header("authorization"), accepts)
-        return known or self._finished(self.run(decide(request, self.settings, accepts, self._clock())))
+        if known is not None:
+            return known
+        keys = self._keys_without_asking()
+        return self._finished(self.run(decide(request, self.settings, accepts, self._clock())), keys)
 
     async def authenticate_request_async(
         self, request: AuthRequest, *, accepts_token: AcceptsToken | None = None
@@ -124,52 +127,48 @@ class Authenticator:
         """As `authenticate_request`, in a coroutine."""
         accepts = self._accepted(accepts_token)
         known = self.remembered_bearer(request.header("authorization"), accepts)
-        return known or self._finished(
-            await self.run_async(decide(request, self.settings, accepts, self._clock()))
-        )
+        if known is not None:
+            return known
+        keys = self._keys_without_asking()
+        state = await self.run_async(decide(request, self.settings, accepts, self._clock()))
+        return self._finished(state, keys)
 
     def remembered_bearer(self, authorization: str | None, accepts: Accepted) -> RequestState | None:
         """Signed in by a bearer token verified lately, which nothing else of the request changes.
 
         None leaves the verdict to `authenticate_request`, also where the token holds no more.
         """
-        if self._verified is None or not authorization or not takes_sessions(accepts):
+        if authorization is None:
             return None
-        text = bearer_text(authorization)
-        if text is None:
-            return None
-        try:
-            claims = self._remembered(text)
-        except TokenRefused:
-            return None
-        return None if claims is None else self._with_age_of_keys(signed_in_session(text, claims))
+        known = self._remembered(authorization)
+        return known if takes_sessions(accepts) else None
 
     def verify_token(self, token: str) -> dict[str, Any]:
         """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
-        if self._verified is not None and (known := self._remembered(token)) is not None:
-            return known
+        known = self._remembered(f"Bearer {token}")
+        if known is not None and (claims := known.session_claims) is not None:
+            return claims
         jwt, now = read_jwt(token), self._clock()
         keys = self._keys_at_hand(jwt)
         if keys is None:
-            claims = self.run(verify_session(jwt, self.settings, self.settings.rules, now))
-        else:
-            claims = check_session(jwt, keys, self.settings.rules, now)
+            return self.run(verify_session(jwt, self.settings, self.settings.rules, now))
+        claims = check_session(jwt, keys, self.settings.rules, now)
         if self._verified is not None:
-            self._verified.add(token, claims, self._current_keys())
+            self._verified.add(token, session_auth(token, claims), keys, self.settings.rules)
         return claims
 
     async def verify_token_async(self, token: str) -> dict[str, Any]:
         """As `verify_token`, in a coroutine."""
-        if self._verified is not None and (known := self._remembered(token)) is not None:
-            return known
+        known = self._remembered(f"Bearer {token}")
+        if known is not None and (claims := known.session_claims) is not None:
+            return claims
         jwt, now = read_jwt(token), self._clock()
         keys = self._keys_at_hand(jwt)
         if keys is None:
-            claims = await self.run_async(verify_session(jwt, self.settings, self.settings.rules, now))
-        else:
-            claims = check_session(jwt, keys, self.settings.rules, now)
+            return await self.run_async(verify_session(jwt, self.settings, self.settings.rules, now))
+        claims = check_session(jwt, keys, self.settings.rules, now)
         if self._verified is not None:
-            self._verified.add(token, claims, self._current_keys())
+            self._verified.add(token, session_auth(token, claims), keys, self.settings.rules)
         return claims
 
     def run(self, flow: Flow[T]) -> T:
@@ -246,18 +245,26 @@ class Authenticator:
         check_sufficient(self.settings, accepts)
         return accepts
 
-    def _finished(self, state: RequestState) -> RequestState:
-        if self._verified is not None and state.session_claims is not None and state.token is not None:
-            self._verified.add(state.token, state.session_claims, self._current_keys())
+    def _finished(self, state: RequestState, keys: Keys | None) -> RequestState:
+        """`state`, and its token remembered, if the keys at hand beforehand are the ones it was judged by."""
+        if (
+            self._verified is not None
+            and state.session is not None
+            and state.token is not None
+            and keys is not None
+            and keys is self._keys_without_asking()
+        ):
+            self._verified.add(state.token, state.session, keys, self.settings.rules)
         return self._with_age_of_keys(state)
 
     def _with_age_of_keys(self, state: RequestState) -> RequestState:
         return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
 
-    def _remembered(self, token: str) -> dict[str, Any] | None:
+    def _remembered(self, authorization: str) -> RequestState | None:
         if self._verified is None:
             return None
-        return self._verified.claims(token, self._current_keys(), self.settings.rules, self._clock())
+        keys = self._keys_without_asking()
+        return self._verified.find(authorization, keys, self.settings.rules, self._clock())
 
     def _keys_at_hand(self, jwt: UnverifiedJwt) -> KeySet | PublicKey | None:
         """What `KeysFor` would be answered with, if nobody has to be asked for it."""
@@ -265,49 +272,9 @@ class Authenticator:
             return self.settings.jwt_key
         return self._jwks.fresh_for(jwt.header.get("kid"))
 
-    def _current_keys(self) -> object:
-        return self.settings.jwt_key or (self._jwks.current if self._jwks else None)
-
-
-class _VerifiedTokens:
-    """Tokens whose signature was checked lately, at most `size` of them, with the keys they were checked by.
-
-    New keys forget everything: a key that was withdrawn takes its tokens along.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._keys: object = None
-        self._payloads: OrderedDict[str, bytes] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._payloads)
-
-    def claims(self, token: str, keys: object, rules: ClaimRules, now: float) -> dict[str, Any] | None:
-        """The claims, if the token is known and still holds. Raises TokenRefused when it holds no more."""
-        payload = self._payloads.get(token) if keys is self._keys else None
-        if payload is None:
-            return None
-        # Read anew each time, so that what one request does to its claims is not what the next one finds.
-        claims = _decode(payload)
-        check_claims(claims, rules, now=now)
-        return claims
-
-    def add(self, token: str, claims: Mapping[str, Any], keys: object) -> None:
-        if token in self._payloads and keys is self._keys:
-            return
-        bearer = BearerToken(token)
-        if is_bound_to_key(claims) or bearer.machine_type is not None or not bearer.is_of_session_category:
-            return  # a template's token may be verified alone, but makes nobody signed in
-        if keys is not self._keys:
-            self._payloads.clear()
-            self._keys = keys
-        self._payloads[token] = msgspec.json.encode(claims)
-        while len(self._payloads) > self._size:
-            self._payloads.popitem(last=False)
-
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+    def _keys_without_asking(self) -> Keys | None:
+        """The keys at hand; None where newer ones are due, which nothing remembered may put off."""
+        return self.settings.jwt_key if self._jwks is None else self._jwks.fresh_for(None)
 
 
 def http_request(api_url: str, call: ApiCall) -> HttpRequest:

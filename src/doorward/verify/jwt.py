@@ -146,6 +146,13 @@ def check_times(claims: Mapping[str, Any], clock_skew: float, *, now: float) -> 
             raise _from_the_future(issued, now)
 
 
+def lifetime(claims: Mapping[str, Any]) -> tuple[int, int]:
+    """What `check_times` compares of claims that have passed it: the later of `nbf` and `iat` (without either, 0),
+    and `exp`, in whole seconds."""
+    begins = max((trunc(claims[name]) for name in ("nbf", "iat") if name in claims), default=0)
+    return begins, trunc(claims["exp"])
+
+
 def _expired(expires: int, clock_skew: float, now: float) -> TokenRefused:
     ago = _gap(now, expires)
     return TokenRefused(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -35,19 +36,34 @@ class _NoSession(_Result, frozen=True, kw_only=True):
 
 class SessionAuth(_Result, frozen=True, kw_only=True):
     """A person. `session_status` is `pending` while a task keeps the session from counting; then everything
-    else is None. `actor` is who acts in the person's name, `factor_verification_age` minutes since each factor."""
+    else is None. `session_claims` is what the token says, `actor` who acts in the person's name,
+    `factor_verification_age` minutes since each factor: each a copy made when asked for, as several requests may share
+    one result. `verified_claims` are those that all share, and nobody's to change."""
 
     token_type: Literal["session_token"] = "session_token"
     user_id: str | None = None
     session_id: str | None = None
     session_status: str | None = None
-    session_claims: dict[str, Any] | None = None
-    actor: dict[str, Any] | None = None
+    verified_claims: Mapping[str, Any] | None = None
     org_id: str | None = None
     org_role: str | None = None
     org_slug: str | None = None
     org_permissions: tuple[str, ...] | None = None
-    factor_verification_age: list[int] | None = None
+
+    @property
+    def session_claims(self) -> dict[str, Any] | None:
+        claims: dict[str, Any] | None = copied(self.verified_claims)
+        return claims
+
+    @property
+    def actor(self) -> dict[str, Any] | None:
+        actor: dict[str, Any] | None = copied((self.verified_claims or {}).get("act"))
+        return actor
+
+    @property
+    def factor_verification_age(self) -> list[int] | None:
+        ages: list[int] | None = copied((self.verified_claims or {}).get("fva"))
+        return ages
 
     def has(
         self,
@@ -59,11 +75,11 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
         reverification: str | Reverification | None = None,
     ) -> bool:
         """Whether the session may: see `authorization.is_authorized`."""
-        if self.session_claims is None or not self.user_id:
+        if self.verified_claims is None or not self.user_id:
             return False
         organization = Organization(self.org_id, self.org_role, self.org_slug, self.org_permissions)
         return is_authorized(
-            self.session_claims,
+            self.verified_claims,
             organization,
             role=role,
             permission=permission,
@@ -117,28 +133,28 @@ class InvalidTokenAuth(_NoSession, frozen=True, kw_only=True):
 Auth = SessionAuth | ApiKeyAuth | M2MAuth | OAuthAuth | InvalidTokenAuth
 
 
-def session_auth(
-    token: str, claims: dict[str, Any], *, treat_pending_as_signed_out: bool = True
-) -> SessionAuth:
-    """The person of a verified session token."""
-    status = claims.get("sts")
-    if treat_pending_as_signed_out and status == "pending":
-        return SessionAuth(session_status="pending")
+def session_auth(token: str, claims: dict[str, Any]) -> SessionAuth:
+    """The person of a verified session token, whether or not the session counts yet."""
     organization = organization_of(claims)
     return SessionAuth(
         is_authenticated=True,
         token=token,
         user_id=claims.get("sub"),
         session_id=claims.get("sid"),
-        session_status=status,
-        session_claims=claims,
-        actor=claims.get("act"),
+        session_status=claims.get("sts"),
+        verified_claims=copied(claims),
         org_id=organization.id,
         org_role=organization.role,
         org_slug=organization.slug,
         org_permissions=organization.permissions,
-        factor_verification_age=claims.get("fva"),
     )
+
+
+def copied(value: Any) -> Any:
+    """A copy of what was read from JSON, sharing with it nothing that can be changed."""
+    if isinstance(value, dict):
+        return {name: copied(member) for name, member in value.items()}
+    return [copied(member) for member in value] if isinstance(value, list) else value
 
 
 _SIGNED_OUT: dict[str | None, Auth] = {
@@ -157,8 +173,8 @@ def signed_out_auth(token_type: TokenType | None) -> Auth:
 def filtered(auth: Auth, accepts: Literal["any"] | TokenType | frozenset[TokenType]) -> Auth:
     """`auth` where its kind is accepted; elsewhere what a signed-out request is, so that a machine's token never
     passes for a person in a handler that forgot to ask."""
-    if accepts == "any":
+    if auth.token_type == accepts or accepts == "any":
         return auth
     if isinstance(accepts, frozenset):
         return auth if auth.token_type in accepts else InvalidTokenAuth()
-    return auth if auth.token_type == accepts else signed_out_auth(accepts)
+    return signed_out_auth(accepts)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from doorward.verify.machine_tokens import MachineAuth
-from doorward.verify.results import Auth, TokenType, session_auth, signed_out_auth
+from doorward.verify.results import Auth, SessionAuth, TokenType, session_auth, signed_out_auth
 
 Status = Literal["signed-in", "signed-out", "handshake"]
 Headers = tuple[tuple[str, str], ...]
@@ -19,7 +19,8 @@ MESSAGE_HEADER = "x-clerk-auth-message"
 
 class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     """`reason` and `message` say why somebody is not signed in (reasons.py). `headers` belong on the answer: the
-    status and reason, cookies to set, and for a handshake `location`, to be answered 307. `skew_seconds` is set
+    status and reason, cookies to set, and for a handshake `location`, to be answered 307. `session` is a
+    person, also while a task keeps the session from counting, `machine` anything else: ask `to_auth`. `skew_seconds` is set
     when a clock or a stale token is the cause; `keys_are_stale` when the issuer could not be asked lately."""
 
     status: Status
@@ -28,7 +29,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     headers: Headers = ()
     token: str | None = None
-    session_claims: dict[str, Any] | None = None
+    session: SessionAuth | None = None
     machine: MachineAuth | None = None
     skew_seconds: float | None = None
     keys_are_stale: bool = False
@@ -41,6 +42,11 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "signed-in"
 
     @property
+    def session_claims(self) -> dict[str, Any] | None:
+        """What a session token says; a copy at each access."""
+        return None if self.session is None else self.session.session_claims
+
+    @property
     def redirect_url(self) -> str | None:
         """Where to send the browser with a 307: for a handshake, and after one in development."""
         if not self.headers:  # nearly every request of somebody signed in
@@ -49,20 +55,26 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_auth(self, *, treat_pending_as_signed_out: bool = True) -> Auth | None:
         """Who the request is by; None during a handshake, when nobody knows yet."""
+        session = self.session
+        if session is not None:
+            is_pending = treat_pending_as_signed_out and session.session_status == "pending"
+            return SessionAuth(session_status="pending") if is_pending else session
         if self.status == "handshake":
             return None
-        if self.machine is not None:
-            return self.machine
-        if self.session_claims is not None and self.token is not None:
-            return session_auth(
-                self.token, self.session_claims, treat_pending_as_signed_out=treat_pending_as_signed_out
-            )
-        return signed_out_auth(self.token_type)
+        return self.machine or signed_out_auth(self.token_type)
 
 
 def signed_in_session(token: str, claims: dict[str, Any], headers: Headers = ()) -> RequestState:
+    return signed_in(session_auth(token, claims), headers)
+
+
+def signed_in(session: SessionAuth, headers: Headers = ()) -> RequestState:
     return RequestState(
-        status="signed-in", token_type="session_token", token=token, session_claims=claims, headers=headers
+        status="signed-in",
+        token_type="session_token",
+        token=session.token,
+        session=session,
+        headers=headers,
     )
 
 

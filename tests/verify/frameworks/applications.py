@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
-from doorward.verify import Authenticator
+from doorward.verify import Authenticator, SessionAuth
 from tests.verify.frameworks.serving import aiohttp_server, asgi_server, wsgi_server
 
 PERMISSION = "org:orders:read"
@@ -232,12 +232,13 @@ FRAMEWORKS: dict[str, tuple[Callable[[Authenticator], Any], Server]] = {
 }
 
 
-NOBODY = {"kind": "session_token", "who": "user_2abcDEFghiJKLmnoPQRstuVWXyz", "signed_in": True}
+# What the same handlers tell of where nothing asks the request.
+SOMEBODY = SessionAuth(is_authenticated=True, user_id="user_2abcDEFghiJKLmnoPQRstuVWXyz")
 
 
 def bare_asgi() -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        body = json.dumps(NOBODY).encode()
+        body = json.dumps(told(SOMEBODY)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -247,7 +248,7 @@ def bare_asgi() -> Any:
 
 def bare_wsgi() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        body = json.dumps(NOBODY).encode()
+        body = json.dumps(told(SOMEBODY)).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -260,9 +261,9 @@ def bare_starlette() -> Any:
     from starlette.routing import Route
 
     async def answer(request: Any) -> Any:
-        return JSONResponse(NOBODY)
+        return JSONResponse(told(SOMEBODY))
 
-    return Starlette(routes=[Route("/bare", answer)])
+    return Starlette(routes=[Route("/", answer)])
 
 
 def bare_fastapi() -> Any:
@@ -271,10 +272,10 @@ def bare_fastapi() -> Any:
     app = FastAPI()
 
     async def answer(request: Request) -> dict[str, Any]:
-        return NOBODY
+        return told(SOMEBODY)
 
     answer.__annotations__["request"] = Request
-    app.add_api_route("/bare", answer)
+    app.add_api_route("/", answer)
     return app
 
 
@@ -282,20 +283,20 @@ def bare_litestar() -> Any:
     from litestar import Litestar, Request, get
 
     async def answer(request: Request) -> dict[str, Any]:
-        return NOBODY
+        return told(SOMEBODY)
 
     answer.__annotations__ = {"request": Request, "return": dict[str, Any]}
-    return Litestar([get("/bare")(answer)])
+    return Litestar([get("/")(answer)])
 
 
 def bare_aiohttp() -> Any:
     from aiohttp import web
 
     async def answer(request: Any) -> Any:
-        return web.json_response(NOBODY)
+        return web.json_response(told(SOMEBODY))
 
     app = web.Application()
-    app.router.add_get("/bare", answer)
+    app.router.add_get("/", answer)
     return app
 
 
@@ -303,7 +304,7 @@ def bare_flask() -> Any:
     from flask import Flask
 
     app = Flask("orders")
-    app.add_url_rule("/bare", "bare", lambda: NOBODY)
+    app.add_url_rule("/", "home", lambda: told(SOMEBODY))
     return app
 
 
@@ -312,10 +313,11 @@ def bare_django() -> Any:
 
     from tests.verify.frameworks import django_site
 
-    return django_site.bare(WSGIHandler)
+    django_site.configure_bare()
+    return WSGIHandler()
 
 
-# The same without authentication, at `/bare`, for `bench/middleware.py` to compare with.
+# The same without authentication, for `bench/middleware.py` to compare with.
 BARE: dict[str, Callable[[], Any]] = {
     "asgi": bare_asgi,
     "wsgi": bare_wsgi,

@@ -4,7 +4,6 @@ authenticator put in place for each server."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -40,13 +39,13 @@ def configure(authenticator: Authenticator) -> None:
     _mount([path(route[1:], guard(accepts)) for route, accepts, guard in _views()])
 
 
-def bare(handler: Callable[[], Any]) -> Any:
-    """The configured site without the middleware, which a handler takes up when it is made."""
-    settings.MIDDLEWARE, used = [], settings.MIDDLEWARE
-    made = handler()
-    settings.MIDDLEWARE = used
-    _mount([path("", view("session_token")), path("bare", lambda _: JsonResponse(applications.NOBODY))])
-    return made
+def configure_bare() -> None:
+    """In a process where the site is nothing else: without the middleware."""
+    settings.configure(
+        ROOT_URLCONF=_URLS, ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="only for tests", MIDDLEWARE=[]
+    )
+    django.setup()
+    _mount([path("", lambda _: JsonResponse(applications.told(applications.SOMEBODY)))])
 
 
 def use_rest_framework() -> None:

@@ -42,8 +42,9 @@ def auth_middleware(authenticator: Authenticator, *, accepts_token: AcceptsToken
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         sent = request.headers.getall("authorization", ())
-        authorization = sent[0] if len(sent) == 1 else None
-        state = await judge_async(authenticator, authorization, lambda: request_of(request), accepts)
+        state = authenticator.remembered_bearer(sent[0] if len(sent) == 1 else None, accepts)
+        if state is None:
+            state = await judge_async(authenticator, request_of(request), accepts)
         request[_STATE] = state
         answer = redirect(state)
         if answer is not None:
@@ -62,7 +63,7 @@ def auth_middleware(authenticator: Authenticator, *, accepts_token: AcceptsToken
 
 def get_auth(request: web.Request, accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the request is by. Raises LookupError without the middleware."""
-    return read_auth(request.get(_STATE), read_accepts(accepts_token))
+    return read_auth(request.get(_STATE), accepts_token)
 
 
 def require_auth(

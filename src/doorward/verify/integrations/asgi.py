@@ -37,9 +37,9 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        state = await judge_async(
-            self._authenticator, authorization_of(scope), lambda: request_of(scope), self._accepts
-        )
+        state = self._authenticator.remembered_bearer(authorization_of(scope), self._accepts)
+        if state is None:
+            state = await judge_async(self._authenticator, request_of(scope), self._accepts)
         scope[KEY] = state
         answer = redirect(state) if scope["type"] == "http" else None
         if answer is not None:
@@ -54,13 +54,18 @@ class AuthMiddleware:
 
 def get_auth(scope: Scope, accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the request is by. Raises LookupError without the middleware."""
-    return read_auth(scope.get(KEY), read_accepts(accepts_token))
+    return read_auth(scope.get(KEY), accepts_token)
 
 
 def authorization_of(scope: Scope) -> str | None:
     """The `Authorization` header, if there is exactly one."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    return found[0].decode("latin-1") if len(found) == 1 else None
+    found: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if found is not None:
+                return None
+            found = value
+    return None if found is None else found.decode("latin-1")
 
 
 def request_of(scope: Scope) -> AuthRequest:

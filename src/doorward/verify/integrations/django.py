@@ -56,23 +56,26 @@ class AuthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self._call_async(request)
-        authorization = request.META.get("HTTP_AUTHORIZATION")
-        state = judge(self._authenticator, authorization, lambda: request_of(request), self._accepts)
+        state = self._remembered(request)
+        if state is None:
+            state = judge(self._authenticator, request_of(request), self._accepts)
         answer = _begin(request, state)
         return response(answer) if answer is not None else _end(self._get_response(request), state)
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        authorization = request.META.get("HTTP_AUTHORIZATION")
-        state = await judge_async(
-            self._authenticator, authorization, lambda: request_of(request), self._accepts
-        )
+        state = self._remembered(request)
+        if state is None:
+            state = await judge_async(self._authenticator, request_of(request), self._accepts)
         answer = _begin(request, state)
         return response(answer) if answer is not None else _end(await self._get_response(request), state)
+
+    def _remembered(self, request: HttpRequest) -> RequestState | None:
+        return self._authenticator.remembered_bearer(request.META.get("HTTP_AUTHORIZATION"), self._accepts)
 
 
 def get_auth(request: HttpRequest, accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the request is by. Raises LookupError without the middleware."""
-    return read_auth(getattr(request, _ATTRIBUTE, None), read_accepts(accepts_token))
+    return read_auth(getattr(request, _ATTRIBUTE, None), accepts_token)
 
 
 def get_state(request: HttpRequest) -> RequestState | None:

@@ -17,7 +17,7 @@ from rest_framework.permissions import BasePermission
 from doorward.verify.integrations.django import get_state
 from doorward.verify.integrations.requirement import NotLetIn, Requirement, read_auth
 from doorward.verify.results import Auth
-from doorward.verify.settings import AcceptsToken, read_accepts
+from doorward.verify.settings import AcceptsToken
 
 
 class DoorwardUser:
@@ -44,7 +44,7 @@ class DoorwardAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Any) -> tuple[DoorwardUser, Auth] | None:
         state = get_state(request._request)
-        auth = read_auth(state, read_accepts(self.accepts_token))
+        auth = read_auth(state, self.accepts_token)
         if auth.is_authenticated:
             return DoorwardUser(auth), auth
         if request.headers.get("authorization"):  # a credential was offered, and is not good

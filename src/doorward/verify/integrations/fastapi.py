@@ -44,13 +44,10 @@ class RequireAuth(SecurityBase):
     async def __call__(self, request: Request) -> Auth:
         state = request.scope.get(KEY)
         if state is None:
-            scope = request.scope
-            state = await judge_async(
-                self._authenticator,
-                authorization_of(scope),
-                lambda: request_of(scope),
-                self._requirement.accepts,
-            )
+            scope, accepts = request.scope, self._requirement.accepts
+            state = self._authenticator.remembered_bearer(authorization_of(scope), accepts)
+            if state is None:
+                state = await judge_async(self._authenticator, request_of(scope), accepts)
         try:
             return self._requirement.check(state)
         except NotLetIn as refused:

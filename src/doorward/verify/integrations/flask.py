@@ -42,8 +42,9 @@ def init_app(app: Flask, authenticator: Authenticator, *, accepts_token: Accepts
     @app.before_request
     def authenticate() -> Response | None:
         environ = request.environ
-        authorization = environ.get("HTTP_AUTHORIZATION")
-        state = judge(authenticator, authorization, lambda: request_of(environ), accepts)
+        state = authenticator.remembered_bearer(environ.get("HTTP_AUTHORIZATION"), accepts)
+        if state is None:
+            state = judge(authenticator, request_of(environ), accepts)
         environ[KEY] = state
         answer = redirect(state)
         return None if answer is None else response(answer)
@@ -59,7 +60,7 @@ def init_app(app: Flask, authenticator: Authenticator, *, accepts_token: Accepts
 
 def get_auth(accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the current request is by. Raises LookupError where `init_app` was not called."""
-    return read_auth(request.environ.get(KEY), read_accepts(accepts_token))
+    return read_auth(request.environ.get(KEY), accepts_token)
 
 
 def require_auth(

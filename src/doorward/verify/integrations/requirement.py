@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -77,49 +77,37 @@ class Requirement:
         return auth
 
 
-def judge(
-    authenticator: Authenticator,
-    authorization: str | None,
-    read_request: Callable[[], AuthRequest],
-    accepts: Accepted,
-) -> RequestState:
-    """The verdict, in a thread. The request is read whole only where its one `Authorization` header does not do."""
-    known = authenticator.remembered_bearer(authorization, accepts)
-    if known is not None:
-        return known
+def judge(authenticator: Authenticator, request: AuthRequest, accepts: Accepted) -> RequestState:
+    """The verdict, in a thread. Ask `remembered_bearer` first: it needs no more of a request than its one
+    `Authorization` header, which saves reading it whole."""
     try:
-        return authenticator.authenticate_request(read_request(), accepts_token=accepts)
+        return authenticator.authenticate_request(request, accepts_token=accepts)
     except HandshakeFailed as failure:
         return signed_out("session_token", reasons.UNEXPECTED_ERROR, str(failure))
 
 
-async def judge_async(
-    authenticator: Authenticator,
-    authorization: str | None,
-    read_request: Callable[[], AuthRequest],
-    accepts: Accepted,
-) -> RequestState:
+async def judge_async(authenticator: Authenticator, request: AuthRequest, accepts: Accepted) -> RequestState:
     """As `judge`, in a coroutine."""
-    known = authenticator.remembered_bearer(authorization, accepts)
-    if known is not None:
-        return known
     try:
-        return await authenticator.authenticate_request_async(read_request(), accepts_token=accepts)
+        return await authenticator.authenticate_request_async(request, accepts_token=accepts)
     except HandshakeFailed as failure:
         return signed_out("session_token", reasons.UNEXPECTED_ERROR, str(failure))
 
 
 def redirect(state: RequestState) -> Answer | None:
     """The 307 of a handshake, or of its end in development; None to let the application answer."""
-    return Answer(307, state.headers) if state.redirect_url is not None else None
+    # Nearly every request of somebody signed in has no headers.
+    return Answer(307, state.headers) if state.headers and state.redirect_url is not None else None
 
 
-def read_auth(state: RequestState | None, accepts: Accepted) -> Auth:
-    """Who the request is by, as one of the kinds accepted; signed out where nothing asked."""
+def read_auth(state: RequestState | None, accepts: AcceptsToken) -> Auth:
+    """Who the request is by, as one of the kinds accepted; signed out where nothing asked. Raises ConfigurationError."""
     if state is None:
         raise LookupError("no middleware of doorward.verify has seen this request; add it to the application")
     auth = state.to_auth()
-    return filtered(SessionAuth() if auth is None else auth, accepts)
+    if auth is not None and auth.token_type == accepts:  # nearly always
+        return auth
+    return filtered(SessionAuth() if auth is None else auth, read_accepts(accepts))
 
 
 def _unauthenticated(state: RequestState, auth: Auth) -> Answer:

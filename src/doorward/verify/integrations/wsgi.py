@@ -32,8 +32,9 @@ class AuthMiddleware:
         self._accepts = read_accepts(accepts_token)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        authorization = environ.get("HTTP_AUTHORIZATION")
-        state = judge(self._authenticator, authorization, lambda: request_of(environ), self._accepts)
+        state = self._authenticator.remembered_bearer(environ.get("HTTP_AUTHORIZATION"), self._accepts)
+        if state is None:
+            state = judge(self._authenticator, request_of(environ), self._accepts)
         environ[KEY] = state
         answer = redirect(state)
         if answer is not None:
@@ -50,7 +51,7 @@ class AuthMiddleware:
 
 def get_auth(environ: Environ, accepts_token: AcceptsToken = "session_token") -> Auth:
     """Who the request is by. Raises LookupError without the middleware."""
-    return read_auth(environ.get(KEY), read_accepts(accepts_token))
+    return read_auth(environ.get(KEY), accepts_token)
 
 
 def request_of(environ: Environ) -> AuthRequest:
