@@ -309,57 +309,6 @@ def test_keys_come_from_the_issuer_without_any_secret(wire: BackendWire, tokens:
         auth.verify_token(tokens.session(key=keyed))
 
 
-class TestRememberedTokens:
-    def test_a_token_seen_again_costs_no_signature_but_is_checked_again(
-        self, wire: BackendWire, tokens: Tokens
-    ) -> None:
-        now = [float(NOW)]
-        auth = made(wire, verified_tokens=10, clock=lambda: now[0])
-        token = tokens.session()
-        first = auth.verify_token(token)
-        first["sub"] = "user_2"  # what a handler does to its claims is not what the next one finds
-        assert auth.verify_token(token)["sub"] == "user_1"
-        now[0] = NOW + 60
-        with pytest.raises(TokenRefused, match="expired"):
-            auth.verify_token(token)
-
-    def test_it_serves_requests_and_stops_where_a_token_is_no_session(
-        self, wire: BackendWire, tokens: Tokens
-    ) -> None:
-        auth = made(wire, verified_tokens=10)
-        for name in ("good", "template", "pending", "v2 organization"):
-            token = tokens.table()[name]
-            auth.verify_token(token)
-            request = auth_request("GET", "https://app.example.com/", {"authorization": f"Bearer {token}"})
-            for accepts in ("session_token", "any", ["session_token"], ["api_key"], "m2m_token"):
-                fresh = made(wire).authenticate_request(request, accepts_token=accepts)
-                for _ in range(2):
-                    assert auth.authenticate_request(request, accepts_token=accepts) == fresh
-
-    def test_it_is_bounded(self, wire: BackendWire, tokens: Tokens) -> None:
-        auth = made(wire, verified_tokens=3)
-        for n in range(10):
-            auth.verify_token(tokens.session(sid=f"sess_{n}"))
-        assert auth._verified is not None
-        assert len(auth._verified) == 3
-
-    def test_other_keys_forget_every_token(self, wire: BackendWire, tokens: Tokens) -> None:
-        auth = made(wire, verified_tokens=10)
-        token = tokens.session()
-        auth.verify_token(token)
-        assert auth._jwks is not None
-        kept = auth._jwks._kept
-        kept.took(b'{"keys":[%s]}' % json.dumps(tokens.unknown.public.to_jwk()).encode(), 0.0)
-        with pytest.raises(TokenRefused):
-            auth.verify_token(token)
-
-    def test_one_bound_to_a_key_is_never_remembered(self, wire: BackendWire, tokens: Tokens) -> None:
-        auth = made(wire, verified_tokens=10)
-        auth.verify_token(tokens.session(cnf={"jkt": "thumb"}))
-        assert auth._verified is not None
-        assert len(auth._verified) == 0
-
-
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -145,9 +145,8 @@ class Authenticator:
 
     def verify_token(self, token: str) -> dict[str, Any]:
         """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
-        known = self._remembered(f"Bearer {token}")
-        if known is not None and (claims := known.session_claims) is not None:
-            return claims
+        if self._verified is not None and (known := self._remembered_claims(token)) is not None:
+            return known
         jwt, now = read_jwt(token), self._clock()
         keys = self._keys_at_hand(jwt)
         if keys is None:
@@ -159,9 +158,8 @@ class Authenticator:
 
     async def verify_token_async(self, token: str) -> dict[str, Any]:
         """As `verify_token`, in a coroutine."""
-        known = self._remembered(f"Bearer {token}")
-        if known is not None and (claims := known.session_claims) is not None:
-            return claims
+        if self._verified is not None and (known := self._remembered_claims(token)) is not None:
+            return known
         jwt, now = read_jwt(token), self._clock()
         keys = self._keys_at_hand(jwt)
         if keys is None:
@@ -265,6 +263,10 @@ class Authenticator:
             return None
         keys = self._keys_without_asking()
         return self._verified.find(authorization, keys, self.settings.rules, self._clock())
+
+    def _remembered_claims(self, token: str) -> dict[str, Any] | None:
+        known = self._remembered(f"Bearer {token}")
+        return None if known is None else known.session_claims
 
     def _keys_at_hand(self, jwt: UnverifiedJwt) -> KeySet | PublicKey | None:
         """What `KeysFor` would be answered with, if nobody has to be asked for it."""

@@ -38,13 +38,13 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
     """A person. `session_status` is `pending` while a task keeps the session from counting; then everything
     else is None. `session_claims` is what the token says, `actor` who acts in the person's name,
     `factor_verification_age` minutes since each factor: each a copy made when asked for, as several requests may share
-    one result. `verified_claims` are those that all share, and nobody's to change."""
+    one result."""
 
     token_type: Literal["session_token"] = "session_token"
     user_id: str | None = None
     session_id: str | None = None
     session_status: str | None = None
-    verified_claims: Mapping[str, Any] | None = None
+    _claims: Mapping[str, Any] | None = None
     org_id: str | None = None
     org_role: str | None = None
     org_slug: str | None = None
@@ -52,17 +52,17 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
 
     @property
     def session_claims(self) -> dict[str, Any] | None:
-        claims: dict[str, Any] | None = copied(self.verified_claims)
+        claims: dict[str, Any] | None = copied(self._claims)
         return claims
 
     @property
     def actor(self) -> dict[str, Any] | None:
-        actor: dict[str, Any] | None = copied((self.verified_claims or {}).get("act"))
+        actor: dict[str, Any] | None = copied((self._claims or {}).get("act"))
         return actor
 
     @property
     def factor_verification_age(self) -> list[int] | None:
-        ages: list[int] | None = copied((self.verified_claims or {}).get("fva"))
+        ages: list[int] | None = copied((self._claims or {}).get("fva"))
         return ages
 
     def has(
@@ -75,11 +75,11 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
         reverification: str | Reverification | None = None,
     ) -> bool:
         """Whether the session may: see `authorization.is_authorized`."""
-        if self.verified_claims is None or not self.user_id:
+        if self._claims is None or not self.user_id:
             return False
         organization = Organization(self.org_id, self.org_role, self.org_slug, self.org_permissions)
         return is_authorized(
-            self.verified_claims,
+            self._claims,
             organization,
             role=role,
             permission=permission,
@@ -142,7 +142,7 @@ def session_auth(token: str, claims: dict[str, Any]) -> SessionAuth:
         user_id=claims.get("sub"),
         session_id=claims.get("sid"),
         session_status=claims.get("sts"),
-        verified_claims=copied(claims),
+        _claims=copied(claims),
         org_id=organization.id,
         org_role=organization.role,
         org_slug=organization.slug,

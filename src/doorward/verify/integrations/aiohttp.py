@@ -12,7 +12,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict
 
@@ -41,11 +41,13 @@ def auth_middleware(authenticator: Authenticator, *, accepts_token: AcceptsToken
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        sent = request.headers.getall("authorization", ())
+        sent = request.headers.getall(hdrs.AUTHORIZATION, ())
         state = authenticator.remembered_bearer(sent[0] if len(sent) == 1 else None, accepts)
         if state is None:
             state = await judge_async(authenticator, request_of(request), accepts)
         request[_STATE] = state
+        if not state.headers:  # of nearly everybody who is signed in
+            return await handler(request)
         answer = redirect(state)
         if answer is not None:
             return response(answer)
