@@ -173,7 +173,7 @@ def test_what_a_request_does_to_its_result_stays_there(wire: BackendWire, tokens
     ages.append(0)
     verified = auth.verify_token(token)
     verified["o"].clear()
-    for field in ("user_id", "org_role", "_claims"):
+    for field in ("user_id", "org_role", "_payload"):
         with pytest.raises(AttributeError):
             setattr(first, field, None)
     second = auth.authenticate_request(asked(token)).to_auth()

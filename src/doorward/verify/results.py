@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -37,14 +36,14 @@ class _NoSession(_Result, frozen=True, kw_only=True):
 class SessionAuth(_Result, frozen=True, kw_only=True):
     """A person. `session_status` is `pending` while a task keeps the session from counting; then everything
     else is None. `session_claims` is what the token says, `actor` who acts in the person's name,
-    `factor_verification_age` minutes since each factor: each a copy made when asked for, as several requests may share
+    `factor_verification_age` minutes since each factor: each read anew when asked for, as several requests may share
     one result."""
 
     token_type: Literal["session_token"] = "session_token"
     user_id: str | None = None
     session_id: str | None = None
     session_status: str | None = None
-    _claims: Mapping[str, Any] | None = None
+    _payload: bytes | None = None
     org_id: str | None = None
     org_role: str | None = None
     org_slug: str | None = None
@@ -52,18 +51,15 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
 
     @property
     def session_claims(self) -> dict[str, Any] | None:
-        claims: dict[str, Any] | None = copied(self._claims)
-        return claims
+        return None if self._payload is None else _decode(self._payload)
 
     @property
     def actor(self) -> dict[str, Any] | None:
-        actor: dict[str, Any] | None = copied((self._claims or {}).get("act"))
-        return actor
+        return (self.session_claims or {}).get("act")
 
     @property
     def factor_verification_age(self) -> list[int] | None:
-        ages: list[int] | None = copied((self._claims or {}).get("fva"))
-        return ages
+        return (self.session_claims or {}).get("fva")
 
     def has(
         self,
@@ -75,11 +71,12 @@ class SessionAuth(_Result, frozen=True, kw_only=True):
         reverification: str | Reverification | None = None,
     ) -> bool:
         """Whether the session may: see `authorization.is_authorized`."""
-        if self._claims is None or not self.user_id:
+        claims = self.session_claims
+        if claims is None or not self.user_id:
             return False
         organization = Organization(self.org_id, self.org_role, self.org_slug, self.org_permissions)
         return is_authorized(
-            self._claims,
+            claims,
             organization,
             role=role,
             permission=permission,
@@ -142,7 +139,7 @@ def session_auth(token: str, claims: dict[str, Any]) -> SessionAuth:
         user_id=claims.get("sub"),
         session_id=claims.get("sid"),
         session_status=claims.get("sts"),
-        _claims=copied(claims),
+        _payload=_encode(claims),
         org_id=organization.id,
         org_role=organization.role,
         org_slug=organization.slug,
@@ -150,12 +147,8 @@ def session_auth(token: str, claims: dict[str, Any]) -> SessionAuth:
     )
 
 
-def copied(value: Any) -> Any:
-    """A copy of what was read from JSON, sharing with it nothing that can be changed."""
-    if isinstance(value, dict):
-        return {name: copied(member) for name, member in value.items()}
-    return [copied(member) for member in value] if isinstance(value, list) else value
-
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 _SIGNED_OUT: dict[str | None, Auth] = {
     "session_token": SessionAuth(),

@@ -43,7 +43,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def session_claims(self) -> dict[str, Any] | None:
-        """What a session token says; a copy at each access."""
+        """What a session token says, read anew when asked for."""
         return None if self.session is None else self.session.session_claims
 
     @property
