@@ -1,36 +1,12 @@
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page
 
-from doorward.store import open_database
-from tests.conftest import OpenTestDatabase
-from tests.databases import new_sqlite
-from tests.identity_pages.world import SCHEMAS, World, new_address, sign_up, world
-from tests.web.browser import chromium
+from tests.identity_pages.fixtures import accounts, accounts_on_each_engine, browser
+from tests.identity_pages.world import World, new_address, sign_up
 
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-async def accounts(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """The pages over SQLite, one world for a module: every test brings its own person."""
-    folder: Path = tmp_path_factory.mktemp("accounts")
-    database = await open_database(new_sqlite(folder, SCHEMAS), schemas=SCHEMAS)
-    async with world(database) as opened:
-        yield opened
-    await database.close()
-
-
-@pytest.fixture
-async def accounts_on_each_engine(open_test_database: OpenTestDatabase) -> AsyncIterator[World]:
-    async with world(await open_test_database(*SCHEMAS)) as opened:
-        yield opened
+__all__ = ["accounts", "accounts_on_each_engine", "browser"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from doorward.store.database import Database
@@ -61,19 +61,22 @@ class Rounds:
     async def _run(self, is_listening: asyncio.Event) -> None:
         async with self._database.subscribe(self._channel) as told:
             is_listening.set()
-
-            async def listen() -> None:
-                async for _ in told:
-                    self.wake()
-
-            listening = asyncio.create_task(listen())
+            listening = asyncio.create_task(self._listen(told))
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
-                    if not await self._work() and not self._stopping.is_set():
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout(self._look_again_s):
-                                await self._due.wait()
+                    if not await self._work():
+                        await self._until_due()
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self, told: AsyncIterator[str]) -> None:
+        async for _ in told:
+            self.wake()
+
+    async def _until_due(self) -> None:
+        if not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_again_s):
+                    await self._due.wait()

@@ -1,7 +1,8 @@
 """Decide a mint, and record the owner's decisions. One transaction each: a revoke can never race a mint."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 import msgspec
@@ -230,18 +231,22 @@ class Approvals:
                 status = await self.status(thumbprint)
                 if status != seen:
                     return status
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(timeout_seconds):
-                        async for payload in payloads:
-                            if _may_concern(read_event(payload), thumbprint):
-                                status = await self.status(thumbprint)
-                            if status != seen:
-                                return status
-                except TimeoutError:
-                    pass
+                        return await self._next_status(thumbprint, seen, payloads)
                 return await self.status(thumbprint)
         finally:
             self._waiting -= 1
+
+    async def _next_status(
+        self, thumbprint: str, seen: KnownStatus, payloads: AsyncIterator[str]
+    ) -> KnownStatus:
+        async for payload in payloads:
+            if _may_concern(read_event(payload), thumbprint):
+                status = await self.status(thumbprint)
+                if status != seen:
+                    return status
+        return await self.status(thumbprint)
 
     def _decide(self, tx: Tx, draft: PairingLink, knock: Knock, mode: SecurityMode, now: int) -> Decision:
         before = store.find(tx, knock.thumbprint)

@@ -1,0 +1,35 @@
+"""What tests of pages need, whoever's pages they are: a browser, and an accounts origin to look at."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from doorward.store import open_database
+from tests.conftest import OpenTestDatabase
+from tests.databases import new_sqlite
+from tests.identity_pages.world import SCHEMAS, World, world
+from tests.web.browser import chromium
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+async def accounts(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """An accounts origin over SQLite, one for a module: every test brings its own people."""
+    folder: Path = tmp_path_factory.mktemp("accounts")
+    database = await open_database(new_sqlite(folder, SCHEMAS), schemas=SCHEMAS)
+    async with world(database) as opened:
+        yield opened
+    await database.close()
+
+
+@pytest.fixture
+async def accounts_on_each_engine(open_test_database: OpenTestDatabase) -> AsyncIterator[World]:
+    async with world(await open_test_database(*SCHEMAS)) as opened:
+        yield opened
