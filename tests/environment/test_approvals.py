@@ -420,3 +420,17 @@ async def test_every_decision_is_on_record(machine: Machine) -> None:
     assert {"client.reject", "client.revoke", "security_mode.set", "link.apply"} <= set(entries)
     assert {entry.actor for entry in entries.values()} == {"cli"}
     assert {entry.came_from for entry in entries.values()} == {"machine"}
+
+
+async def test_decisions_of_one_millisecond_are_told_in_the_order_they_were_taken(machine: Machine) -> None:
+    approvals = machine.environment.approvals
+    devices = [machine.device() for _ in range(8)]
+    for device in devices:
+        await machine.ask_mint(device)
+    for device in devices:
+        await approvals.approve(MACHINE, device.thumbprint)
+    entries = [
+        entry for entry in await machine.environment.audit.recent() if entry.action == "client.approve"
+    ]
+    assert len({entry.happened_at for entry in entries}) == 1
+    assert [entry.object for entry in entries] == [device.thumbprint for device in reversed(devices)]

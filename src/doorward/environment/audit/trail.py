@@ -1,6 +1,7 @@
 """The audit table and how it is read."""
 
-import uuid
+import secrets
+import time
 
 import msgspec
 
@@ -110,5 +111,10 @@ def record(tx: Tx, actor: Actor, action: str, object_: str, *, now: int, detail:
     tx.execute(
         "INSERT INTO environment_audit (id, happened_at, actor, came_from, action, object, detail)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (str(uuid.uuid4()), now, actor.name, came_from, action, object_, detail),
+        (_later_id(), now, actor.name, came_from, action, object_, detail),
     )
+
+
+def _later_id() -> str:
+    """Sorts behind every id before it: what happens within one millisecond is told in the order it happened."""
+    return f"{time.monotonic_ns():016x}{secrets.token_hex(8)}"
