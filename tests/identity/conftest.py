@@ -24,6 +24,8 @@ from doorward.identity import (
     create_identity,
 )
 from doorward.identity.accounts.passwords import PasswordHasher
+from doorward.identity.signing_keys import store as signing_keys
+from doorward.identity.signing_keys.store import SigningKeyRecord
 from doorward.store import Database, Sealer
 from tests.conftest import ClockForTests, OpenTestDatabase
 
@@ -200,13 +202,22 @@ def quick_hasher() -> PasswordHasher:
     return PasswordHasher(workers=2, time_cost=1, memory_kib=64)
 
 
+#: What the first instance of this process signs with; the others find it, as an instance that starts again does. Making
+#: an RSA key takes longer than most tests.
+_SIGNING_KEYS: list[SigningKeyRecord] = []
+
+
 async def new_world(database: Database, clock: ClockForTests, **changes: Any) -> World:
     """An instance on this database, with `SETTINGS` but for `changes`; `close` ends it."""
     sealer, inbox = Sealer(b"k" * 32), DevelopmentInbox(clock)
     settings = msgspec.structs.replace(SETTINGS, **changes)
+    for key in _SIGNING_KEYS:
+        await database.write(lambda tx, key=key: signing_keys.insert(tx, key))
     identity = await create_identity(
         settings, database, sealer=sealer, mailer=inbox, clock=clock, hasher=quick_hasher()
     )
+    if not _SIGNING_KEYS:
+        _SIGNING_KEYS.extend(await database.read(signing_keys.everything))
     return World(identity, database, clock, sealer, inbox)
 
 
