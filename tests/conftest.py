@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,9 @@ from doorward.store import Database, Schema, open_database
 from tests import databases
 from tests.faults.ledger import report_faults
 from tests.system_parts import report_missing_parts
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 DatabaseUrl = Callable[..., str]
 OpenTestDatabase = Callable[..., Awaitable[Database]]
@@ -71,6 +75,15 @@ class ClockForTests:
 @pytest.fixture
 def clock() -> ClockForTests:
     return ClockForTests()
+
+
+@pytest.fixture(scope="session")
+async def browser(anyio_backend: str) -> AsyncIterator["Browser"]:
+    """One Chromium for a worker: it takes longer to start than most tests last. Each opens contexts of its own in it."""
+    from tests.web.browser import chromium
+
+    async with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

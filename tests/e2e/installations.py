@@ -267,6 +267,15 @@ edge = "{self.server_address}:{self.edge_port}"
 
 TOPOLOGIES = {"one process": OneProcess, "three processes": ThreeProcesses}
 
+#: A test on each topology once and on each engine once, where the second browser's story goes through all four pairs.
+each_once = pytest.mark.parametrize(
+    ("topology", "engine"),
+    [
+        ("one process", "sqlite"),
+        pytest.param("three processes", "postgresql", marks=pytest.mark.postgresql),
+    ],
+)
+
 
 def connections_link(installation: Installation) -> str:
     """A fresh one-time link, as its owner asks for one in a terminal."""
@@ -276,4 +285,4 @@ def connections_link(installation: Installation) -> str:
     return answer.stdout.strip().splitlines()[-1]
 
 
-__all__ = ["TOPOLOGIES", "Installation", "OneProcess", "ThreeProcesses", "connections_link"]
+__all__ = ["TOPOLOGIES", "Installation", "OneProcess", "ThreeProcesses", "connections_link", "each_once"]

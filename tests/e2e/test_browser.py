@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from doorward.outbound import Outbound
-from tests.e2e.installations import Installation, connections_link
+from tests.e2e.installations import Installation, connections_link, each_once
 from tests.e2e.people import enter_code, person, phrase_on, sign_in, sign_up
 from tests.e2e.story import (
     PHRASE,
@@ -17,20 +17,22 @@ from tests.e2e.story import (
     knock_be_let_in_and_shown_out,
     service_is_linked,
 )
-from tests.web.browser import chromium
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 
-async def test_a_second_browser_gets_in_only_after_the_owner_approved_its_key(installation: Installation):
-    async with chromium() as browser, person(browser) as owner, person(browser) as device:
+async def test_a_second_browser_gets_in_only_after_the_owner_approved_its_key(
+    installation: Installation, browser: Browser
+):
+    async with person(browser) as owner, person(browser) as device:
         await knock_be_let_in_and_shown_out(owner, device, installation)
     installation.stop()
 
 
-async def test_a_signed_in_account_alone_can_approve_nothing(installation: Installation):
+@each_once
+async def test_a_signed_in_account_alone_can_approve_nothing(installation: Installation, browser: Browser):
     """Whatever page or door it tries, with every credential a signed-in person has."""
-    async with chromium() as browser, person(browser) as owner, person(browser) as device:
+    async with person(browser) as owner, person(browser) as device:
         await sign_up(owner, installation.administrator)
         await enter_code(owner, installation.mailed_code())
         if user_code := installation.link_machine():

@@ -9,13 +9,13 @@ import time
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 from websockets.asyncio.client import connect as open_websocket
 
-from tests.e2e.installations import Installation
+from tests.e2e.installations import Installation, each_once
 from tests.e2e.people import enter_code, person, sign_up
 from tests.e2e.processes import Program, command
 from tests.e2e.story import allow_device_code
-from tests.web.browser import chromium
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -27,12 +27,13 @@ def run(installation, home, *arguments, status=0):
     return done.stdout if status == 0 else done.stderr
 
 
+@each_once
 @pytest.mark.xdist_group("the one callback port")
 async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
-    installation: Installation, tmp_path
+    installation: Installation, browser: Browser, tmp_path
 ):
     machine, laptop = installation.machine_home, tmp_path / "laptop"
-    async with chromium() as browser, person(browser) as owner:
+    async with person(browser) as owner:
         # Nobody signed in yet: told, with the way out.
         assert "doorward connect login" in run(installation, laptop, "list", status=1)
 

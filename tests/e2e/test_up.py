@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from doorward.outbound import CertificateRefused, Outbound
 from tests.e2e.conftest import end
@@ -15,7 +16,6 @@ from tests.e2e.installations import OneProcessOverTls
 from tests.e2e.people import person
 from tests.e2e.processes import Program, command, free_ports, three_free_ports
 from tests.e2e.story import knock_be_let_in_and_shown_out
-from tests.web.browser import chromium
 
 pytestmark = pytest.mark.anyio
 
@@ -107,12 +107,11 @@ async def test_over_tls_every_origin_is_https_under_one_constrained_authority(tm
 
 
 @pytest.mark.browser
-async def test_over_tls_a_second_browser_gets_in_all_the_same(tmp_path_factory):
+async def test_over_tls_a_second_browser_gets_in_all_the_same(tmp_path_factory, browser: Browser):
     installation = OneProcessOverTls(tmp_path_factory.mktemp("e", numbered=True), None)
     try:
         installation.start()
         async with (
-            chromium() as browser,
             person(browser, ignore_https_errors=True) as owner,
             person(browser, ignore_https_errors=True) as device,
         ):

@@ -10,13 +10,7 @@ from playwright.async_api import Browser, Page
 
 from doorward.store import system_clock
 from tests.environment_gate.machine import Machine, running_machine
-from tests.web.browser import Complaints, chromium
-
-
-@pytest.fixture(scope="session")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
+from tests.web.browser import Complaints
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from tests.identity_console.visitors import become_administrator, new_user
-from tests.identity_pages.fixtures import accounts, accounts_on_each_engine, browser
+from tests.identity_pages.fixtures import accounts, accounts_on_each_engine
 from tests.identity_pages.visitors import Visitor
 from tests.identity_pages.world import World, sign_in
 
-__all__ = ["accounts", "accounts_on_each_engine", "browser"]
+__all__ = ["accounts", "accounts_on_each_engine"]
 
 
 @pytest.fixture(scope="module")

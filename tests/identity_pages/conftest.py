@@ -3,10 +3,10 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.identity_pages.fixtures import accounts, accounts_on_each_engine, browser
+from tests.identity_pages.fixtures import accounts, accounts_on_each_engine
 from tests.identity_pages.world import World, new_address, sign_up
 
-__all__ = ["accounts", "accounts_on_each_engine", "browser"]
+__all__ = ["accounts", "accounts_on_each_engine"]
 
 
 @pytest.fixture

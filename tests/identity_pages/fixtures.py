@@ -1,22 +1,14 @@
-"""What tests of pages need, whoever's pages they are: a browser, and an accounts origin to look at."""
+"""What tests of pages need, whoever's pages they are: an accounts origin to look at."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
 from doorward.store import open_database
 from tests.conftest import OpenTestDatabase
 from tests.databases import new_sqlite
 from tests.identity_pages.world import SCHEMAS, World, world
-from tests.web.browser import chromium
-
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.web.browser import (
     Complaints,
     accessibility_faults,
-    chromium,
     focused_without_ring,
     horizontal_overflow,
     served,
@@ -21,8 +20,8 @@ LONGEST_WORDS = "mushroom mushroom mushroom mushroom mushroom mushroom"
 
 
 @pytest.fixture(scope="module")
-async def pages(anyio_backend: str) -> AsyncIterator[Page]:
-    async with served(gallery()) as port, chromium() as browser:
+async def pages(browser: Browser) -> AsyncIterator[Page]:
+    async with served(gallery()) as port:
         context = await browser.new_context(
             base_url=f"http://accounts.localhost:{port}",
             viewport={"width": 320, "height": 640},
@@ -32,6 +31,7 @@ async def pages(anyio_backend: str) -> AsyncIterator[Page]:
         page = await context.new_page()
         complaints = Complaints(context)
         yield page
+        await context.close()
         assert complaints.heard == []
 
 
@@ -133,9 +133,10 @@ async def test_nothing_moves_for_those_who_asked_for_that(pages: Page) -> None:
     assert moving == 0
 
 
-async def test_without_scripts_no_control_is_shown_that_would_do_nothing() -> None:
-    async with served(gallery()) as port, chromium() as browser:
+async def test_without_scripts_no_control_is_shown_that_would_do_nothing(browser: Browser) -> None:
+    async with served(gallery()) as port:
         page = await browser.new_page(java_script_enabled=False)
         await page.goto(f"http://accounts.localhost:{port}/")
         assert await page.get_by_role("button", name="Copy").count() == 0
         assert await page.get_by_role("button", name="Show").count() == 0
+        await page.close()
