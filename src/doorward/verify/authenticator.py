@@ -138,10 +138,11 @@ class Authenticator:
 
         None leaves the verdict to `authenticate_request`, also where the token holds no more.
         """
-        if authorization is None:
+        if self._verified is None or authorization is None:
             return None
-        known = self._remembered(authorization)
-        return known if takes_sessions(accepts) else None
+        keys, rules = self._keys_without_asking(), self.settings.rules
+        known = self._verified.find(authorization, keys, rules, self._clock())
+        return known if accepts == "any" or takes_sessions(accepts) else None
 
     def verify_token(self, token: str) -> dict[str, Any]:
         """The claims of a session token alone. Raises TokenRefused, KeySetUnavailable."""
@@ -258,14 +259,8 @@ class Authenticator:
     def _with_age_of_keys(self, state: RequestState) -> RequestState:
         return msgspec.structs.replace(state, keys_are_stale=True) if self.keys_are_stale else state
 
-    def _remembered(self, authorization: str) -> RequestState | None:
-        if self._verified is None:
-            return None
-        keys = self._keys_without_asking()
-        return self._verified.find(authorization, keys, self.settings.rules, self._clock())
-
     def _remembered_claims(self, token: str) -> dict[str, Any] | None:
-        known = self._remembered(f"Bearer {token}")
+        known = self.remembered_bearer(f"Bearer {token}", "session_token")
         return None if known is None else known.session_claims
 
     def _keys_at_hand(self, jwt: UnverifiedJwt) -> KeySet | PublicKey | None:

@@ -39,15 +39,19 @@ def auth_middleware(authenticator: Authenticator, *, accepts_token: AcceptsToken
     """Judges each request; `accepts_token` are the kinds worth verifying at all."""
     accepts = read_accepts(accepts_token)
 
+    # No coroutine of its own around the handler's: that of somebody known is all there is to wait for.
     @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def middleware(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         sent = request.headers.getall(hdrs.AUTHORIZATION, ())
-        state = authenticator.remembered_bearer(sent[0] if len(sent) == 1 else None, accepts)
-        if state is None:
-            state = await judge_async(authenticator, request_of(request), accepts)
+        known = authenticator.remembered_bearer(sent[0] if len(sent) == 1 else None, accepts)
+        if known is None:
+            return judged(request, handler)
+        request[_STATE] = known
+        return handler(request)
+
+    async def judged(request: web.Request, handler: Handler) -> web.StreamResponse:
+        state = await judge_async(authenticator, request_of(request), accepts)
         request[_STATE] = state
-        if not state.headers:  # of nearly everybody who is signed in
-            return await handler(request)
         answer = redirect(state)
         if answer is not None:
             return response(answer)
