@@ -130,7 +130,9 @@ class PostgresqlDatabase:
         self._idle: queue.LifoQueue[psycopg.Connection[Any]] = queue.LifoQueue()
         self._listener = Listener(url, self._hub)
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="doorward-postgresql")
-        self._pipelines = Pipelines(url)
+        # A read waits for no disk, so many may share a connection; each write there waits for those before it.
+        self._reads = Pipelines(url, connections=2, together=16)
+        self._writes = Pipelines(url, connections=6, together=4)
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         self._require_open()
@@ -152,7 +154,7 @@ class PostgresqlDatabase:
             if collision is not None:
                 await asyncio.sleep(_pause(attempt))
             try:
-                return await self._pipelines.run(statements)
+                return await self._writes.run(statements)
             except TripLost as error:
                 raise OutcomeUnknown(_OUTCOME_UNKNOWN) from error
             except psycopg.Error as error:
@@ -168,7 +170,7 @@ class PostgresqlDatabase:
             require_reading(statement.sql)
         for attempt in range(2):
             try:
-                return await self._pipelines.run(statements)
+                return await self._reads.run(statements)
             except TripLost as error:
                 if attempt:
                     raise unreachable(error) from error
@@ -186,7 +188,8 @@ class PostgresqlDatabase:
         if self._closed:
             return
         self._closed = True
-        await self._pipelines.close()
+        await self._reads.close()
+        await self._writes.close()
         await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
 
     def _shut_down(self) -> None:

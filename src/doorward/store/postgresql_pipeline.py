@@ -26,8 +26,6 @@ from doorward.store.statements import for_postgresql
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 8
-
 _TEXT = (19, 25, 1042, 1043)
 _INTEGER = (20, 21, 23)
 _BOOLEAN = 16
@@ -39,10 +37,16 @@ class TripLost(Exception):
 
 
 class Pipelines:
-    """A few connections, opened as they are needed. Belongs to the event loop it is first used in."""
+    """A few connections, opened as they are needed. Belongs to the event loop it is first used in.
 
-    def __init__(self, url: str) -> None:
+    Trips share a connection while fewer than `together` are on it: each connection in use is one more process of the server
+    that is woken, and wakes us. They are answered in turn there, so `together` also bounds for how many others one waits.
+    """
+
+    def __init__(self, url: str, *, connections: int, together: int) -> None:
         self._url = url
+        self._connections = connections
+        self._together = together
         self._open: list[_Pipeline] = []
         self._dialling: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -62,11 +66,11 @@ class Pipelines:
             pipeline.close()
 
     async def _pipeline(self) -> "_Pipeline":
-        """The one with the least to do. Where that is something already, the next request finds one more."""
+        """The first with room, else the one with the least to do; then the next request finds one more."""
         while True:
-            found = self._least_busy()
-            is_full = len(self._open) + len(self._dialling) >= CONNECTIONS
-            if (found is None or found.trips) and not is_full and not self._is_closed:
+            found = self._with_room() or min(self._open, key=_trips_of, default=None)
+            is_full = len(self._open) + len(self._dialling) >= self._connections
+            if (found is None or len(found.trips) >= self._together) and not is_full and not self._is_closed:
                 self._dial_soon()
             if found is not None:
                 return found
@@ -76,12 +80,13 @@ class Pipelines:
             for task in done:
                 task.result()
 
-    def _least_busy(self) -> "_Pipeline | None":
-        while True:
-            found = min(self._open, key=_trips_of, default=None)
-            if found is None or found.trips or found.is_usable:
-                return found
-            found.close()
+    def _with_room(self) -> "_Pipeline | None":
+        for pipeline in list(self._open):
+            if not pipeline.trips and not pipeline.is_usable:
+                pipeline.close()
+            elif len(pipeline.trips) < self._together:
+                return pipeline
+        return None
 
     def _dial_soon(self) -> None:
         """In a task of its own: whoever waits for the connection may be cancelled, and others use it."""
