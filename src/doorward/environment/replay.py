@@ -41,18 +41,13 @@ class ReplayGuards:
     def consuming(self, *names: str) -> Callable[[Tx], bool]:
         """`consume` as a part of a larger transaction, which must not be undone where the answer is no."""
         now = self._clock()
-
-        def consume(tx: Tx) -> bool:
-            fresh = 0
-            for name in names:
-                fresh += tx.execute(
-                    "INSERT INTO environment_replay_guards (name, consumed_at) VALUES (?, ?)"
-                    " ON CONFLICT (name) DO NOTHING",
-                    (name, now),
-                )
-            return fresh == len(names)
-
-        return consume
+        rows = ", ".join(["(?, ?)"] * len(names))
+        statement = (
+            f"INSERT INTO environment_replay_guards (name, consumed_at) VALUES {rows}"  # noqa: S608 - placeholders only
+            " ON CONFLICT (name) DO NOTHING"
+        )
+        values = [value for name in names for value in (name, now)]
+        return lambda tx: tx.execute(statement, values) == len(names)
 
 
 def prune(tx: Tx, now: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 
 # A subscriber this far behind is told to reload instead of being fed a backlog without end.
@@ -24,10 +24,11 @@ class Hub:
     def subscribe(self, channel: str) -> "ChannelSubscription":
         return ChannelSubscription(self, channel)
 
-    def publish(self, channel: str, payload: str) -> None:
+    def publish(self, channel: str, *payloads: str) -> None:
+        """In this order; what is told at once wakes a subscriber once."""
         with self._lock:
             for subscriber in self._subscribers.get(channel, ()):
-                subscriber.deliver(payload)
+                subscriber.deliver(*payloads)
 
     def reload_all(self) -> None:
         with self._lock:
@@ -98,18 +99,20 @@ class ChannelSubscription:
             raise StopAsyncIteration
         return payload
 
-    def deliver(self, payload: str | None) -> None:
+    def deliver(self, *payloads: str | None) -> None:
         """From any thread; None ends the iteration."""
         assert self._loop is not None, "a subscription is added to its hub when it is entered"
         try:
-            self._loop.call_soon_threadsafe(self._take, payload)
+            self._loop.call_soon_threadsafe(self._take, payloads)
         except RuntimeError:
             # The subscriber's loop is closed: nobody is left to read.
             return
 
-    def _take(self, payload: str | None) -> None:
-        if payload is not None and len(self._backlog) >= MAX_BACKLOG:
-            self._backlog.clear()
-            payload = RELOAD
-        self._backlog.append(payload)
+    def _take(self, payloads: Sequence[str | None]) -> None:
+        for payload in payloads:
+            if payload is not None and len(self._backlog) >= MAX_BACKLOG:
+                self._backlog.clear()
+                self._backlog.append(RELOAD)
+            else:
+                self._backlog.append(payload)
         self._arrived.set()

@@ -199,13 +199,21 @@ class _Writer(threading.Thread):
                 if self._run_first(job):
                     self._finish([job])
             return
-        for job in group:
-            if failure is not None:
+        if failure is None:
+            self._tell(group)
+        else:
+            for job in group:
                 job.error = job.error or failure
-            else:
-                for channel, payload in job.notifications:
-                    self._hub.publish(channel, payload)
         _settle(group)
+
+    def _tell(self, group: Sequence[_Job]) -> None:
+        """Each channel's news in the order of the jobs, all of the group's at once."""
+        news: dict[str, list[str]] = {}
+        for job in group:
+            for channel, payload in job.notifications:
+                news.setdefault(channel, []).append(payload)
+        for channel, payloads in news.items():
+            self._hub.publish(channel, *payloads)
 
     def _commit(self, group: list[_Job]) -> StoreError | None:
         """None when the group is on disk; otherwise nothing of it is."""
