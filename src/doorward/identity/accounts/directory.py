@@ -139,8 +139,10 @@ def _chosen(tx: Tx, selection: Selection, page: _Page, dialect: Dialect) -> list
         return near[page.offset :]
     total = _total(tx)
     if length := _worth_walking(len(near), page, total):
+        if length >= total:
+            return _walked(tx, selection, page)
         found = _walked_a_while(tx, selection, page, length)
-        if len(found) == page.limit or length >= total:
+        if len(found) == page.limit:
             return found
     return _by_trigrams(tx, selection, text, page, dialect)
 
