@@ -18,6 +18,7 @@ from doorward.verify import (
     HandshakeFailed,
     RequestState,
     Reverification,
+    SessionAuth,
     auth_request,
     reasons,
 )
@@ -33,6 +34,7 @@ OWN_WORDS = {
     reasons.TOKEN_INVALID_ALGORITHM,
     reasons.JWK_KID_MISMATCH,
 }
+READ_FROM_CLAIMS = ("session_claims", "actor", "factor_verification_age")
 _OPTIONS = {
     "audience": "audience",
     "authorizedParties": "authorized_parties",
@@ -145,11 +147,10 @@ def comparable(state: RequestState | HandshakeFailed, case: Case) -> dict[str, A
     if isinstance(state, HandshakeFailed):
         return {"throws": True}
     auth = state.to_auth()
-    fields = (
-        {}
-        if auth is None
-        else {name: getattr(auth, name) for name in auth.__struct_fields__ if name != "token"}
-    )
+    names = [] if auth is None else [*auth.__struct_fields__]
+    if isinstance(auth, SessionAuth):
+        names += READ_FROM_CLAIMS
+    fields = {name: getattr(auth, name) for name in names if name != "token" and not name.startswith("_")}
     plain = {name: value for name, value in state.headers if name != "set-cookie"}
     return _without_own_words(
         {

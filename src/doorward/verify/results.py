@@ -22,7 +22,9 @@ class _Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "token"
+            f"{name}={getattr(self, name)!r}"
+            for name in self.__struct_fields__
+            if name not in ("token", "_payload")
         )
         return f"{type(self).__name__}({shown})"
 
