@@ -164,16 +164,17 @@ class ThreeProcesses(Installation):
         self.programs["demo"].wait_for("listening")
 
     def start_identity(self) -> None:
-        self.programs["identity"] = self._serve("identity", ["identity"], self.accounts_port)
+        self.programs["identity"] = self.serve("identity", ["identity"], self.accounts_port)
 
     def start_relay(self) -> None:
-        self.programs["relay"] = self._serve("relay", ["relay", "edge"], self.relay_port)
+        self.programs["relay"] = self.serve("relay", ["relay", "edge"], self.relay_port)
 
-    def _serve(self, name: str, roles: list[str], control: int) -> Program:
+    def serve(self, name: str, roles: list[str], control: int, *, data: Path | None = None) -> Program:
+        """A server process of these roles; `data` is another's folder where they share one."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = folder / "doorward.toml"
-        config.write_text(self._configuration(folder / "data", roles, control))
+        config.write_text(self._configuration(data or folder / "data", roles, control))
         program = Program(["serve", "--config", str(config)], home=folder, prefix=self.prefix("server"))
         program.wait_for("Doorward serves")
         return program

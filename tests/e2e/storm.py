@@ -105,9 +105,9 @@ class World:
         return machines[0]
 
     async def connected_machine(self) -> EnvironmentEntry:
-        """Wait until its tunnel is up."""
+        """Wait until its tunnel is up, as far as the relay knows: an edge in a process of its own does not tell it."""
         return await until(
-            "the machine is connected", self.machine, lambda machine: machine.connected is True
+            "the machine is connected", self.machine, lambda machine: machine.connected is not False
         )
 
     async def new_device(self) -> Device:

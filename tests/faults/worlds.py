@@ -59,6 +59,16 @@ class RoadProcesses(FaultyProcesses):
             await self.visitors.close()
 
 
+class FourProcesses(RoadProcesses):
+    """The edge is a process of its own: what the relay asks a machine comes by the visitors' road too."""
+
+    def start_relay(self) -> None:
+        self.tunnel.leads_to = self.visitors.leads_to = self.edge_port
+        self.programs["relay"] = self.serve("relay", ["relay"], self.relay_port)
+        data = self.folder / "relay" / "data"
+        self.programs["edge"] = self.serve("edge", ["edge"], self.relay_port, data=data)
+
+
 @asynccontextmanager
 async def linked(installation: ThreeProcesses) -> AsyncIterator[World]:
     """Start it, sign up, link the machine and expose its service; end all of it after the block."""

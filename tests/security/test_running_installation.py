@@ -1,4 +1,4 @@
-"""Attacks on a whole installation as it runs: three processes, real sockets, a linked machine and a device inside."""
+"""Attacks on a whole installation as it runs: four processes, real sockets, a linked machine and a device inside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.e2e.storm import World, until
 from tests.e2e.visiting import Device
 from tests.faults.toxics import ToxicProxy
 from tests.faults.visitor import Visitor, approved_visitor
-from tests.faults.worlds import RoadProcesses, linked
+from tests.faults.worlds import FourProcesses, linked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("running-installation")]
 
@@ -39,7 +39,7 @@ async def world(anyio_backend: str) -> AsyncIterator[World]:
     databases.run_folder().chmod(0o711)
     folder = databases.run_folder() / f"installation-{os.getpid()}"
     folder.mkdir(mode=0o755)
-    installation = RoadProcesses(folder)
+    installation = FourProcesses(folder)
     async with installation.roads(), linked(installation) as running:
         yield running
 
