@@ -15,6 +15,8 @@ from doorward.store import (
     StoreError,
     TransactionMisused,
 )
+from doorward.store.postgresql_pipeline import Pipelines
+from tests import databases
 
 pytestmark = pytest.mark.anyio
 
@@ -192,3 +194,27 @@ async def test_a_value_that_no_column_of_ours_has_is_an_error_to_its_caller(ledg
     with pytest.raises(DatabaseFailed):
         await ledger.ask(Statement("SELECT balance * 1.5 FROM ledger_accounts"))
     assert await ledger.ask(BALANCE) == [[(0,)]]
+
+
+@pytest.mark.postgresql
+async def test_trips_share_a_connection_until_it_has_enough_of_them() -> None:
+    backend = Statement("SELECT CAST(pg_backend_pid() AS BIGINT)")
+
+    async def backends(trips: int) -> set[int]:
+        answers = await asyncio.gather(*[pipelines.run([backend]) for _ in range(trips)])
+        return {pid for [[(pid,)]] in answers}
+
+    with databases.new_postgresql([]) as url:
+        pipelines = Pipelines(url, connections=2, together=2)
+        try:
+            [first] = await backends(1)
+            assert await backends(2) == {first}
+            # The third finds it full and goes there all the same; the next ones find a second connection.
+            assert await backends(3) == {first}
+            async with asyncio.timeout(30):
+                while len(used := await backends(4)) < 2:
+                    pass
+            assert first in used
+            assert await backends(20) == used
+        finally:
+            await pipelines.close()

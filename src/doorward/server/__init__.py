@@ -3,6 +3,7 @@
 configuration   doorward.toml and what follows from it
 node            one server process: identity, relay and edge on their sockets, by role
 edge_node       a node's edge, joined to the relay and to the other nodes
+own_edge        from the relay to a machine of that edge, inside the process
 serve           that process in production, from doorward.toml
 env_file        that process from T3's and Clerk's variables; dotenv and stages behind it
 backup/         backup and restore
