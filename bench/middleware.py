@@ -29,7 +29,7 @@ from bench.rows import free_port, row
 from doorward.jose import generate_key, sign_jwt
 
 GOAL_PERCENT = 15.0
-ROUNDS, REQUESTS = 9, 1600
+ROUNDS, REQUESTS = 20, 800
 HEADERS = {
     "Host": "127.0.0.1",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
