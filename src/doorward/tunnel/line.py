@@ -73,13 +73,18 @@ class Line:
     async def run(self) -> None:
         while True:
             farewell = await self._attempt()
-            if not self._is_main and not farewell.drain_ms:
+            is_kept = self._is_main or farewell.drain_ms > 0
+            # One that ends for good may have been the last that was open, after the main one.
+            if is_kept or self._lived:
+                self._switchboard.ended(farewell)
+            if not is_kept:
                 return
             await self._wait(farewell)
 
     async def _attempt(self) -> GoAwayMessage:
         """One connection from dialling until it ended or turned us away; why."""
         self._switchboard.dialling()
+        self._lived = 0.0
         alternates, self._alternates = self._alternates, []
         try:
             link = self.link = await self._switchboard.connect(self.host, alternates)
@@ -96,7 +101,8 @@ class Line:
         finally:
             handshake.cancel()
             self.link = None
-        self._lived = 0.0 if link.configured_at is None else link.loop.time() - link.configured_at
+        if link.configured_at is not None:
+            self._lived = link.loop.time() - link.configured_at
         return link.over.result() if link.over.done() else turned_away.result()
 
     def _handshake_late(self, link: ConnectorLink) -> None:
@@ -104,7 +110,6 @@ class Line:
             link.abort("handshake_timeout")
 
     async def _wait(self, farewell: GoAwayMessage) -> None:
-        self._switchboard.ended(farewell)
         spread = farewell.spread_ms / 1000
         if farewell.drain_ms:
             self._alternates = farewell.alternates
