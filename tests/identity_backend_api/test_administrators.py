@@ -92,6 +92,28 @@ async def test_a_secret_key_changes_nothing_an_administrator_signs_in_with(backe
     await backend.ask("PATCH", f"/users/{root['id']}", json={"password": NEW})
 
 
+async def test_an_invitation_whose_link_a_key_reads_signs_no_administrator_in(backend: Backend) -> None:
+    root = await administrator(backend)
+    founder = await backend.ask(
+        "POST", "/users", json={"email_address": ["ada@example.com"], "password": PASSWORD}
+    )
+    await backend.ask("PATCH", "/instance/organization_settings", json={"enabled": True})
+    made = await backend.ask("POST", "/organizations", json={"name": "Acme", "created_by": founder["id"]})
+    body = {"email_address": "root@example.com", "role": "org:member"}
+    invited = await backend.ask("POST", f"/organizations/{made['id']}/invitations", json=body)
+    ticket = invited["url"].rpartition("=")[2]
+    browser = backend.world.browser()
+    refused = await browser.post("/v1/client/sign_ins", 403, strategy="ticket", ticket=ticket)
+    assert refused["errors"][0]["code"] == "authorization_invalid"
+    assert "Sign in first" in refused["errors"][0]["long_message"]
+
+    # The link is as good as it was: who is signed in joins by it.
+    assert (await browser.sign_in("root@example.com"))["response"]["status"] == "complete"
+    await backend.world.identity.organization_invitations.accept(ticket, root["id"])
+    user = await browser.session()
+    assert [one["organization"]["id"] for one in user["user"]["organization_memberships"]] == [made["id"]]
+
+
 async def test_the_operator_of_the_server_changes_what_an_administrator_signs_in_with(
     backend: Backend,
 ) -> None:

@@ -130,6 +130,12 @@ ADMINISTRATOR_PROTECTED = Problem(
     "This user administers this server: no secret key changes what an administrator signs in with. Do it in the console at "
     "/admin, or with `doorward users` on the server's own machine.",
 )
+INVITATION_SIGNS_NO_ADMINISTRATOR_IN = Problem(
+    403,
+    "authorization_invalid",
+    "Unauthorized request",
+    "An invitation does not sign an administrator in. Sign in first, then open its link again.",
+)
 SIGN_UP_MODE_RESTRICTED = Problem(
     403, "sign_up_mode_restricted", "Sign-ups restricted", "New sign-ups are currently restricted."
 )

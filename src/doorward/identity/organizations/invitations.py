@@ -17,6 +17,7 @@ from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     DUPLICATE_RECORD,
     FORM_PARAM_FORMAT_INVALID,
+    INVITATION_SIGNS_NO_ADMINISTRATOR_IN,
     NOT_A_MEMBER,
     ORGANIZATION_INVITATION_NOT_PENDING,
     TICKET_INVALID,
@@ -227,18 +228,19 @@ class OrganizationInvitations:
         return await self._database.write(work)
 
     async def invitee_of(self, ticket: str) -> str | None:
-        """The user whose address an organization's invitation was mailed to; None for any other ticket."""
+        """The user whose address an organization's invitation was mailed to, and whom it signs in; None for any other
+        ticket. Raises Refused (403)."""
 
         def find(tx: Tx) -> str | None:
             invitation = self._tickets.find(tx, ticket)
-            return None if invitation is None else self._invitee(tx, invitation)
+            return None if invitation is None else self._signed_in_by(tx, invitation)
 
         return await self._database.read(find)
 
     def accept_in(self, tx: Tx, ticket: str, user_id: str, *, membership_id: str, now: int) -> None:
-        """`accept`, inside the caller's transaction."""
+        """`accept` by whom the ticket signs in, inside the caller's transaction."""
         invitation = self._tickets.find(tx, ticket)
-        if invitation is None or self._invitee(tx, invitation) != user_id:
+        if invitation is None or self._signed_in_by(tx, invitation) != user_id:
             raise Refused(TICKET_INVALID)
         self._join_with(tx, invitation, user_id, membership_id, now)
 
@@ -247,6 +249,15 @@ class OrganizationInvitations:
             return None
         owner = accounts.find_by_verified_email(tx, invitation.email_address or "")
         return None if owner is None else owner.user.id
+
+    def _signed_in_by(self, tx: Tx, invitation: Invitation) -> str | None:
+        """The invitee, but never an administrator: who holds a secret key makes invitations, and reads their links.
+        Raises Refused (403)."""
+        user_id = self._invitee(tx, invitation)
+        user = None if user_id is None else accounts.find_user(tx, user_id)
+        if user is not None and user.is_administrator:
+            raise Refused(INVITATION_SIGNS_NO_ADMINISTRATOR_IN)
+        return user_id
 
     def _join_with(
         self, tx: Tx, invitation: Invitation, user_id: str, membership_id: str, now: int
