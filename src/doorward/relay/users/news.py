@@ -28,12 +28,18 @@ class NotFromAccounts(Exception):
     """The signature is missing, not of our secret, or too old."""
 
 
-class _User(msgspec.Struct):
-    """A user of Clerk's events, as far as it is about being let in; `updated_at` in milliseconds."""
+class _Gone(msgspec.Struct):
+    """A deleted user of Clerk's events."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{1,200}$")]
-    banned: bool = False
-    updated_at: Annotated[int, msgspec.Meta(ge=0, lt=FOR_EVER)] = 0
+
+
+class _User(_Gone):
+    """One that is there, as far as it is about being let in; `updated_at` in milliseconds. What does not say whether it is
+    banned lifts no ban."""
+
+    banned: bool
+    updated_at: Annotated[int, msgspec.Meta(ge=0, lt=FOR_EVER)]
 
 
 class AccountEvent(msgspec.Struct):
@@ -58,9 +64,9 @@ def standing_of(body: bytes) -> Standing | None:
     event = msgspec.json.decode(body, type=AccountEvent)
     if event.type not in ("user.created", "user.updated", "user.deleted"):
         return None
-    user = msgspec.convert(event.data, _User)
     if event.type == "user.deleted":
-        return Standing(user.id, is_barred=True, as_of=FOR_EVER)
+        return Standing(msgspec.convert(event.data, _Gone).id, is_barred=True, as_of=FOR_EVER)
+    user = msgspec.convert(event.data, _User)
     return Standing(user.id, is_barred=user.banned, as_of=user.updated_at)
 
 
