@@ -125,6 +125,7 @@ class ThreeProcesses(Installation):
     accounts_host, relay_host, zone_host = "accounts.localhost", "relay.localhost", "env.localhost"
     server_address = "127.0.0.1"
     service_module = "tests.e2e.demo_program"
+    is_edge_apart = False
     ca_file: Path | None = None
     certificate: tuple[Path, Path] | None = None
     """Certificate and key file of every listener of the server, where `scheme` is https."""

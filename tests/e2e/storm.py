@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import psycopg
 
 from doorward.client.errors import ClientError
@@ -105,9 +106,10 @@ class World:
         return machines[0]
 
     async def connected_machine(self) -> EnvironmentEntry:
-        """Wait until its tunnel is up, as far as the relay knows: an edge in a process of its own does not tell it."""
+        """Wait until its tunnel is up; a relay whose edge is another process is not told, and says nothing."""
+        told = True if not self.installation.is_edge_apart else msgspec.UNSET
         return await until(
-            "the machine is connected", self.machine, lambda machine: machine.connected is not False
+            "the machine is connected", self.machine, lambda machine: machine.connected is told
         )
 
     async def new_device(self) -> Device:

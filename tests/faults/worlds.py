@@ -62,6 +62,8 @@ class RoadProcesses(FaultyProcesses):
 class FourProcesses(RoadProcesses):
     """The edge is a process of its own: what the relay asks a machine comes by the visitors' road too."""
 
+    is_edge_apart = True
+
     def start_relay(self) -> None:
         self.tunnel.leads_to = self.visitors.leads_to = self.edge_port
         self.programs["relay"] = self.serve("relay", ["relay"], self.relay_port)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from doorward.jose import PrivateKey, b64url_encode, generate_key, sign_jwt
+from doorward.verify import Authenticator
 from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire, m2m_token
 
 NOW = 1_800_000_000
@@ -477,3 +478,16 @@ def _authorization(tokens: Tokens) -> Iterator[Case]:
 
 
 BUILD_OPTIONS = {"secretKey": SECRET_KEY, "machineSecretKey": MACHINE_KEY}
+
+
+def made(wire: BackendWire, **options: Any) -> Authenticator:
+    """An authenticator that asks `wire`, at the moment the tokens were made for."""
+    given = {
+        "publishable_key": LIVE,
+        "secret_key": SECRET_KEY,
+        "machine_secret_key": MACHINE_KEY,
+        "api_url": wire.url,
+        "environment": {},
+        "clock": lambda: NOW,
+    }
+    return Authenticator(**given | options)

@@ -26,7 +26,7 @@ from doorward.verify import (
     reasons,
 )
 from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire, serving
-from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, fill
+from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, fill, made
 
 pytestmark = pytest.mark.anyio
 
@@ -37,18 +37,6 @@ def wire(tokens: Tokens) -> Iterator[BackendWire]:
     fill(wire, tokens)
     with serving(wire):
         yield wire
-
-
-def made(wire: BackendWire, **options: Any) -> Authenticator:
-    given = {
-        "publishable_key": LIVE,
-        "secret_key": SECRET_KEY,
-        "machine_secret_key": MACHINE_KEY,
-        "api_url": wire.url,
-        "environment": {},
-        "clock": lambda: NOW,
-    }
-    return Authenticator(**given | options)
 
 
 def judge(

@@ -14,23 +14,11 @@ from doorward.verify import Authenticator, SessionAuth, TokenRefused, auth_reque
 from doorward.verify.jwt import ClaimRules, check_times
 from doorward.verify.remembered import VerifiedTokens
 from doorward.verify.results import session_auth
-from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire
-from tests.verify.requests_table import BROWSER, FETCH, LIVE, NOW, PAGE, TEMPLATE, Tokens, suffix
+from tests.verify.backend_wire import BackendWire
+from tests.verify.requests_table import BROWSER, FETCH, LIVE, NOW, PAGE, TEMPLATE, Tokens, made, suffix
 
 ORG = {"id": "org_1", "slg": "acme", "rol": "admin", "per": "read,manage", "fpm": "3"}
 KINDS: tuple[Any, ...] = ("session_token", "any", "m2m_token", "api_key", ["session_token"], ["api_key"])
-
-
-def made(wire: BackendWire, **options: Any) -> Authenticator:
-    given = {
-        "publishable_key": LIVE,
-        "secret_key": SECRET_KEY,
-        "machine_secret_key": MACHINE_KEY,
-        "api_url": wire.url,
-        "environment": {},
-        "clock": lambda: NOW,
-    }
-    return Authenticator(**given | options)
 
 
 def asked(token: str, url: str = PAGE, method: str = "GET", **headers: str) -> Any:
