@@ -35,6 +35,8 @@ _ECDSA = ec.ECDSA(_DIGEST)
 # The DER of DigestInfo up to the digest itself (RFC 8017 §9.2, note 1). Recovering it and comparing is what OpenSSL's
 # own verifying does, less 1.6 µs for looking up the digest anew at each call.
 _SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+# Copying a digest that has read nothing takes half the time of looking SHA-256 up in OpenSSL by its name again.
+_NOTHING_READ = sha256()
 _P256 = ec.SECP256R1()
 _KTY: dict[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
@@ -52,6 +54,12 @@ _RawPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pr
 # Tag and length in DER, by length of what follows: of two integers of up to 33 bytes, and of one.
 _SEQUENCE = [bytes((0x30, size + 4)) for size in range(67)]
 _INTEGER = [bytes((0x02, size)) for size in range(34)]
+
+
+def _digest(data: bytes) -> bytes:
+    digest = _NOTHING_READ.copy()
+    digest.update(data)
+    return digest.digest()
 
 
 def _der_signature(signature: bytes) -> bytes:
@@ -79,7 +87,7 @@ def _verify_function(key: _RawPublic) -> Callable[[bytes, bytes], bool]:
                 return False
             try:
                 # What stands behind OpenSSL's padding is compared whole (EMSA-PKCS1-v1_5): nothing of it is parsed.
-                return recover(signature, _PKCS1, None) == _SHA256_INFO + sha256(data).digest()
+                return recover(signature, _PKCS1, None) == _SHA256_INFO + _digest(data)
             except _BadSignature:
                 return False
 
@@ -89,7 +97,7 @@ def _verify_function(key: _RawPublic) -> Callable[[bytes, bytes], bool]:
 
         def verify_p256(signature: bytes, data: bytes) -> bool:
             try:
-                verify_der(_der_signature(signature), sha256(data).digest(), _ECDSA)
+                verify_der(_der_signature(signature), _digest(data), _ECDSA)
             except _BadSignature:
                 return False
             return True
@@ -240,9 +248,9 @@ class PrivateKey:
         """The JWS signature over `data`."""
         key = self._key
         if isinstance(key, rsa.RSAPrivateKey):
-            return key.sign(sha256(data).digest(), _PKCS1, _DIGEST)
+            return key.sign(_digest(data), _PKCS1, _DIGEST)
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            r, s = decode_dss_signature(key.sign(sha256(data).digest(), _ECDSA))
+            r, s = decode_dss_signature(key.sign(_digest(data), _ECDSA))
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
         return key.sign(data)
 

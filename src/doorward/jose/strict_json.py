@@ -14,13 +14,13 @@ from doorward.jose.errors import MalformedToken
 
 MAX_DEPTH = 32
 
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
-def decode_strict(raw: bytes) -> Any:
-    """The value of `raw`. Raises MalformedToken for anything but JSON in UTF-8 with unique members,
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """The object that is `raw`. Raises MalformedToken for anything but a JSON object in UTF-8 with unique members,
     at most MAX_DEPTH levels deep."""
     try:
         value = _decode(raw)
@@ -31,14 +31,7 @@ def decode_strict(raw: bytes) -> Any:
         if _encode(value) != raw:
             json.loads(raw, object_pairs_hook=_unique_members)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        raise MalformedToken("not JSON with unique members") from None
-    return value
-
-
-def decode_object(raw: bytes) -> dict[str, Any]:
-    value = decode_strict(raw)
-    if type(value) is not dict:
-        raise MalformedToken("not a JSON object")
+        raise MalformedToken("not a JSON object with unique members") from None
     return value
 
 
