@@ -23,6 +23,17 @@ def upload(length: int = -1) -> RequestHead:
     return RequestHead(b"POST", b"/", headers, b"", length)
 
 
+class Asked(Stream, eq=False, kw_only=True):
+    """A stream as the machine gets it."""
+
+    head: RequestHead
+    peer: Peer
+
+
+def asked(stream_id: int, head: RequestHead, peer: Peer) -> Asked:
+    return Asked(stream_id, head=head, peer=peer)
+
+
 class Conversation:
     """`edge_says` and `machine_says` move everything one end has to send and return what the other heard."""
 
@@ -36,7 +47,12 @@ class Conversation:
         self.now = 100.0
         self.edge = Endpoint(is_edge=True, now=self.now, windows=windows, heartbeat=heartbeat)
         self.machine = Endpoint(
-            is_edge=False, now=self.now, windows=windows, heartbeat=heartbeat, budget=budget
+            is_edge=False,
+            now=self.now,
+            windows=windows,
+            heartbeat=heartbeat,
+            budget=budget,
+            new_stream=asked,
         )
         self.edge.unlock(self.now)
         self.machine.unlock(self.now)
@@ -57,7 +73,7 @@ class Conversation:
 
     def opened(self, head: RequestHead | None = None) -> tuple[Stream, Stream]:
         """A stream, as the edge and as the machine know it."""
-        stream = self.edge.open(head or get(), VISITOR)
+        stream = self.edge.open(Stream(), head or get(), VISITOR)
         (event,) = [event for event in self.edge_says() if isinstance(event, core.Opened)]
         return stream, event.stream
 

@@ -1,6 +1,7 @@
 """Whatever carries a request, the proxy engine alone or a tunnel, the client and the origin see the same HTTP."""
 
 import asyncio
+import gc
 import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -42,6 +43,23 @@ async def test_connections_are_kept_alive_on_both_sides(carried: Path) -> None:
             assert (await visitor.head())[0] == 200
             assert await visitor.body(2) == b"ok"
     assert server.connections == 1
+
+
+async def test_a_request_leaves_nothing_for_the_garbage_collector(carried: Path) -> None:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    async with carried(answers(*[response] * 9)) as (visitor, _, _):
+        for number in range(9):
+            if number == 4:
+                gc.collect()
+                gc.set_debug(gc.DEBUG_SAVEALL)
+            await visitor.send(b"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 2\r\n\r\nhi")
+            await visitor.head()
+            await visitor.body(2)
+        gc.collect()
+        gc.set_debug(0)
+        ours = [kept for kept in gc.garbage if type(kept).__module__.startswith("doorward")]
+        gc.garbage.clear()
+    assert ours == []
 
 
 async def test_pipelined_requests_are_answered_in_order(carried: Path) -> None:

@@ -12,15 +12,16 @@ from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.scheduler import QUANTUM
 from doorward.tunnel.streams import INITIAL_WINDOW, Stream
 from doorward.tunnel.window_budget import WindowBudget
-from tests.tunnel.conversation import OK, VISITOR, Conversation, get, received, upload
+from tests.tunnel.conversation import OK, VISITOR, Asked, Conversation, get, received, upload
 
 
 def test_a_request_and_its_response_cross() -> None:
     talk = Conversation()
-    edge_stream = talk.edge.open(get(b"/a?b"), VISITOR)
+    edge_stream = talk.edge.open(Stream(), get(b"/a?b"), VISITOR)
     (opened,) = talk.edge_says()
     assert isinstance(opened, core.Opened)
-    assert (opened.head.target, opened.peer, opened.is_end) == (b"/a?b", VISITOR, True)
+    assert isinstance(opened.stream, Asked)
+    assert (opened.stream.head.target, opened.stream.peer, opened.is_end) == (b"/a?b", VISITOR, True)
     talk.machine.reply(opened.stream, OK)
     talk.machine.send(opened.stream, b"hello", talk.now)
     talk.machine.end(opened.stream, [], talk.now)
@@ -37,7 +38,7 @@ def test_the_wire_is_what_the_page_says_to_the_byte() -> None:
     edge = Endpoint(is_edge=True, now=0.0)
     edge.unlock(0.0)
     edge.data_to_send(0.0)
-    edge.open(get(), VISITOR)
+    edge.open(Stream(), get(), VISITOR)
     payload = msgspec.msgpack.encode(
         [b"GET", b"/", [[b"host", b"app.example"]], b"", 0, "198.51.100.7", True]
     )
@@ -90,7 +91,7 @@ def test_control_frames_and_small_talkers_go_before_bulk() -> None:
     bulk, _ = talk.opened(upload())
     talk.edge.send(bulk, bytes(200_000), talk.now)
     talk.edge.data_to_send(talk.now, 100_000)  # by now it counts as bulk
-    small, _ = (talk.edge.open(upload(), VISITOR), None)
+    small, _ = (talk.edge.open(Stream(), upload(), VISITOR), None)
     talk.edge.send(small, b"hi", talk.now)
     talk.edge.ping(talk.now)
     reader = FrameReader()
@@ -192,7 +193,7 @@ def test_windows_of_all_tunnels_grow_within_one_budget_and_shrink_when_it_is_tig
 def test_the_machine_refuses_streams_beyond_the_cap() -> None:
     talk = Conversation(windows=Windows(streams=2))
     for _ in range(3):
-        last = talk.edge.open(upload(), VISITOR)
+        last = talk.edge.open(Stream(), upload(), VISITOR)
     assert len(talk.edge_says()) == 2
     assert talk.machine_says() == [core.StreamReset(last, core.REFUSED)]
 

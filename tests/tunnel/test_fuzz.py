@@ -107,7 +107,7 @@ def test_no_byte_is_lost_and_nothing_stalls_whatever_the_schedule(
 
     for action, is_edge, number, size in steps:
         if action == "open" and talk.edge.has_room:
-            parties[True].add(talk.edge.open(upload(), VISITOR))
+            parties[True].add(talk.edge.open(Stream(), upload(), VISITOR))
         elif action == "send":
             parties[is_edge].send(number, size, now)
         elif action == "fill":
@@ -233,7 +233,7 @@ def test_an_end_that_obeys_no_rule_gets_an_error_and_no_memory(
     victim = talk.edge if is_edge else talk.machine
     if is_edge:
         for _ in range(3):
-            talk.edge.open(upload(), VISITOR)
+            talk.edge.open(Stream(), upload(), VISITOR)
         talk.edge_says()
     whole, position = b"".join(wire), 0
     owed: dict[int, int] = {}
@@ -282,7 +282,7 @@ def test_an_edge_opens_nothing_more_towards_a_machine_that_does_not_read() -> No
     talk = Conversation()
     opened = 0
     while talk.edge.has_room:
-        stream = talk.edge.open(get(), VISITOR)
+        stream = talk.edge.open(Stream(), get(), VISITOR)
         opened += 1
         # It ends every request unread: the next stream id is no secret.
         talk.edge.receive_data(pack(frames.RESET, 1, stream.id, (1).to_bytes(4, "big")), talk.now)

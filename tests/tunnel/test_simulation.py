@@ -12,7 +12,8 @@ from doorward.tunnel import endpoint as core
 from doorward.tunnel.endpoint import Endpoint, Event
 from doorward.tunnel.frames import ProtocolError
 from doorward.tunnel.liveness import Heartbeat
-from tests.tunnel.conversation import OK, VISITOR, get
+from doorward.tunnel.streams import Stream
+from tests.tunnel.conversation import OK, VISITOR, Asked, asked, get
 
 BEAT = Heartbeat()
 DEAD_SECONDS = 2 * BEAT.interval + BEAT.grace
@@ -58,9 +59,9 @@ class End:
             self.error = str(error)
 
     def _heard(self, event: Event, now: float) -> None:
-        if isinstance(event, core.Opened):
+        if isinstance(event, core.Opened) and isinstance(event.stream, Asked):
             self.endpoint.reply(event.stream, OK)
-            self.endpoint.send(event.stream, event.head.target, now)
+            self.endpoint.send(event.stream, event.stream.head.target, now)
             self.endpoint.end(event.stream, [], now)
         elif isinstance(event, core.DataReceived):
             self.endpoint.consumed(event.stream, len(event.data), now)
@@ -81,7 +82,7 @@ class Network:
     def __init__(self) -> None:
         self.now = 1000.0
         self.edge = End(Endpoint(is_edge=True, now=self.now, heartbeat=BEAT))
-        self.machine = End(Endpoint(is_edge=False, now=self.now, heartbeat=BEAT))
+        self.machine = End(Endpoint(is_edge=False, now=self.now, heartbeat=BEAT, new_stream=asked))
         self.edge.endpoint.unlock(self.now)
         self.machine.endpoint.unlock(self.now)
         self.down, self.up = Pipe(), Pipe()
@@ -94,7 +95,7 @@ class Network:
 
     def ask(self) -> None:
         target = b"/%d" % len(self.asked)
-        stream = self.edge.endpoint.open(get(target), VISITOR)
+        stream = self.edge.endpoint.open(Stream(), get(target), VISITOR)
         self.asked[stream.id] = target
 
     def run(self, seconds: float) -> None:

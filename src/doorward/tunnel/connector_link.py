@@ -53,7 +53,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
     _is_answered: bool = False
     _is_raw: bool = False
 
-    def start(self) -> None:
+    def opened(self) -> None:
         self._routing = self.engine.route(self.head, self.peer, self._decided)
 
     def _decided(self, decision: Decision | Failure) -> None:
@@ -70,7 +70,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
         self._rewrite = decision.rewrite_response
         self._rewrite_failure = decision.rewrite_failure
         self._outbound = outbound = self.engine.open(decision, self.peer, self)
-        if self.stream.is_choked:
+        if self.is_choked:
             outbound.pause_receiving()
         if self.head.length and not self.head.upgrade:
             # All of it may have come while the router thought: what is left to come says nothing here.
@@ -150,7 +150,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
         self._let_go()
 
     def on_interim(self, head: ResponseHead) -> None:
-        self.link.endpoint.reply(self.stream, head)
+        self.link.endpoint.reply(self, head)
         self.link.flush_soon()
 
     def on_response(self, head: ResponseHead) -> None:
@@ -159,7 +159,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
             return
         head = rewritten
         self._is_answered = True
-        self.link.endpoint.reply(self.stream, head)
+        self.link.endpoint.reply(self, head)
         if head.upgrade:
             self._is_raw = True
             self._release_early()
@@ -181,7 +181,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
         self._outbound = None
         self._untag()
         link = self.link
-        link.endpoint.answer(self.stream, rewritten, data, link.loop.time())
+        link.endpoint.answer(self, rewritten, data, link.loop.time())
         link.flush_soon()
 
     def on_failure(self, failure: Failure) -> None:
@@ -217,7 +217,7 @@ class MachineStream(LinkStream, eq=False, kw_only=True):
             headers = [*headers, (b"content-length", b"%d" % len(body))]
         if self.head.method == b"HEAD" or answer.status in NO_BODY_STATUSES:
             body = b""
-        self.link.endpoint.reply(self.stream, ResponseHead(answer.status, b"", headers, b"", len(body)))
+        self.link.endpoint.reply(self, ResponseHead(answer.status, b"", headers, b"", len(body)))
         if body:
             self._send(body)
             self._end([])
@@ -262,7 +262,9 @@ class ConnectorLink(Link):
         heartbeat: Heartbeat,
     ) -> None:
         now = asyncio.get_running_loop().time()
-        endpoint = Endpoint(is_edge=False, now=now, windows=windows, heartbeat=heartbeat)
+        endpoint = Endpoint(
+            is_edge=False, now=now, windows=windows, heartbeat=heartbeat, new_stream=self._stream_of
+        )
         super().__init__(endpoint, heartbeat, engine.buffers)
         self.over: asyncio.Future[messages.GoAwayMessage] = self.loop.create_future()
         self.configured_at: float | None = None
@@ -273,7 +275,6 @@ class ConnectorLink(Link):
         self._is_leaving = leaving
         self._wanted = wanted
         self._farewell: messages.GoAwayMessage | None = None
-        self._handlers[core.Opened] = self._opened
         self._handlers[core.NonceReceived] = self._nonce_received
         self._handlers[core.Configured] = self._config_received
         self._handlers[core.GoAwayReceived] = self._go_away_received
@@ -306,12 +307,10 @@ class ConnectorLink(Link):
         self.configured_at = self.loop.time()
         self._configured(self, event.message)
 
-    def _opened(self, event: core.Opened) -> None:
-        stream, head = event.stream, event.head
-        stream.context = exchange = MachineStream(
-            self, stream, engine=self._engine, head=head, peer=event.peer, left=head.length
+    def _stream_of(self, stream_id: int, head: RequestHead, peer: Peer) -> MachineStream:
+        return MachineStream(
+            stream_id, link=self, engine=self._engine, head=head, peer=peer, left=head.length
         )
-        exchange.start()
 
     def _go_away_received(self, event: core.GoAwayReceived) -> None:
         if event.message.drain_ms > 0:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Iterable
+from typing import cast
 
 from doorward.http1 import Data, Failure, Headers, Inbound, Outbound, Peer, RequestHead, ResponseHead
 from doorward.http1.heads import NO_BODY_STATUSES
@@ -110,7 +112,7 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
             self.received(data, True)
             return
         self.inbound = None
-        if not self.stream.is_local_ended:
+        if not self.is_local_ended:
             # What is left of the request is not wanted any more.
             self._reset(core.DONE)
         inbound.on_whole(head, data)
@@ -230,17 +232,16 @@ class EdgeLink(Link):
         if not endpoint.has_room:
             return Refused(inbound, TUNNEL_BUSY)
         self.requests += 1
-        stream = endpoint.open(head, peer)
-        outbound = stream.context = EdgeStream(
-            self,
-            stream,
+        stream = EdgeStream(
+            link=self,
             visitor=peer.ip,
             inbound=inbound,
             is_head=head.method == b"HEAD",
             wants_upgrade=head.upgrade != b"",
         )
+        endpoint.open(stream, head, peer)
         self.flush_soon()
-        return outbound
+        return stream
 
     def refusal(self, visitor: str) -> tuple[Failure, int] | None:
         """Why one more request of this address may not come now, and seconds until it may."""
@@ -254,15 +255,19 @@ class EdgeLink(Link):
             now=self.loop.time(),
         )
 
+    @property
+    def _exchanges(self) -> Iterable[EdgeStream]:
+        return cast("Iterable[EdgeStream]", self.endpoint.streams.values())  # `open` begins no others
+
     def _streams_of(self, visitor: str) -> int:
-        return sum(stream.context.visitor == visitor for stream in self.endpoint.streams.values())
+        return sum(stream.visitor == visitor for stream in self._exchanges)
 
     @property
     def open_streams(self) -> int:
         return len(self.endpoint.streams)
 
     def websockets(self) -> list[EdgeStream]:
-        return [stream.context for stream in self.endpoint.streams.values() if stream.context.is_websocket]
+        return [stream for stream in self._exchanges if stream.is_websocket]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -6,7 +6,8 @@ seconds of a monotonic clock. `ProtocolError` from `receive_data` means: send wh
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -35,9 +36,9 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opened(msgspec.Struct, gc=False):
+    """`stream` is what the shell's `NewStream` made of the visitor's request."""
+
     stream: Stream
-    head: RequestHead
-    peer: Peer
     is_end: bool
 
 
@@ -99,6 +100,14 @@ Event: TypeAlias = (
 )
 
 
+S = TypeVar("S", bound=Stream)
+NewStream: TypeAlias = Callable[[int, RequestHead, Peer], Stream]
+
+
+def _bare_stream(stream_id: int, _head: RequestHead, _peer: Peer) -> Stream:
+    return Stream(stream_id)
+
+
 class Endpoint:
     """One end of a tunnel. Until `unlock` it refuses every frame about streams."""
 
@@ -110,6 +119,7 @@ class Endpoint:
         windows: Windows | None = None,
         heartbeat: Heartbeat | None = None,
         budget: WindowBudget | None = None,
+        new_stream: NewStream = _bare_stream,
     ) -> None:
         self.is_edge = is_edge
         self.windows = windows or Windows()
@@ -118,6 +128,7 @@ class Endpoint:
         self.liveness = Liveness(heartbeat or Heartbeat(), now)
         self.unchoked: list[Stream] = []
         """Streams marked `is_choked` whose queue ran low; the shell empties the list."""
+        self._new_stream = new_stream
         self._reader = FrameReader()
         self._control: list[bytes] = []
         self._scheduler = Scheduler()
@@ -147,11 +158,11 @@ class Endpoint:
     def has_output(self) -> bool:
         return bool(self._control) or bool(self._scheduler)
 
-    def open(self, head: RequestHead, peer: Peer) -> Stream:
-        """A new stream; a request without body and upgrade has ended with its head."""
-        stream_id = self._next_id
+    def open(self, stream: S, head: RequestHead, peer: Peer) -> S:
+        """Begin `stream`, a fresh one; a request without body and upgrade has ended with its head."""
+        stream_id = stream.id = self._next_id
         self._next_id = stream_id + 2
-        stream = self.streams[stream_id] = Stream(stream_id)
+        self.streams[stream_id] = stream
         is_end = stream.is_local_ended = head.length == 0 and not head.upgrade
         payload = messages.encode_open(head, peer)
         self._control.append(
@@ -362,9 +373,9 @@ class Endpoint:
         if not self.has_room:
             self._control.append(pack(frames.RESET, MANDATORY, stream_id, REFUSED.to_bytes(4, "big")))
             return
-        stream = self.streams[stream_id] = Stream(stream_id)
+        stream = self.streams[stream_id] = self._new_stream(stream_id, head, peer)
         is_end = stream.is_remote_ended = flags & FIN != 0
-        events.append(Opened(stream, head, peer, is_end))
+        events.append(Opened(stream, is_end))
 
     def _about_tunnel(self, frame: Frame, events: list[Event], now: float) -> None:
         kind, payload = frame[0], bytes(frame[3])
@@ -423,9 +434,8 @@ class Endpoint:
             self._budget.give_back(stream.window - INITIAL_WINDOW)
         if stream.is_scheduled:
             self._scheduler.remove(stream)
-        if stream.queued:
-            stream.queue.clear()
-            stream.queued = 0
+        stream.queue = None
+        stream.queued = 0
         stream.is_local_ended = stream.is_remote_ended = True
         return True
 

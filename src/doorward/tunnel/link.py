@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-import msgspec
-
-from doorward.http1 import Data, Headers, ResponseHead
+from doorward.http1 import Data, Headers
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.tunnel import endpoint as core
 from doorward.tunnel import frames, messages
@@ -35,31 +33,28 @@ _LARGE_BYTES = 16 * 1024
 _VIEW_BYTES = 64 * 1024
 
 
-class LinkStream(msgspec.Struct, eq=False):
+class LinkStream(Stream, eq=False, kw_only=True):
     """One stream as a shell sees it: holds back what its neighbour cannot take, in both directions."""
 
     link: Link
-    stream: Stream
-    """Its `context` is this object."""
     _is_held: bool = False
     _held: int = 0
 
     # Bytes to the other end.
 
     def _send(self, data: Data) -> None:
-        stream = self.stream
-        self.link.endpoint.send(stream, data, self.link.loop.time())
-        if stream.queued > core.QUEUE_HIGH and not stream.is_choked:
-            stream.is_choked = True
+        self.link.endpoint.send(self, data, self.link.loop.time())
+        if self.queued > core.QUEUE_HIGH and not self.is_choked:
+            self.is_choked = True
             self.choke()
         self.link.flush_soon()
 
     def _end(self, trailers: Headers) -> None:
-        self.link.endpoint.end(self.stream, trailers, self.link.loop.time())
+        self.link.endpoint.end(self, trailers, self.link.loop.time())
         self.link.flush_soon()
 
     def _reset(self, code: int) -> None:
-        self.link.endpoint.reset(self.stream, code)
+        self.link.endpoint.reset(self, code)
         self.link.flush_soon()
 
     # Bytes from the other end: credit goes back when the neighbour has room.
@@ -68,7 +63,7 @@ class LinkStream(msgspec.Struct, eq=False):
         if self._is_held:
             self._held += size
         else:
-            self.link.endpoint.consumed(self.stream, size, self.link.loop.time())
+            self.link.endpoint.consumed(self, size, self.link.loop.time())
 
     def _hold(self) -> None:
         self._is_held = True
@@ -77,21 +72,8 @@ class LinkStream(msgspec.Struct, eq=False):
         self._is_held = False
         if self._held:
             size, self._held = self._held, 0
-            self.link.endpoint.consumed(self.stream, size, self.link.loop.time())
+            self.link.endpoint.consumed(self, size, self.link.loop.time())
             self.link.flush_soon()
-
-    # What each shell does with it.
-
-    def choke(self) -> None: ...
-    def unchoke(self) -> None: ...
-    def replied(self, head: ResponseHead, is_end: bool) -> None: ...
-    def answered(self, head: ResponseHead, data: Data) -> None:
-        """`replied` and all there is to receive, in one."""
-
-    def received(self, data: Data, is_end: bool) -> None: ...
-    def ended(self, trailers: Headers) -> None: ...
-    def was_reset(self, code: int) -> None: ...
-    def lost(self) -> None: ...
 
 
 class Link(asyncio.BufferedProtocol):
@@ -113,6 +95,7 @@ class Link(asyncio.BufferedProtocol):
         self._is_over = False
         self._poll_handle: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
+            core.Opened: self._opened,
             core.Ended: self._ended,
             core.StreamReset: self._stream_reset,
         }
@@ -151,20 +134,20 @@ class Link(asyncio.BufferedProtocol):
                     # Most answers are short: their head and their whole body came together, and go on together.
                     head, stream, reply = reply.head, reply.stream, None
                     if isinstance(event, core.DataReceived) and event.is_end and event.stream is stream:
-                        stream.context.answered(head, event.data)
+                        stream.answered(head, event.data)
                         continue
-                    stream.context.replied(head, False)
+                    stream.replied(head, False)
                 if isinstance(event, core.DataReceived):
-                    event.stream.context.received(event.data, event.is_end)
+                    event.stream.received(event.data, event.is_end)
                 elif isinstance(event, core.Replied):
                     if event.is_end:
-                        event.stream.context.replied(event.head, True)
+                        event.stream.replied(event.head, True)
                     else:
                         reply = event
                 elif not self._is_over:
                     self._handlers[type(event)](event)
             if reply is not None:
-                reply.stream.context.replied(reply.head, False)
+                reply.stream.replied(reply.head, False)
         except ProtocolError as error:
             self.go_away("protocol_error", str(error))
             return
@@ -203,7 +186,7 @@ class Link(asyncio.BufferedProtocol):
         if self.endpoint.unchoked and not self._is_over:
             streams, self.endpoint.unchoked = self.endpoint.unchoked, []
             for stream in streams:
-                stream.context.unchoke()
+                stream.unchoke()
 
     def _send(self) -> None:
         transport, endpoint = self._transport, self.endpoint
@@ -257,11 +240,14 @@ class Link(asyncio.BufferedProtocol):
 
     # Events.
 
+    def _opened(self, event: core.Opened) -> None:
+        event.stream.opened()
+
     def _ended(self, event: core.Ended) -> None:
-        event.stream.context.ended(event.trailers)
+        event.stream.ended(event.trailers)
 
     def _stream_reset(self, event: core.StreamReset) -> None:
-        event.stream.context.was_reset(event.code)
+        event.stream.was_reset(event.code)
 
     # Inside.
 
@@ -285,9 +271,7 @@ class Link(asyncio.BufferedProtocol):
         streams = list(self.endpoint.streams.values())
         self.endpoint.streams.clear()
         for stream in streams:
-            # A stream whose OPEN came in the same bytes as the end has no context yet.
-            if stream.context is not None:
-                stream.context.lost()
+            stream.lost()
         self.closed(reason)
 
 

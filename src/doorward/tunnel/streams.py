@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import msgspec
 
-from doorward.http1 import Data, Headers
+from doorward.http1 import Data, Headers, ResponseHead
 
 INITIAL_WINDOW = 256 * 1024
 """Credit both ends assume for a new stream, in bytes. Part of the wire."""
 
 
 class Stream(msgspec.Struct, eq=False):
-    """State only; `Endpoint` moves it. `context` belongs to the shell: its `LinkStream`, called with what arrives.
+    """`Endpoint` moves it; a shell's subclass is told by its link what arrives.
 
-    A struct, because one is made for every request and msgspec fills in the defaults without running Python.
+    A struct, because one is made for every request and msgspec fills in the defaults without running Python. State and
+    shell are one object: two that know each other would be a cycle, which only the garbage collector takes apart.
     """
 
-    id: int
-    context: Any = None
+    id: int = 0
     # Sending.
     credit: int = INITIAL_WINDOW
-    queue: deque[Data] = msgspec.field(default_factory=deque)
+    queue: deque[Data] | None = None
+    """None until something has to wait: most streams carry one short answer, which does not."""
     queued: int = 0
     fin: Headers | None = None
     is_scheduled: bool = False
@@ -41,13 +41,16 @@ class Stream(msgspec.Struct, eq=False):
     is_remote_ended: bool = False
 
     def put(self, data: Data) -> None:
-        self.queue.append(data)
+        queue = self.queue
+        if queue is None:
+            queue = self.queue = deque()
+        queue.append(data)
         self.queued += len(data)
 
     def take(self, size: int) -> list[Data]:
         """The next `size` bytes of the queue, which holds at least so many; pieces are views, nothing is copied."""
         self.queued -= size
-        queue = self.queue
+        queue = self.queue or deque()
         pieces: list[Data] = []
         while size:
             first = queue[0]
@@ -61,3 +64,20 @@ class Stream(msgspec.Struct, eq=False):
                 queue[0] = view[size:]
                 break
         return pieces
+
+    # What a shell does with it.
+
+    def opened(self) -> None:
+        """The other end began it."""
+
+    def choke(self) -> None: ...
+    def unchoke(self) -> None: ...
+    def replied(self, head: ResponseHead, is_end: bool) -> None: ...
+    def answered(self, head: ResponseHead, data: Data) -> None:
+        """`replied` and all there is to receive, in one."""
+
+    def received(self, data: Data, is_end: bool) -> None: ...
+    def ended(self, trailers: Headers) -> None: ...
+    def was_reset(self, code: int) -> None: ...
+    def lost(self) -> None:
+        """The connection is over."""
