@@ -45,6 +45,19 @@ FIREBASE = (
     "$Bw==$8$14"
 )
 
+# The vector in the tests of phpass itself.
+PHPASS = "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0"
+
+
+def symfony(rounds: int) -> str:
+    """What Symfony's MessageDigestPasswordEncoder writes: the salt in braces, and again after each round."""
+    salted = f"{PASSWORD}{{salt}}".encode()
+    made = hashlib.sha512(salted).digest()
+    for _ in range(1, rounds):
+        made = hashlib.sha512(made + salted).digest()
+    return f"sha512_symfony${rounds}$salt${b64(made)}"
+
+
 DIGESTS = {
     "argon2i": lambda: argon2_of(argon2.Type.I),
     "argon2id": lambda: argon2_of(argon2.Type.ID),
@@ -55,10 +68,11 @@ DIGESTS = {
     "pbkdf2_sha1": lambda: f"pbkdf2_sha1$1000$salt${pbkdf2('sha1', b'salt').hex()}",
     "pbkdf2_sha256": lambda: f"pbkdf2_sha256$1000${b64(b'salt')}${b64(pbkdf2('sha256', b'salt'))}",
     "pbkdf2_sha256_django": lambda: f"pbkdf2_sha256$1000$salt${b64(pbkdf2('sha256', b'salt'))}",
-    "pbkdf2_sha512": lambda: f"pbkdf2_sha512$1000${b64(b'salt')}${b64(pbkdf2('sha512', b'salt'))}",
-    "pbkdf2_sha512_hex": lambda: f"pbkdf2_sha512_hex$1000$salt${pbkdf2('sha512', b'salt').hex()}",
+    "pbkdf2_sha512": lambda: f"pbkdf2_sha512$1000$salt${pbkdf2('sha512', b'salt').hex()}",
+    "pbkdf2_sha512_hex": lambda: f"pbkdf2_sha512_hex$1000${b'salt'.hex()}${pbkdf2('sha512', b'salt').hex()}",
     "scrypt_werkzeug": lambda: f"scrypt:1024:8:1$salt${scrypt(b'salt')}",
     "sha256": lambda: hashlib.sha256(PASSWORD.encode()).hexdigest(),
+    "sha512_symfony": lambda: symfony(5000),
     "md5": lambda: hashlib.md5(PASSWORD.encode(), usedforsecurity=False).hexdigest(),
     "ldap_ssha": lambda: (
         "{SSHA}" + b64(hashlib.sha1(PASSWORD.encode() + b"salt", usedforsecurity=False).digest() + b"salt")
@@ -67,7 +81,7 @@ DIGESTS = {
 
 
 def test_every_hasher_has_a_case() -> None:
-    assert {*DIGESTS, "scrypt_firebase"} == set(HASHERS)
+    assert {*DIGESTS, "scrypt_firebase", "phpass"} == set(HASHERS)
 
 
 @pytest.mark.parametrize("hasher", sorted(DIGESTS))
@@ -83,6 +97,20 @@ def test_firebases_own_vector_holds() -> None:
     stored = stored_form("scrypt_firebase", FIREBASE)
     assert matches(stored, "user1password")
     assert not matches(stored, "user2password")
+
+
+def test_phpasss_own_vector_holds() -> None:
+    stored = stored_form("phpass", PHPASS)
+    assert matches(stored, "test12345")
+    assert not matches(stored, "test12346")
+
+
+def test_a_salt_of_pbkdf2_sha1_may_be_hexadecimal_and_its_length_be_said() -> None:
+    derived = pbkdf2("sha1", bytes.fromhex("73616c74")).hex()
+    assert matches(stored_form("pbkdf2_sha1", f"pbkdf2_sha1$1000$73616c74${derived}"), PASSWORD)
+    assert matches(stored_form("pbkdf2_sha1", f"pbkdf2_sha1$1000$73616c74${derived}$20"), PASSWORD)
+    with pytest.raises(BadDigest):
+        stored_form("pbkdf2_sha1", f"pbkdf2_sha1$1000$73616c74${derived}$32")
 
 
 def test_werkzeugs_pbkdf2_counts_under_its_algorithm() -> None:
@@ -103,6 +131,11 @@ def test_werkzeugs_pbkdf2_counts_under_its_algorithm() -> None:
         ("scrypt_werkzeug", f"scrypt:{2**30}:8:1$salt$" + "ab" * 32),
         ("scrypt_werkzeug", "scrypt:1000:8:1$salt$" + "ab" * 32),
         ("scrypt_firebase", "a$b$c"),
+        ("phpass", "$P$Z" + "a" * 30),
+        ("phpass", "$S$9" + "a" * 30),
+        ("sha512_symfony", f"sha512_symfony$99999999$salt${b64(bytes(64))}"),
+        ("sha512_symfony", f"sha512_symfony$0$salt${b64(bytes(64))}"),
+        ("pbkdf2_sha512_hex", f"pbkdf2_sha512_hex$1000$salt${'ab' * 64}"),
         ("sha256", "ab"),
         ("md5", "zz" * 16),
         ("ldap_ssha", "{SSHA}" + b64(bytes(20))),

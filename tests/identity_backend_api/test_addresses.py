@@ -79,7 +79,8 @@ async def test_a_phone_number_is_the_back_ends_word(backend: Backend) -> None:
     assert (phone["phone_number"], phone["verification"]["strategy"]) == ("+15550100001", "admin")
     path = f"/phone_numbers/{phone['id']}"
     assert await backend.ask("GET", path) == phone
-    await backend.refused("POST", "/phone_numbers", 422, "form_identifier_exists", json=body)
+    taken = await backend.refused("POST", "/phone_numbers", 422, "form_identifier_exists", json=body)
+    assert taken["message"] == "That phone number is taken. Please try another."
     assert [each["id"] for each in await backend.ask("GET", "/users", params={"query": "5550100"})] == [
         owner["id"]
     ]

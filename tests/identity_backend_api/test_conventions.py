@@ -111,6 +111,8 @@ async def test_a_version_nobody_published_is_refused(
 
 async def test_a_nul_is_the_askers_mistake(backend: Backend) -> None:
     await backend.refused("GET", "/jwks?x=%00", 400, "request_invalid")
+    error = await backend.refused("POST", "/users", 400, "request_invalid", json={"first_name": "a\0b"})
+    assert "address" not in error["long_message"]
 
 
 async def test_the_openapi_document_tells_every_operation(backend: Backend) -> None:

@@ -100,6 +100,18 @@ async def test_what_no_token_can_be_is_a_bad_request(backend: Backend, body: dic
     assert listed == {"m2m_tokens": [], "total_count": 0}
 
 
+async def test_a_bad_request_says_where_and_why(backend: Backend) -> None:
+    machine = await make_machine(backend)
+    error = await token_refused(
+        backend, "POST", "/m2m_tokens", 400, "bad_request", json={"claims": []}, headers=machine.headers
+    )
+    assert error["long_message"] == "Invalid 'body.claims': expected `object | null`, got `array`."
+    error = await token_refused(
+        backend, "GET", f"/m2m_tokens?subject={machine.id}&limit=101", 400, "bad_request"
+    )
+    assert error["long_message"] == "Invalid 'query.limit': expected `int` <= 100."
+
+
 async def test_a_body_that_is_no_json_is_a_bad_request(backend: Backend) -> None:
     machine = await make_machine(backend)
     headers = {**machine.headers, "content-type": "application/json"}

@@ -101,7 +101,7 @@ async def test_a_token_is_revoked_by_its_own_machines_page_alone(
     ("fields", "told"),
     [
         ({"name": " "}, "Fill this in"),
-        ({"name": "x" * 256}, "maximum length"),
+        ({"name": "x" * 256}, "Write at most 255 characters."),
         ({"default_token_ttl": "0"}, "whole number from 1"),
         ({"default_token_ttl": "soon"}, "whole number from 1"),
         ({"scoped_machines": "mch_nobody"}, "No machine"),
@@ -161,7 +161,7 @@ async def test_an_api_key_is_made_found_revoked_and_deleted(
         ({"subject": "user_" + "0" * 27}, "none of this instance"),
         ({"name": "x"}, "at least 3"),
         ({"description": "x" * 256}, "description-error"),
-        ({"lifetime": "ever"}, "is invalid"),
+        ({"lifetime": "ever"}, "Choose one of these."),
     ],
 )
 async def test_what_cannot_be_an_api_key_is_told_at_its_field(
@@ -266,7 +266,7 @@ async def test_an_endpoint_is_made_stopped_replayed_and_deleted(
     assert logged.delivery.id not in (await administrator.get(f"{here}?status=failed")).text
     assert "webhook_delivery_pending" not in await refused_at(administrator, f"{delivery}/replay")
     assert await made_at(administrator, f"{here}/replay", since="week") == here
-    assert "is invalid" in await refused_at(administrator, f"{here}/replay", since="ever")
+    assert "Choose one of these." in await refused_at(administrator, f"{here}/replay", since="ever")
 
     assert await made_at(administrator, f"{here}/edit", url=ENDPOINT, description="") == here
     assert (await webhooks.get(endpoint.id)).kinds == ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from doorward.jose import PrivateKey, PublicKey, generate_key, sign_jwt
+from doorward.jose import PrivateKey, PublicKey, b64url_encode, generate_key, sign_jwt
 from doorward.server.doctor.findings import Finding
 from doorward.server.doctor.token import examine_token
 from tests.e2e.processes import command
@@ -17,6 +17,7 @@ from tests.server.nodes import ServedNode, served
 
 pytestmark = pytest.mark.anyio
 
+NONE = b64url_encode(b'{"alg":"none"}')
 NOW = 1_800_000_000
 KEY = generate_key("RS256", kid="ins_1")
 SESSION = {"cat": "cl_B7d4PD111AAA"}
@@ -84,6 +85,31 @@ async def test_a_good_session_token_has_nothing_against_it() -> None:
 )
 async def test_each_trap_is_told(text: str, checks: set[str]) -> None:
     assert bad(await told(text)) == checks
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "accepted"),
+    [
+        pytest.param(token({"cat": "cl_B7d4PD333AAA"}, sid=...), "a machine's token", "m2m_token", id="cat"),
+        pytest.param(token({}, sub="mch_1", sid=...), "a machine's token", "m2m_token", id="subject"),
+        pytest.param(sign_jwt(GOOD, KEY, typ="at+jwt"), "an OAuth access token", "oauth_token", id="OAuth"),
+    ],
+)
+async def test_a_token_of_no_person_at_a_browser_is_told_to_be_no_session(
+    text: str, kind: str, accepted: str
+) -> None:
+    found = await told(text)
+    assert kind in found["form"].what
+    assert bad(found) == {"clerk"}
+    assert "token-type-mismatch" in found["clerk"].what
+    assert accepted in (found["clerk"].mend or "")
+
+
+async def test_a_token_that_nobody_signed_is_a_problem() -> None:
+    claims = token().split(".")[1]
+    found = await told(f"{NONE}.{claims}.")
+    assert {check for check, finding in found.items() if finding.level == "problem"} == {"form", "clerk"}
+    assert "nobody signed it" in found["form"].what
 
 
 def auth_config(**jwt: Any) -> str:

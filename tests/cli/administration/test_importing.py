@@ -387,6 +387,7 @@ def test_users_of_one_millisecond_all_find_their_place(installation: Installatio
         (b"\xff\xfe\x00", "UTF-8"),
         (b'[{"email_address": ["a@example.com"]}, 7]', "a user is an object"),
         (b'{"other": []}', "no list"),
+        (b'[{"email_address": ["a@example.com"]},', "before its list does"),
     ],
 )
 def test_what_is_no_export_is_refused_before_anybody_is_made(

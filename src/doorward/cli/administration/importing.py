@@ -255,10 +255,9 @@ def _rejects(target: Target, path: Path | None) -> Iterator[Callable[[Reject], N
             nonlocal told
             told += 1
             if not target.as_json and told <= TOLD_AT_MOST:
-                print(
-                    "\r\x1b[K" * sys.stderr.isatty() + f"line {reject.line}: {plain(reject.reason)}",
-                    file=sys.stderr,
-                )
+                who = f" ({plain(reject.email_address)})" if reject.email_address else ""
+                text = f"line {reject.line}{who}: {plain(reject.reason)}"
+                print("\r\x1b[K" * sys.stderr.isatty() + text, file=sys.stderr)
 
         yield tell
         return
@@ -289,7 +288,7 @@ def _tell(target: Target, report: Report, rejects: Path | None) -> None:
     if target.as_json:
         answer_json(report)
     else:
-        print(f"{report.read:,} rows: {_counted(report)}.")
+        print(f"{report.read:,} {'row' if report.read == 1 else 'rows'}: {_counted(report)}.")
         if report.dry_run:
             print("Nobody was made: this was a dry run.")
         if report.refused and rejects is not None:

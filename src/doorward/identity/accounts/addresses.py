@@ -346,7 +346,11 @@ class Addresses:
         """An account keeps an address to sign in with. Raises Refused (400)."""
         others = [email for email in store.emails_of(tx, record.user_id) if email.id != record.id]
         if is_gone and not any(email.is_owned for email in others):
-            raise Refused(IDENTIFICATION_DELETION_FAILED)
+            raise Refused(
+                IDENTIFICATION_DELETION_FAILED.at(
+                    long_message="It is the only address this user can sign in with."
+                )
+            )
 
     def _note(self, tx: Tx, user_id: str, action: str, object_id: str, *, now: int, actor: str) -> None:
         audit.record(tx, now=now, actor=actor, action=action, object_id=object_id, detail=user_id)

@@ -244,7 +244,11 @@ class Administration:
             if problem is not None:
                 raise Refused(problem)
         elif not 1 <= len(chosen) <= rules.PASSWORD_MAX_LENGTH:
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("password"))
+            raise Refused(
+                FORM_PARAM_VALUE_INVALID.at(
+                    "password", long_message=f"A password has 1 to {rules.PASSWORD_MAX_LENGTH} characters."
+                )
+            )
         return await self._hasher.hash(chosen)
 
     # -- the image
@@ -285,7 +289,9 @@ class Administration:
             return await self._database.write(work)
         except ConstraintViolated as error:
             raise Refused(
-                FORM_IDENTIFIER_EXISTS.at(long_message="Another user has this identifier.")
+                FORM_IDENTIFIER_EXISTS.at(
+                    long_message="Another user has one of these identifiers, or one was given twice."
+                )
             ) from error
 
 
@@ -299,7 +305,9 @@ def _check_primaries(account: Account, members: dict[str, Any]) -> None:
         if name in members:
             record = next((each for each in records if each.id == members[name]), None)
             if record is None:
-                raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
+                raise Refused(
+                    FORM_PARAM_VALUE_INVALID.at(name, long_message=f"{name} is none of this user's.")
+                )
             if record.verified_at is None:
                 raise Refused(FORM_VERIFICATION_NEEDED.at(name))
 
@@ -319,4 +327,5 @@ def _refuse_taken(
 
 
 def taken(param: str) -> Problem:
-    return FORM_IDENTIFIER_EXISTS.at(param, long_message=f"That {param} is taken. Please try another.")
+    sentence = f"That {param.replace('_', ' ')} is taken. Please try another."
+    return replace(FORM_IDENTIFIER_EXISTS, param=param, message=sentence)

@@ -7,14 +7,19 @@ takes its place. What it would cost to check is bounded: an import must not be a
 | --- | --- |
 | `argon2i`, `argon2id` | `$argon2id$v=19$m=…,t=…,p=…$salt$hash` |
 | `bcrypt`, `bcrypt_sha256_django` | `$2b$12$…`, `bcrypt_sha256$$2b$12$…` |
-| `pbkdf2_sha1`, `pbkdf2_sha512_hex` | `name$iterations$salt$hex` |
-| `pbkdf2_sha256`, `pbkdf2_sha512` | `name$iterations$salt$hash`, both in base64 |
+| `pbkdf2_sha1` | `pbkdf2_sha1$iterations$salt$hex`, and `$length` of the hash or not; a salt of hexadecimal digits is read as such |
+| `pbkdf2_sha256` | `pbkdf2_sha256$iterations$salt$hash`, both in base64 |
 | `pbkdf2_sha256_django` | `pbkdf2_sha256$iterations$salt$base64` |
+| `pbkdf2_sha512`, `pbkdf2_sha512_hex` | `name$iterations$salt$hex`; the second's salt is hexadecimal |
 | any `pbkdf2_…` | Werkzeug's `pbkdf2:sha256:iterations$salt$hex` |
+| `phpass` | `$P$`, a character for the rounds, eight of salt, 22 of hash |
+| `sha512_symfony` | `sha512_symfony$iterations$salt$base64` |
 | `scrypt_werkzeug` | `scrypt:N:r:p$salt$hex` |
 | `scrypt_firebase` | hash, salt, signer key, salt separator (base64), rounds, memory cost, divided by `$` |
 | `sha256`, `md5` | hexadecimal |
 | `ldap_ssha` | `{SSHA}base64(hash + salt)` |
+
+The forms are those Clerk documents for `password_digest` (@clerk/backend, `UserPasswordHashingParams`).
 """
 
 from __future__ import annotations
@@ -38,10 +43,14 @@ MAX_ITERATIONS = 2_000_000
 MAX_MEMORY_BYTES = 256 * 1024 * 1024
 MAX_ARGON2_PASSES = 12
 MAX_SCRYPT_LANES = 16
+#: Rounds that hold the interpreter while they run, for a tenth of a second at most.
+MAX_LOOPED_ROUNDS = 1 << 16
 
 _BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}")
 _WERKZEUG = re.compile(r"pbkdf2:(sha1|sha256|sha512)(?::(\d+))?\$([^$]+)\$([0-9a-f]+)")
 _WERKZEUG_DEFAULT_ITERATIONS = 150_000
+_PHPASS = re.compile(r"\$[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{22})")
+_PHPASS_ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SCRYPT = re.compile(r"scrypt:(\d+):(\d+):(\d+)\$([^$]+)\$([0-9a-f]+)")
 
 
@@ -129,7 +138,9 @@ def _bcrypt_django(digest: str) -> _Matcher:
     return lambda password: check(hashlib.sha256(password).hexdigest().encode())
 
 
-def _pbkdf2(name: str, algorithm: str, *, is_salt_base64: bool, is_hex: bool) -> Callable[[str], _Matcher]:
+def _pbkdf2(
+    name: str, algorithm: str, salt_of: Callable[[str], bytes], hash_of: Callable[[str], bytes]
+) -> Callable[[str], _Matcher]:
     def read(digest: str) -> _Matcher:
         match = _WERKZEUG.fullmatch(digest)
         if match is not None:
@@ -140,10 +151,25 @@ def _pbkdf2(name: str, algorithm: str, *, is_salt_base64: bool, is_hex: bool) ->
         label, count, salt, encoded = _segments(digest, 4)
         if label != name:
             raise BadDigest(f"not {name}")
-        expected = bytes.fromhex(encoded) if is_hex else _base64(encoded)
-        return _derived(algorithm, _base64(salt) if is_salt_base64 else salt.encode(), int(count), expected)
+        return _derived(algorithm, salt_of(salt), int(count), hash_of(encoded))
 
     return read
+
+
+def _pbkdf2_sha1(digest: str) -> _Matcher:
+    parts = digest.split("$")
+    if len(parts) == 5:
+        if int(parts[4]) * 2 != len(parts[3]):
+            raise BadDigest("the hash is not as long as it says")
+        digest = "$".join(parts[:4])
+    return _pbkdf2("pbkdf2_sha1", "sha1", _hex_or_text, bytes.fromhex)(digest)
+
+
+def _hex_or_text(salt: str) -> bytes:
+    try:
+        return bytes.fromhex(salt)
+    except ValueError:
+        return salt.encode()
 
 
 def _derived(algorithm: str, salt: bytes, iterations: int, expected: bytes) -> _Matcher:
@@ -205,6 +231,49 @@ def _plain(algorithm: str) -> Callable[[str], _Matcher]:
     return read
 
 
+def _phpass(digest: str) -> _Matcher:
+    match = _PHPASS.fullmatch(digest)
+    if match is None:
+        raise BadDigest("not phpass")
+    rounds, salt, expected = 1 << _PHPASS_ALPHABET.index(match[1]), match[2].encode(), match[3]
+    if rounds > MAX_LOOPED_ROUNDS:
+        raise BadDigest("too costly")
+
+    def check(password: bytes) -> bool:
+        made = hashlib.md5(salt + password, usedforsecurity=False).digest()
+        for _ in range(rounds):
+            made = hashlib.md5(made + password, usedforsecurity=False).digest()
+        return hmac.compare_digest(_phpass_text(made), expected)
+
+    return check
+
+
+def _phpass_text(data: bytes) -> str:
+    """crypt(3)'s base64: the lowest six bits first, three bytes at a time."""
+    characters = []
+    for start in range(0, len(data), 3):
+        chunk = data[start : start + 3]
+        value = int.from_bytes(chunk, "little")
+        characters += [_PHPASS_ALPHABET[value >> shift & 63] for shift in range(0, 8 * len(chunk), 6)]
+    return "".join(characters)
+
+
+def _sha512_symfony(digest: str) -> _Matcher:
+    label, count, salt, encoded = _segments(digest, 4)
+    rounds, expected = int(count), _base64(encoded)
+    if label != "sha512_symfony" or not 1 <= rounds <= MAX_LOOPED_ROUNDS or len(expected) != 64:
+        raise BadDigest("not Symfony's SHA-512, or too costly")
+
+    def check(password: bytes) -> bool:
+        salted = password + b"{" + salt.encode() + b"}" if salt else password
+        made = hashlib.sha512(salted).digest()
+        for _ in range(rounds - 1):
+            made = hashlib.sha512(made + salted).digest()
+        return hmac.compare_digest(made, expected)
+
+    return check
+
+
 def _ldap_ssha(digest: str) -> _Matcher:
     if not digest.startswith("{SSHA}"):
         raise BadDigest("not {SSHA}")
@@ -233,14 +302,16 @@ _CHECKS: dict[str, Callable[[str], _Matcher]] = {
     "argon2id": _argon2("argon2id"),
     "bcrypt": _bcrypt,
     "bcrypt_sha256_django": _bcrypt_django,
-    "pbkdf2_sha1": _pbkdf2("pbkdf2_sha1", "sha1", is_salt_base64=False, is_hex=True),
-    "pbkdf2_sha256": _pbkdf2("pbkdf2_sha256", "sha256", is_salt_base64=True, is_hex=False),
-    "pbkdf2_sha256_django": _pbkdf2("pbkdf2_sha256", "sha256", is_salt_base64=False, is_hex=False),
-    "pbkdf2_sha512": _pbkdf2("pbkdf2_sha512", "sha512", is_salt_base64=True, is_hex=False),
-    "pbkdf2_sha512_hex": _pbkdf2("pbkdf2_sha512_hex", "sha512", is_salt_base64=False, is_hex=True),
+    "pbkdf2_sha1": _pbkdf2_sha1,
+    "pbkdf2_sha256": _pbkdf2("pbkdf2_sha256", "sha256", _base64, _base64),
+    "pbkdf2_sha256_django": _pbkdf2("pbkdf2_sha256", "sha256", str.encode, _base64),
+    "pbkdf2_sha512": _pbkdf2("pbkdf2_sha512", "sha512", str.encode, bytes.fromhex),
+    "pbkdf2_sha512_hex": _pbkdf2("pbkdf2_sha512_hex", "sha512", bytes.fromhex, bytes.fromhex),
+    "phpass": _phpass,
     "scrypt_firebase": _scrypt_firebase,
     "scrypt_werkzeug": _scrypt_werkzeug,
     "sha256": _plain("sha256"),
+    "sha512_symfony": _sha512_symfony,
     "md5": _plain("md5"),
     "ldap_ssha": _ldap_ssha,
 }

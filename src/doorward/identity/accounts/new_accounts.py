@@ -179,7 +179,10 @@ def stored_digest(wanted: NewPassword) -> str:
     if wanted.hasher not in foreign_hashes.HASHERS:
         known = ", ".join(foreign_hashes.HASHERS)
         raise Refused(
-            FORM_PARAM_VALUE_INVALID.at("password_hasher", long_message=f"Known hashers are: {known}.")
+            FORM_PARAM_VALUE_INVALID.at(
+                "password_hasher",
+                long_message=f"Known hashers are: {known}. Without a digest the user sets a new password.",
+            )
         )
     try:
         return foreign_hashes.stored_form(wanted.hasher, wanted.digest)
@@ -200,9 +203,15 @@ def _check(members: dict[str, Any]) -> None:
     ):
         value = members.get(name)
         if value is not None and len(value) > longest:
-            raise Refused(FORM_PARAM_MAX_LENGTH.at(name))
+            raise Refused(
+                FORM_PARAM_MAX_LENGTH.at(name, long_message=f"{name} has at most {longest} characters.")
+            )
         if value is not None and not value.isprintable():
-            raise Refused(FORM_PARAM_VALUE_INVALID.at(name))
+            raise Refused(
+                FORM_PARAM_VALUE_INVALID.at(
+                    name, long_message=f"{name} holds a character that cannot be shown."
+                )
+            )
     if members.get("external_id") == "":
         members["external_id"] = None
     username = members.get("username")

@@ -80,9 +80,15 @@ class Accounts:
         """Raises Refused (422)."""
         for param, value in (("first_name", first_name), ("last_name", last_name)):
             if len(value or "") > rules.NAME_MAX_LENGTH:
-                raise Refused(FORM_PARAM_MAX_LENGTH.at(param))
+                raise Refused(
+                    FORM_PARAM_MAX_LENGTH.at(
+                        param, long_message=f"Write at most {rules.NAME_MAX_LENGTH} characters."
+                    )
+                )
             if value is not None and not value.isprintable():
-                raise Refused(FORM_PARAM_VALUE_INVALID.at(param))
+                raise Refused(
+                    FORM_PARAM_VALUE_INVALID.at(param, long_message="A character in it cannot be shown.")
+                )
         now = self._clock()
 
         def work(tx: Tx) -> Account:

@@ -103,16 +103,15 @@ class BackendApi:
         operation = resource.operation(method)
         if operation is None:
             return error_response(Refused(METHOD_NOT_ALLOWED))
-        refuse = token_error_response if operation.is_versionless else error_response
         try:
             return await self._run(request, operation)
         except Refused as refused:
-            return refuse(refused)
+            return _refusal(refused, operation)
         except StoreError:
             _log.exception("the database refused %s %s", method, resource.path)
         except Exception:
             _log.exception("%s %s failed", method, resource.path)
-        return refuse(Refused(INTERNAL_ERROR))
+        return _refusal(Refused(INTERNAL_ERROR), operation)
 
     def _find(self, scope: Scope) -> Resource | None:
         """What is at the request's path, whose parameters are then in the scope."""
@@ -148,6 +147,13 @@ class BackendApi:
         return msgspec.json.encode(
             openapi_document(self.operations, f"{self._identity.settings.origin}{MOUNT}")
         )
+
+
+def _refusal(refused: Refused, operation: Operation) -> Response:
+    """In the shape of the operation's family."""
+    if operation.is_versionless:
+        return token_error_response(refused, operation.method)
+    return error_response(refused)
 
 
 def _why_not(path: str) -> Problem:

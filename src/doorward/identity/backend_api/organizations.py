@@ -137,7 +137,8 @@ async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> resour
     if call.version >= _METADATA_ELSEWHERE:
         for name in ("public_metadata", "private_metadata"):
             if getattr(body, name) is not None:
-                raise Refused(FORM_PARAM_UNKNOWN.at(name))
+                sentence = f"{name} is changed at /organizations/{{organization_id}}/metadata."
+                raise Refused(FORM_PARAM_UNKNOWN.at(name, long_message=sentence))
     change = OrganizationChange(
         name=body.name,
         slug=body.slug,

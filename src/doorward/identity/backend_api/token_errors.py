@@ -22,8 +22,9 @@ class TokenErrorBody(msgspec.Struct):
     errors: list[TokenError]
 
 
-def token_error_response(refused: Refused) -> Response:
-    problems = [_of_this_family(problem) for problem in refused.errors]
+def token_error_response(refused: Refused, method: str) -> Response:
+    where = "query" if method == "GET" else "body"
+    problems = [_of_this_family(problem, where) for problem in refused.errors]
     items = [TokenError(problem.message, problem.text, problem.code) for problem in problems]
     response = json(TokenErrorBody(items), problems[0].status)
     if refused.retry_after is not None:
@@ -31,10 +32,12 @@ def token_error_response(refused: Refused) -> Response:
     return response
 
 
-def _of_this_family(problem: Problem) -> Problem:
+def _of_this_family(problem: Problem, where: str) -> Problem:
     """Everything the readers of queries and bodies find is one code here."""
     if problem.status == 422:
-        return BAD_REQUEST.at(long_message=f"Invalid '{problem.param or 'request'}': {problem.text}")
+        field = f"{where}.{problem.param}" if problem.param else where
+        reason = problem.text.removeprefix(f"{problem.param}: ")
+        return BAD_REQUEST.at(long_message=f"Invalid '{field}': {reason}")
     if problem.code == REQUEST_BODY_INVALID.code:
         return BAD_REQUEST.at(long_message=problem.text)
     return problem

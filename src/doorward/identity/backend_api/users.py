@@ -334,7 +334,8 @@ def _filter(query: wire.UserFilters) -> Filter:
     """Raises Refused (422)."""
     for name in ("email_address", "phone_number", "external_id", "username", "user_id", "web3_wallet"):
         if len(getattr(query, name)) > MAX_FILTER_VALUES:
-            raise Refused(FORM_PARAM_ARRAY_SIZE_EXCEEDED.at(name))
+            sentence = f"{name} takes at most {MAX_FILTER_VALUES} values."
+            raise Refused(FORM_PARAM_ARRAY_SIZE_EXCEEDED.at(name, long_message=sentence))
     if (query.provider is None) != (not query.provider_user_id):
         absent = "provider" if query.provider is None else "provider_user_id"
         raise Refused(

@@ -137,7 +137,7 @@ def _wish(form: KeyForm) -> KeyWish:
             )
         )
     if form.lifetime not in LIFETIMES:
-        raise Refused(FORM_PARAM_VALUE_INVALID.at("lifetime"))
+        raise Refused(FORM_PARAM_VALUE_INVALID.at("lifetime", long_message="Choose one of these."))
     return KeyWish(
         type=TYPE,
         name=name_in("name", form.name, least=3),

@@ -77,7 +77,7 @@ async def change_sign_up(call: Call) -> Response:
     form = await call.form_of(SignUpForm)
     mode = next((each for each in MODES if each == form.sign_up_mode), None)
     if mode is None and form.sign_up_mode:
-        refused = Refused(FORM_PARAM_VALUE_INVALID.at("sign_up_mode"))
+        refused = Refused(FORM_PARAM_VALUE_INVALID.at("sign_up_mode", long_message="Choose one of these."))
         return call.form("settings_sign_up.html", form, refused, modes=_modes())
     switches = {name: getattr(form, name) == "true" for name in _SWITCHES}
     await call.identity.instance.change("restrictions", call.actor, sign_up_mode=mode, **switches)

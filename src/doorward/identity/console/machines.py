@@ -136,7 +136,12 @@ async def rotate(call: Call) -> Response:
     call.require_recent_proof()
     form, detail = await call.form_of(RotationForm), await machine_of(call)
     if form.grace not in GRACE:
-        return _rotation_form(call, detail, form, Refused(FORM_PARAM_VALUE_INVALID.at("grace")))
+        return _rotation_form(
+            call,
+            detail,
+            form,
+            Refused(FORM_PARAM_VALUE_INVALID.at("grace", long_message="Choose one of these.")),
+        )
     secret = await call.identity.machines.rotate(
         detail.machine.id, grace_seconds=GRACE[form.grace][1], actor=call.actor
     )

@@ -10,7 +10,7 @@ def text_in(param: str, text: str, *, most: int = 255) -> str | None:
     """What was written, without blanks around it; None for nothing. Raises Refused (422): nothing is cut off."""
     written = text.strip()
     if len(written) > most:
-        raise Refused(FORM_PARAM_MAX_LENGTH.at(param))
+        raise Refused(FORM_PARAM_MAX_LENGTH.at(param, long_message=f"Write at most {most} characters."))
     return written or None
 
 

@@ -85,7 +85,7 @@ async def replay_all(call: Call) -> Response:
     form, endpoint = await call.form_of(ReplayForm), await endpoint_of(call)
     try:
         if form.since not in SPANS:
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("since"))
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("since", long_message="Choose one of these."))
         since = call.now - SPANS[form.since][1]
         await call.identity.webhooks.replay_undelivered(endpoint.id, since=since, actor=call.actor)
     except Refused as refused:

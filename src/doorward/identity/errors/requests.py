@@ -23,9 +23,7 @@ REQUEST_BODY_INVALID = Problem(
     "Request body invalid",
     "The request body could not be read. Check its encoding.",
 )
-REQUEST_INVALID = Problem(
-    400, "request_invalid", "Request invalid", "The address of the request holds a NUL character."
-)
+REQUEST_INVALID = Problem(400, "request_invalid", "Request invalid", "The request holds a NUL character.")
 NATIVE_API_DISABLED = Problem(
     400,
     "native_api_disabled",

@@ -88,7 +88,8 @@ class Instance:
 def require_origins(origins: Sequence[str]) -> tuple[str, ...]:
     """The list without repetitions. Raises Refused (422) for what is no origin."""
     if len(origins) > rules.MAX_ORIGINS:
-        raise Refused(FORM_PARAM_ARRAY_SIZE_EXCEEDED.at("allowed_origins"))
+        sentence = f"There are at most {rules.MAX_ORIGINS} allowed origins."
+        raise Refused(FORM_PARAM_ARRAY_SIZE_EXCEEDED.at("allowed_origins", long_message=sentence))
     for origin in origins:
         if not rules.is_origin(origin):
             raise Refused(

@@ -44,6 +44,9 @@ def problem_of(invitation: Invitation | None, *, has_administrator: bool, now: i
     return TICKET_EXPIRED if now >= invitation.expire_at else None
 
 
+REDIRECT_URL_RULE = "redirect_url must be https, http on this machine, or an application's own scheme."
+
+
 def is_redirect_url(url: str) -> bool:
     """https, http on this machine, or an application's own scheme; nothing a browser would run."""
     if len(url) > MAX_URL_LENGTH or not url.isprintable() or " " in url or "\\" in url:

@@ -299,4 +299,8 @@ def require_domains(tx: Tx) -> OrganizationSettings:
 def _require_mode(settings: OrganizationSettings, mode: str) -> None:
     """Raises Refused (422) for a mode the instance does not offer."""
     if mode not in ("manual_invitation", *settings.domains_enrollment_modes):
-        raise Refused(FORM_PARAM_VALUE_INVALID.at("enrollment_mode"))
+        raise Refused(
+            FORM_PARAM_VALUE_INVALID.at(
+                "enrollment_mode", long_message=f"This instance does not offer {mode}."
+            )
+        )

@@ -113,7 +113,9 @@ class OrganizationInvitations:
         if address is None:
             raise Refused(account_rules.email_problem("email_address"))
         if wish.redirect_url is not None and not ticket_rules.is_redirect_url(wish.redirect_url):
-            raise Refused(FORM_PARAM_FORMAT_INVALID.at("redirect_url"))
+            raise Refused(
+                FORM_PARAM_FORMAT_INVALID.at("redirect_url", long_message=ticket_rules.REDIRECT_URL_RULE)
+            )
         now = self._clock()
         return self._tickets.new(
             Invitation(

@@ -77,7 +77,7 @@ class Roles:
 
         def work(tx: Tx) -> Role:
             if not role_store.insert_role(tx, record):
-                raise Refused(FORM_ALREADY_EXISTS.at("key"))
+                raise Refused(FORM_ALREADY_EXISTS.at("key", long_message="This key is taken."))
             self._assign_all(tx, record.id, permissions)
             return self._changed(tx, record.id, "role.created", actor=actor, now=now)
 
@@ -103,7 +103,7 @@ class Roles:
             record = before.record
             if key is not None and key != record.key:
                 if role_store.find_role(tx, key) is not None:
-                    raise Refused(FORM_ALREADY_EXISTS.at("key"))
+                    raise Refused(FORM_ALREADY_EXISTS.at("key", long_message="This key is taken."))
                 self._require_replaceable(tx, record)
             role_store.update_role(
                 tx,
@@ -184,7 +184,7 @@ class Roles:
 
         def work(tx: Tx) -> Permission:
             if not role_store.insert_permission(tx, permission):
-                raise Refused(FORM_ALREADY_EXISTS.at("key"))
+                raise Refused(FORM_ALREADY_EXISTS.at("key", long_message="This key is taken."))
             self._permission_changed(tx, permission, "permission.created", actor=actor, now=now)
             return permission
 
@@ -209,7 +209,7 @@ class Roles:
         def work(tx: Tx) -> Permission:
             before = self._own(tx, permission_id)
             if key is not None and key != before.key and role_store.find_permission(tx, key) is not None:
-                raise Refused(FORM_ALREADY_EXISTS.at("key"))
+                raise Refused(FORM_ALREADY_EXISTS.at("key", long_message="This key is taken."))
             after = replace(
                 before,
                 name=name or before.name,

@@ -29,6 +29,8 @@ DEFAULT_ROLES = {
 # Without these nobody could mend an organization any more.
 MINIMUM_PERMISSIONS = frozenset([MANAGE_MEMBERS, READ_MEMBERS, DELETE_PROFILE])
 NAME_MAX_LENGTH = 256
+NAME_RULE = f"A name has 1 to {NAME_MAX_LENGTH} characters, none of them < or >, and no address of a page."
+SLUG_RULE = "A slug has 1 to 256 of a-z, 0-9 and -, and neither begins nor ends with -."
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,254}[a-z0-9])?")
 _ROLE_KEY = re.compile(r"org:[a-z][a-z0-9_]{0,59}")

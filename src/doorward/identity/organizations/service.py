@@ -77,9 +77,9 @@ class Organizations:
     async def create(self, wish: NewOrganization, *, actor: str, as_member: bool = False) -> Organization:
         """Its creator becomes a member in the creator's role. Raises Refused (400, 403, 422)."""
         if not rules.is_name(wish.name):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("name", long_message=rules.NAME_RULE))
         if wish.slug is not None and not rules.is_slug(wish.slug):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug"))
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug", long_message=rules.SLUG_RULE))
         now, organization_id, membership_id = self._clock(), new_id("org"), new_id("orgmem")
         slug = wish.slug or rules.slug_of(wish.name, secrets.token_hex(5))
         public = metadata.as_text("public_metadata", wish.public_metadata or {})
@@ -160,9 +160,9 @@ class Organizations:
     ) -> Organization:
         """Raises Refused (403, 404, 422)."""
         if change.name is not None and not rules.is_name(change.name):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("name"))
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("name", long_message=rules.NAME_RULE))
         if change.slug is not None and not rules.is_slug(change.slug):
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug"))
+            raise Refused(FORM_PARAM_VALUE_INVALID.at("slug", long_message=rules.SLUG_RULE))
         now = self._clock()
 
         def work(tx: Tx) -> Organization:

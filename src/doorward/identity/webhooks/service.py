@@ -322,7 +322,11 @@ class Webhooks:
                 )
             )
         if description is not None and len(description) > MAX_DESCRIPTION:
-            problems.append(FORM_PARAM_MAX_LENGTH.at("description"))
+            problems.append(
+                FORM_PARAM_MAX_LENGTH.at(
+                    "description", long_message=f"A description has at most {MAX_DESCRIPTION} characters."
+                )
+            )
         return problems
 
     def _url_problem(self, url: str) -> str | None:

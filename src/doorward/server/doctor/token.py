@@ -28,11 +28,11 @@ from doorward.verify.triplit import TOKEN_TYPE, TriplitRefused, judge_key_text, 
 LARGE_TOKEN = 4096  # characters: cookies, and many servers' headers, end about there
 LONG_LIFE_SECONDS = 24 * 3600
 CLERK_SKEW_SECONDS = 5
-_CATEGORIES = {
-    "cl_B7d4PD111AAA": "a session's token",
-    "cl_B7d4PD222AAA": "a JWT template's token",
-    "cl_B7d4PD333AAA": "a machine's token",
-}
+_SESSION, _TEMPLATE = "a session's token", "a JWT template's token"
+_MACHINE, _OAUTH = "a machine's token", "an OAuth access token"
+_CATEGORIES = {"cl_B7d4PD111AAA": _SESSION, "cl_B7d4PD222AAA": _TEMPLATE, "cl_B7d4PD333AAA": _MACHINE}
+#: What Clerk's SDKs have to be told to accept, where it is no session.
+_ACCEPTED_AS = {_MACHINE: "m2m_token", _OAUTH: "oauth_token"}
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -122,9 +122,17 @@ def take_apart(text: str) -> Token | Finding:
 def examine_claims(token: Token, now: int) -> Iterator[Finding]:
     """What holds whoever reads the token. `now` in seconds."""
     alg, kid = str(token.header["alg"]), token.header.get("kid")
-    category = _CATEGORIES.get(str(token.header.get("cat")), "a token of no known kind")
+    kind = _token_kind(token)
     key = f"key {kid}" if kid else "a key it does not name"
-    yield ok("form", f"It is {category}, signed with {alg} by {key}.")
+    if alg == "none":
+        yield problem(
+            "form",
+            f"It is {kind}, and nobody signed it (alg is none).",
+            why="Anybody can write such a token. Clerk's SDKs, Hasura and Triplit refuse it, and whoever takes it takes all.",
+            mend="Have it made by a session or a JWT template. If something of yours took it, fix its algorithm there.",
+        )
+    else:
+        yield ok("form", f"It is {kind}, signed with {alg} by {key}.")
     yield from _examine_size(token)
     yield from _examine_times(token.claims, now)
     yield _examine_subject(token.claims)
@@ -132,6 +140,15 @@ def examine_claims(token: Token, now: int) -> Iterator[Finding]:
     yield _examine_audience(token.claims)
     yield from _examine_nulls(token.claims)
     yield _examine_for_clerk(token, now)
+
+
+def _token_kind(token: Token) -> str:
+    """By what Clerk's SDKs go by: a machine's subject, the header's `typ` of OAuth, then its `cat`."""
+    if str(token.claims.get("sub")).startswith("mch_"):
+        return _MACHINE
+    if token.header.get("typ") in ("at+jwt", "application/at+jwt"):
+        return _OAUTH
+    return _CATEGORIES.get(str(token.header.get("cat")), "a token of no known kind")
 
 
 def _examine_size(token: Token) -> Iterator[Finding]:
@@ -258,7 +275,14 @@ def _null_paths(value: object, path: str = "") -> Iterator[str]:
 
 
 def _examine_for_clerk(token: Token, now: int) -> Finding:
-    category, alg = token.header.get("cat"), str(token.header["alg"])
+    kind, alg = _token_kind(token), str(token.header["alg"])
+    if alg == "none":
+        return problem(
+            "clerk",
+            "Clerk's SDKs refuse none (token-invalid-algorithm).",
+            why="It carries no signature to verify.",
+            mend="Send a signed token.",
+        )
     if alg not in ("RS256", "RS384", "RS512"):
         return warning(
             "clerk",
@@ -266,7 +290,14 @@ def _examine_for_clerk(token: Token, now: int) -> Finding:
             why="They verify RSA signatures only.",
             mend="That is as it should be for a template with a key of its own: its reader is another.",
         )
-    if category == "cl_B7d4PD222AAA":
+    if accepted := _ACCEPTED_AS.get(kind):
+        return warning(
+            "clerk",
+            "Clerk's SDKs do not take it for a session (token-type-mismatch).",
+            why=f"It is {kind}.",
+            mend=f'Let the back end accept it: acceptsToken: "{accepted}".',
+        )
+    if kind == _TEMPLATE:
         return warning(
             "clerk",
             "Clerk's SDKs do not take it for a session (token-type-mismatch).",
@@ -310,7 +341,7 @@ def examine_template(token: Token, template: TemplateView) -> Iterator[Finding]:
     """Whether it is a token of this template, and what of the template came out empty."""
     missing = sorted(template.claims.keys() - token.claims.keys())
     empty = sorted(name for name in template.claims if name in token.claims and token.claims[name] is None)
-    if missing or token.header.get("cat") != "cl_B7d4PD222AAA":
+    if missing or _token_kind(token) != _TEMPLATE:
         yield problem(
             "template",
             f"It is not a token of the template {template.name} as it is now"

@@ -84,9 +84,14 @@ class Rows:
         text = _Unread(self._text, self._path)
         if self._inside is not None and text.sign() == "{":
             text.skip_to_array(self._inside)
-        if text.sign() == "[":
+        is_array = text.sign() == "["
+        if is_array:
             text.take()
-        while (sign := text.sign()) and sign != "]":
+        while (sign := text.sign()) != "]":
+            if not sign:
+                if is_array:
+                    raise FileUnreadable(f"{self._path} ends in line {text.line}, before its list does.")
+                return
             if sign == ",":
                 text.take()
                 continue
