@@ -37,6 +37,22 @@ def test_calling_it_all_the_same_says_what_is_missing(tmp_path, arguments):
     assert not (tmp_path / "fresh").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"DOORWARD_RELAY_URL": "http://relay.example.com"}, "The relay's address cannot be used: not an https"),
+        ({"DOORWARD_RELAY_URL": "https://relay.example.com/v1"}, "Set DOORWARD_RELAY_URL to an origin"),
+        ({"DOORWARD_PUBLISHABLE_KEY": "sk_live_x"}, "Set DOORWARD_PUBLISHABLE_KEY"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_used_is_named(tmp_path, change, told):
+    done = command("connect", "login", home=tmp_path, environ={**CONFIGURED, **change})
+    assert done.returncode == 1
+    assert SENTENCE in done.stderr
+    assert told in done.stderr
+    assert "sk_live_x" not in done.stderr
+
+
 def test_programs_hear_it_as_json(tmp_path):
     done = command("connect", "status", "--json", home=tmp_path)
     assert json.loads(done.stderr)["error"]["code"] == "configuration_missing"

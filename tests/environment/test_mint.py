@@ -1,6 +1,7 @@
 """The relay asks to let a device in (connect-environment §4.7, checklist 105-123)."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from doorward.jose import generate_key
 from doorward.t3_connect import iso, parse_iso
 from tests.environment.conftest import RELAY, Machine, MakeMachine
 from tests.environment.engines import engine as engine
+from tests.environment.test_approvals import events_of
 
 pytestmark = pytest.mark.anyio
 STANDARD = "orchestration:read orchestration:operate terminal:operate review:write relay:read"
@@ -91,6 +93,19 @@ async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(
     assert sorted(status for status, _ in answers) == [200] + [409] * 7
     assert {text for status, text in answers if status == 409} == {"Cloud mint request was already consumed."}
     assert await links(machine) == 1
+
+
+@pytest.mark.conformance("connect-environment", 16)
+@pytest.mark.parametrize("name", ["../../x", "a/b", "/etc/passwd", ".", "x" * 300])
+async def test_a_request_is_remembered_by_no_path_however_it_is_named(
+    machine: Machine, tmp_path: Path, name: str
+) -> None:
+    await machine.ask_mint(machine.device())  # whatever a first request makes is there
+    before = set(tmp_path.parent.rglob("*"))
+    assert (await machine.ask_mint(machine.device(), jti=name, nonce=name)).status_code == 200
+    for used in ("jti", "nonce"):
+        assert (await machine.ask_mint(machine.device(), **{used: name})).status_code == 409
+    assert set(tmp_path.parent.rglob("*")) == before
 
 
 @pytest.mark.conformance("connect-environment", 109, 110)
@@ -199,9 +214,13 @@ async def test_an_unreadable_mode_refuses_and_leaves_the_request_usable(
     machine.environment.secrets.set(names.SECURITY_MODE, stored)
     device = machine.device()
     proof = machine.relay.mint(machine.id, device.thumbprint)
-    answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
-    assert answer.status_code == 500
-    assert answer.json()["message"] == "Failed to read Connect security mode."
+
+    async def refused() -> None:
+        answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
+        assert answer.status_code == 500
+        assert answer.json()["message"] == "Failed to read Connect security mode."
+
+    assert await events_of(machine, refused()) == []
     assert await rows(machine) == 0
     assert await links(machine) == 0
     await machine.environment.approvals.set_mode(MACHINE, "client-approval")

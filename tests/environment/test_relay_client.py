@@ -308,6 +308,7 @@ async def test_linking_installs_it_as_agreed_and_goes_on_where_the_relay_needs_i
     assert await ready_to_link(found, is_needed=is_needed, agree=agree, say=said.append)
     if is_needed:
         assert [line.removeprefix("Relay client: ") for line in said[:-1]] == [
+            "Checking existing installation...",
             "Waiting for installation lock...",
             "Downloading...",
             "Verifying download...",

@@ -7,6 +7,7 @@ import pytest
 from doorward.environment.access import MACHINE
 from doorward.environment.descriptor import describe_auth
 from doorward.environment.pairing.rules import ALPHABET, new_credential, why_refused
+from doorward.environment.sessions.authentication import AuthenticationFailed
 from doorward.environment.sessions.client_details import Presented, describe_client
 from doorward.environment.sessions.tokens import (
     SessionClaims,
@@ -203,6 +204,15 @@ class TestConversations:
         machine.clock.advance(300_000)
         assert (await machine.exchange(link.credential)).status_code == 401
 
+    @pytest.mark.conformance("connect-environment", 24)
+    @pytest.mark.parametrize("spoil", ["abc", "{0}.{1}x", "{0}x.{1}", "{0}"])
+    async def test_an_altered_token_opens_nothing(self, machine: Machine, spoil: str) -> None:
+        owner = await machine.bearer()
+        payload, _, signature = owner["authorization"].partition(".")
+        altered = spoil.format(payload.removeprefix("Bearer "), signature)
+        answer = await machine.local.get("/api/auth/clients", headers={"authorization": f"Bearer {altered}"})
+        assert (answer.status_code, answer.json()["reason"]) == (401, "invalid_credential")
+
     @pytest.mark.conformance("connect-environment", 22, 34)
     async def test_a_pairing_link_is_listed_until_it_is_revoked_once(self, machine: Machine) -> None:
         owner = await machine.bearer()
@@ -242,6 +252,19 @@ class TestConversations:
         assert session.thumbprint == device.thumbprint
         await machine.environment.sessions.end(session.id, by=MACHINE)
         with pytest.raises(Exception, match="ended"):
+            await machine.environment.authentication.session_of_ticket(body["ticket"])
+
+    @pytest.mark.conformance("connect-environment", 26)
+    async def test_a_ticket_does_not_outlive_the_expiry_of_its_session(self, machine: Machine) -> None:
+        device = machine.device()
+        await machine.admit(device)
+        machine.clock.advance(3_600_000 - 60_000)
+        body = (await machine.as_device(device, "POST", "/api/auth/websocket-ticket")).json()
+        assert parse_iso(body["expiresAt"]) > machine.clock() + 60_000
+        machine.clock.advance(59_999)
+        await machine.environment.authentication.session_of_ticket(body["ticket"])
+        machine.clock.advance(1)
+        with pytest.raises(AuthenticationFailed):
             await machine.environment.authentication.session_of_ticket(body["ticket"])
 
     @pytest.mark.conformance("connect-environment", 27)

@@ -6,7 +6,7 @@ import pytest
 
 from doorward.jose import generate_key
 from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration, split_address
-from doorward.server.serve import plan_of
+from doorward.server.serve import plan_of, running_server
 from doorward.webhook_signing import new_secret
 
 GOOD = """
@@ -69,6 +69,14 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
         ),
         ("[edge]", "environment_timeout = 9\n[edge]", "below relay.request_deadline"),
         ("[edge]", "max_tunnels = -1\n[edge]", "max_tunnels"),
+        (
+            "[edge]",
+            "[database]\nurl = 'mysql://doorward:secret@db'\n[edge]",
+            "database.url: A database URL begins with sqlite:/// or postgresql://, not with 'mysql'.",
+        ),
+        ("[edge]", "[database]\nurl = 'sqlite:here.sqlite'\n[edge]", "sqlite:///absolute/path.sqlite"),
+        ("[edge]", "[listen]\ncontrol = '8080'\n[edge]", "listen.control: '8080' is not an address"),
+        ("[edge]", "[listen]\nedge = '[::]:99999'\n[edge]", "listen.edge: '[::]:99999' is not an address"),
     ],
 )
 def test_a_mistake_is_named(load, old, new, told):
@@ -76,6 +84,23 @@ def test_a_mistake_is_named(load, old, new, told):
     with pytest.raises(ConfigurationInvalid, match=r"doorward\.toml") as refused:
         load(GOOD.replace(old, new))
     assert told in str(refused.value)
+
+
+def test_authorities_that_cannot_be_read_are_told_before_anybody_is_refused_for_them(load, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("absent.pem", "empty.pem"):
+        configuration = load(f"ca_file = '{tmp_path / name}'\n{GOOD}")
+        with pytest.raises(ConfigurationInvalid, match=f"ca_file: .*{name}"):
+            plan_of(configuration)
+
+
+@pytest.mark.anyio
+async def test_a_data_folder_that_cannot_be_made_is_told(load, tmp_path):
+    (tmp_path / "file").touch()
+    configuration = load(GOOD.replace("{data}", f"{tmp_path}/file/data"))
+    with pytest.raises(ConfigurationInvalid, match=r"Cannot make the data folder .*/file/data"):
+        async with running_server(configuration):
+            pass
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -210,6 +210,13 @@ def test_a_stage_is_a_plain_word(env_file: Callable[[str], Path], stage: str) ->
         load_env_file(env_file(GOOD), stage=stage, environ={})
 
 
+def test_a_blank_stage_is_not_production(env_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """A script's `--stage "$STAGE"` must not start the real thing when the variable is not set."""
+    done = command("serve", "--env-file", str(env_file(GOOD)), "--stage", "", home=tmp_path, environ={})
+    assert done.returncode == 1
+    assert "A stage is named" in done.stderr
+
+
 def test_beside_nothing_no_stage_starts(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/doorward.sqlite"
     with pytest.raises(ProductionMissing):

@@ -12,6 +12,7 @@ from doorward.store import (
     DatabaseFull,
     DatabaseLocked,
     DatabaseUnreachable,
+    DatabaseUrlInvalid,
     Schema,
     open_database,
     sqlite_files,
@@ -200,8 +201,8 @@ async def test_files_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["sqlite:", "sqlite://", "sqlite:///", "sqlite://relative.sqlite", "mysql://x/y", "", "/a/b"]
 )
-async def test_a_url_of_another_kind_is_a_programming_error(url: str) -> None:
-    with pytest.raises(ValueError, match="sqlite:///"):
+async def test_a_url_of_another_kind_is_told(url: str) -> None:
+    with pytest.raises(DatabaseUrlInvalid, match="sqlite:///"):
         await open_database(url, schemas=[LEDGER])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ async def _relay_client(home: Path | None, *, install: bool, is_quiet: bool) -> 
         client = RelayClient((home or default_home()) / "tools", outbound)
         if not install:
             return client.status()
-        return await client.install(lambda progress: None if is_quiet else says(progress))
+        say: Callable[[str], None] = (lambda line: None) if is_quiet else partial(print, flush=True)
+        return await client.install(lambda progress: _say_stage(progress, say))
     finally:
         await outbound.close()
 
@@ -61,10 +63,13 @@ async def ready_to_link(
 
     `agree` asks the person, or answers for them.
     """
-    from doorward.environment.relay_client import Missing
+    from doorward.environment.relay_client import Available, Missing
 
     status = client.status()
     if not is_needed:
+        return True
+    if isinstance(status, Available):
+        say(text_of(status))
         return True
     if isinstance(status, Missing) and not agree(
         f"The T3 relay client is required for T3 Connect. Download and install version {status.version}?"
@@ -77,14 +82,9 @@ async def ready_to_link(
 
 
 def _say_stage(progress: Progress, say: Callable[[str], None]) -> None:
-    if progress.stage != "checking" and not progress.received:
-        say(f"Relay client: {STAGES[progress.stage]}...")
-
-
-def says(progress: Progress) -> None:
     """A line for each stage; of a download's pieces the first alone."""
     if not progress.received:
-        print(f"Relay client: {STAGES[progress.stage]}...", flush=True)
+        say(f"Relay client: {STAGES[progress.stage]}...")
 
 
 def text_of(status: RelayClientStatus) -> str:

@@ -90,7 +90,7 @@ def serve(
 
     try:
         if env_file is not None:
-            plan = load_env_file(env_file, stage=stage or "prod")
+            plan = load_env_file(env_file, stage="prod" if stage is None else stage)
             configuration = plan.configuration
             running = serve_stage(plan, say=say, relay_url_file=write_relay_url)
         else:

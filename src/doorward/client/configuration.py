@@ -113,16 +113,32 @@ def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> P
             f"Set {' and '.join(missing)}, in the environment or in {home / '.env'} "
             "(the server's start banner prints them), or run this command with the DOORWARD_HOME of a running `doorward up`."
         )
+    return PublicConfiguration(
+        relay_url=_relay_origin(relay),
+        accounts_origin=_accounts_origin(key) if key or stored is None else stored.accounts_origin,
+        cli_client_id=_first(sources, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
+        ca_file=_first(sources, _AUTHORITY) or (stored.ca_file if stored else None),
+    )
+
+
+def _relay_origin(url: str) -> str:
     try:
-        accounts = accounts_origin_of(key) if key else (stored.accounts_origin if stored else "")
-        return PublicConfiguration(
-            relay_url=secure_origin(relay),
-            accounts_origin=accounts,
-            cli_client_id=_first(sources, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
-            ca_file=_first(sources, _AUTHORITY) or (stored.ca_file if stored else None),
-        )
+        return secure_origin(url)
     except ValueError as error:
-        raise ConfigurationMissing(f"The public configuration cannot be used: {error}.") from error
+        raise ConfigurationMissing(
+            f"The relay's address cannot be used: {error}. Set {_RELAY[0]} to an origin such as https://relay.example.com,"
+            " without a path."
+        ) from error
+
+
+def _accounts_origin(publishable_key: str) -> str:
+    """Never repeats the value: a secret key pasted here by mistake would be shown."""
+    try:
+        return accounts_origin_of(publishable_key)
+    except ValueError as error:
+        raise ConfigurationMissing(
+            f"The publishable key cannot be used: {error}. Set {_KEY[0]} to the server's own (its start banner prints it)."
+        ) from error
 
 
 def authority_file(home: Path, environ: Mapping[str, str] = os.environ) -> Path | None:

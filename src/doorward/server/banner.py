@@ -10,6 +10,9 @@ import msgspec
 
 from doorward.client.configuration import PublicConfiguration, publishable_key_of
 
+# T3 Code refuses a relay without https; our own commands read the same variables and take it for localhost.
+_CAVEAT = ", which insists on https (start with --tls for it)"
+
 
 class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The same facts for people and, with `--json`, for programs. `administrator` is None once an account exists."""
@@ -44,7 +47,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"  Data                       {self.data}\n\n"
             "For Clerk's SDKs:\n"
             f"{_exports(self.clerk)}\n"
-            "For T3 Code:\n"
+            f"For T3 Code{_CAVEAT if self.relay.startswith('http:') else ''}:\n"
             f"{_exports(self.t3)}\n"
             "Ctrl-C stops it. Everything is kept for the next start."
         )

@@ -103,6 +103,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward.relay.settings import CustomHost, RateLimits, check_custom_hosts
+from doorward.store import DatabaseUrlInvalid, check_database_url
 from doorward.tunnel import Allowances
 
 Role = Literal["identity", "relay", "edge"]
@@ -295,6 +296,9 @@ def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
         require_origin(path, key, origin)
     _require_apart(path, configuration)
     _require_provider(path, configuration)
+    _require_database(path, configuration.database_url)
+    _require_address(path, "listen.control", configuration.listen.control)
+    _require_address(path, "listen.edge", configuration.listen.edge)
     for proxy in configuration.listen.trusted_proxies:
         _require_network(path, proxy)
 
@@ -314,6 +318,20 @@ def require_origin(path: Path, key: str, origin: str) -> None:
         raise ConfigurationInvalid(
             f"{path}: {key} must look like https://host, without a path; it is {origin!r}."
         )
+
+
+def _require_database(path: Path, url: str) -> None:
+    try:
+        check_database_url(url)
+    except DatabaseUrlInvalid as error:
+        raise ConfigurationInvalid(f"{path}: database.url: {error}") from error
+
+
+def _require_address(path: Path, key: str, text: str) -> None:
+    try:
+        split_address(text)
+    except ConfigurationInvalid as error:
+        raise ConfigurationInvalid(f"{path}: {key}: {error}") from error
 
 
 def _require_network(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from doorward.identity.mail import ConsoleMailer, Mailer, SmtpMailer
 from doorward.identity.settings import IdentitySettings
 from doorward.listening import bind, serving
+from doorward.outbound import CertificateRefused, tls_context
 from doorward.relay import AccountsWebhook, ClerkCloud, CloudflareSettings, RelaySettings
 from doorward.server.background import background
 from doorward.server.configuration import (
@@ -54,7 +55,7 @@ def plan_of(configuration: ServeConfiguration, clerk: ClerkCloud | None = None) 
         ),
         relay=_relay_settings(configuration, clerk),
         mailer=_mailer(configuration.mail),
-        ca_file=configuration.ca_file,
+        ca_file=_authorities(configuration.ca_file),
         private_push_hosts=configuration.push.private_hosts,
         is_measured=configuration.admin is not None,
         trusted_proxies=configuration.listen.trusted_proxies,
@@ -121,7 +122,7 @@ async def running_server(
 
     At the end machines and visitors go over to other nodes, within what `[edge]` grants; `hurry` cuts that short.
     """
-    configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_data_folder(configuration.data)
     async with contextlib.AsyncExitStack() as stack:
         context = await _tls(configuration, stack)
         # Sockets first: a taken port is told before a database is opened or a key made.
@@ -251,6 +252,26 @@ def _accounts_webhook(secret: str | None) -> AccountsWebhook | None:
     except ValueError as error:
         raise ConfigurationInvalid(f"The secret of the accounts' webhook cannot be used: {error}.") from error
     return AccountsWebhook(secret=secret)
+
+
+def _make_data_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"Cannot make the data folder {folder} ({error.strerror}). Name another with `data` (DOORWARD_DATA in an env "
+            "file), or make it for the user that runs Doorward."
+        ) from error
+
+
+def _authorities(path: Path | None) -> Path | None:
+    """The file, read once: else a node would start and then refuse everybody, since it trusts no server it asks."""
+    if path is not None:
+        try:
+            tls_context(path)
+        except CertificateRefused as error:
+            raise ConfigurationInvalid(f"ca_file: {error}") from error
+    return path
 
 
 def _secret(path: Path | None) -> str | None:

@@ -58,6 +58,7 @@ from doorward.store.errors import (
     DatabaseFull,
     DatabaseLocked,
     DatabaseUnreachable,
+    DatabaseUrlInvalid,
     KeyFileRefused,
     OutcomeUnknown,
     SchemaTooNew,
@@ -65,7 +66,7 @@ from doorward.store.errors import (
     StoreError,
     TransactionMisused,
 )
-from doorward.store.opening import open_database
+from doorward.store.opening import check_database_url, open_database
 from doorward.store.rounds import Rounds
 from doorward.store.sealing import Sealer
 
@@ -79,6 +80,7 @@ __all__ = [
     "DatabaseFull",
     "DatabaseLocked",
     "DatabaseUnreachable",
+    "DatabaseUrlInvalid",
     "KeyFileRefused",
     "OutcomeUnknown",
     "Rounds",
@@ -92,6 +94,7 @@ __all__ = [
     "Subscription",
     "TransactionMisused",
     "Tx",
+    "check_database_url",
     "contains",
     "like_literally",
     "open_database",

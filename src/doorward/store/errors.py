@@ -3,6 +3,7 @@
 StoreError                .code is stable; the text is one sentence and what to do next
 ├── ConstraintViolated    constraint_violated   .kind says which rule, .name which constraint (best effort)
 ├── TransactionMisused    transaction_misused   a mistake in our own code: used after its end, written in a read
+├── DatabaseUrlInvalid    database_url_invalid  neither sqlite:///absolute/path nor postgresql://…
 ├── DatabaseUnreachable   database_unreachable  cannot open the file, or reach the server
 ├── DatabaseLocked        database_locked       another process holds the SQLite file
 ├── DatabaseFull          database_full         no space left; nothing of the transaction was kept
@@ -43,6 +44,10 @@ class ConstraintViolated(StoreError):
 
 class TransactionMisused(StoreError):
     code = "transaction_misused"
+
+
+class DatabaseUrlInvalid(StoreError):
+    code = "database_url_invalid"
 
 
 class DatabaseUnreachable(StoreError):

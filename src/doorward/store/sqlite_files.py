@@ -13,6 +13,7 @@ from doorward.store.errors import (
     DatabaseFull,
     DatabaseLocked,
     DatabaseUnreachable,
+    DatabaseUrlInvalid,
     StoreError,
     TransactionMisused,
 )
@@ -31,10 +32,12 @@ _KINDS: dict[int, ConstraintKind] = {
 
 
 def path_of(url: str) -> Path:
-    """`sqlite:///abs/path.sqlite` (or with four slashes) to the absolute path."""
+    """`sqlite:///abs/path.sqlite` (or with four slashes) to the absolute path. Raises DatabaseUrlInvalid."""
     text = unquote(url.removeprefix("sqlite://"))
     if not text.startswith("/") or text.endswith("/"):
-        raise ValueError(f"{url!r} is not sqlite:///absolute/path.sqlite")
+        raise DatabaseUrlInvalid(
+            f"The database URL {url!r} names no file: write sqlite:///absolute/path.sqlite."
+        )
     return Path("/" + text.lstrip("/"))
 
 
