@@ -146,7 +146,7 @@ def test_an_operator_does_all_of_it_from_a_terminal(tmp_path: Path) -> None:
         status, told = keys("rotate", "encryption")
         assert (status, "retire encryption" in told) == (0, True)
         node.stop()
-        assert "1 old keys are forgotten" in keys("retire", "encryption")[1]
+        assert "1 old key is forgotten" in keys("retire", "encryption")[1]
         program = node.start()
         status, listed = keys("list")
         assert (status, "Signing keys (identity)" in listed, "current, seals" in listed) == (0, True, True)

@@ -47,6 +47,7 @@ class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 @click.option(
     "--install-service", is_flag=True, help="Keep the agent running with systemd instead of in this terminal."
 )
+@click.option("--remove", metavar="NAME", help="Instead: expose the service of this name no longer.")
 @click.option(
     "--environment-port",
     type=click.IntRange(0, 65535),
@@ -62,6 +63,7 @@ def expose(
     remote_admin: bool,
     host_header: HostHeader,
     install_service: bool,
+    remove: str | None,
     environment_port: int,
     home: Path | None,
     as_json: bool,
@@ -73,16 +75,40 @@ def expose(
     """
     from doorward.cli.serving import use_fast_loop
 
+    if remove is not None:
+        if port is not None:
+            raise click.UsageError("--remove takes a service's name, not a port.")
+        _remove(remove, home, as_json)
+        return
     use_fast_loop()
     wanted = _service(port, name, host_header) if port is not None else None
     run(_expose(wanted, remote_admin, install_service, environment_port, home, as_json), as_json=as_json)
 
 
+def _remove(name: str, home: Path | None, as_json: bool) -> None:
+    from doorward.cli.machine import with_machine
+
+    if run(with_machine(home, lambda machine: machine.remove_service(name)), as_json=as_json):
+        _say(f"{name} is exposed no longer.", as_json)
+    else:
+        _say(f"No service named {name} is exposed here.", as_json)
+
+
 def _service(port: int, name: str | None, host_header: HostHeader) -> Service:
     from doorward.environment.settings import Service
 
-    label = name or "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower()).strip("-")
-    return Service(name=label or f"service-{port}", port=port, host_header=host_header)
+    try:
+        return Service(
+            name=name or default_name(socket.gethostname(), port), port=port, host_header=host_header
+        )
+    except ValueError as error:
+        raise click.BadParameter(f"{name!r}: {error}.", param_hint="--name") from error
+
+
+def default_name(machine: str, port: int) -> str:
+    """What of the machine's name a host name may hold: it may be written in any script, and be longer."""
+    label = "".join(c if c.isascii() and c.isalnum() else "-" for c in machine.lower())
+    return label.strip("-")[:63].strip("-") or f"service-{port}"
 
 
 async def _expose(
@@ -170,6 +196,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
         for service in published:
             where = (
                 (f"{service.origin}/" if service.origin else "")
+                or service.problem
                 or agent.link_failure
                 or "its address is not known yet; see `doorward connect status`"
             )

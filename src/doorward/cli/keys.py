@@ -129,7 +129,7 @@ def retire(kind: str, as_json: bool, **options: Any) -> None:
     count = _with_keys(lambda ring: ring.retire_encryption(), as_json, options)
     _say(
         Rotated(kind, count=count),
-        f"{count} old keys are forgotten. Backups from before need their own copy of the key file.",
+        f"{count} old {'key is' if count == 1 else 'keys are'} forgotten. Backups from before need their own copy of the key file.",
         as_json,
     )
 
@@ -162,12 +162,12 @@ def _say(answer: Rotated, text: str, as_json: bool) -> None:
 def _text(found: Keys) -> str:
     lines = ["Signing keys (identity)"]
     lines += [
-        f"  {key.kid}  {key.state}  since {_day(key.created_at)}"
+        f"  {key.kid}  {key.state}  made {_day(key.created_at)}"
         + (f", published until {_day(key.publish_until)}" if key.publish_until else "")
         for key in found.signing
     ]
     lines += ["Mint key (relay)"]
-    lines += [f"  since {_day(found.mint_created_at)}" if found.mint_created_at else "  none yet"]
+    lines += [f"  made {_day(found.mint_created_at)}" if found.mint_created_at else "  none yet"]
     lines += ["Key-encryption keys"]
     lines += [
         f"  {key.id}  {'current' if key.is_current else 'retired'}, seals {key.values} values"

@@ -101,7 +101,8 @@ def status_text(status: Status) -> str:
             f"  Tunnel: {status.tunnel}{f' ({plain(status.tunnel_message)})' if status.tunnel_message else ''}"
         )
     lines += [
-        f"  Service: {service.name}  {service.origin or 'no address yet'}" for service in status.services
+        f"  Service: {service.name}  {service.origin or plain(service.problem or 'no address yet')}"
+        for service in status.services
     ]
     if status.link_failure:
         lines.append(f"  Last failure: {plain(status.link_failure)}")

@@ -47,15 +47,6 @@ _ACTIONS: dict[Right, Action] = {
 }
 
 
-_REFUSALS = {
-    "names_not_offered": "This relay gives no names to services. Clients of T3 Connect reach the machine all the same.",
-    "name_taken": "This name belongs to somebody else. Expose it under another one.",
-    "name_reserved": "This name is reserved. Expose it under another one.",
-    "too_many_names": "Your account has as many names as it may. Free one, or expose the service under a name you had.",
-    "name_invalid": "This is not a name for an address. Use letters, digits and hyphens.",
-}
-
-
 def rights_of(actor: Actor, *, is_remote_admin_on: bool) -> list[Right]:
     """What this actor may press. An administrator device makes sense only where remote administration is on."""
     return [
@@ -171,7 +162,7 @@ async def _services(environment: Environment) -> list[ServiceView]:
             url=service.public_url,
             local=f"{service.host}:{service.port}",
             is_answering=is_answering[service.name],
-            problem=_REFUSALS.get(service.refusal, service.refusal) if service.refusal else None,
+            problem=service.problem,
         )
         for service in published
     ]

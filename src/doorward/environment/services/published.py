@@ -6,6 +6,15 @@ import msgspec
 
 from doorward.environment.settings import HostHeader
 
+#: Why the relay gave a name no host, for people: what happened, and what to do.
+REFUSALS = {
+    "names_not_offered": "This relay gives no names to services. Clients of T3 Connect reach the machine all the same.",
+    "name_taken": "This name belongs to somebody else. Expose it under another one.",
+    "name_reserved": "This name is reserved. Expose it under another one.",
+    "too_many_names": "Your account has as many names as it may. Free one, or expose the service under a name you had.",
+    "name_invalid": "This is not a name for an address. Use letters, digits and hyphens.",
+}
+
 
 class PublishedService(msgspec.Struct, frozen=True, kw_only=True):
     """`public_url` is None until the relay gave the name a host; `refusal` says why it did not."""
@@ -16,6 +25,11 @@ class PublishedService(msgspec.Struct, frozen=True, kw_only=True):
     host_header: HostHeader
     public_url: str | None = None
     refusal: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """`refusal` for people."""
+        return None if self.refusal is None else REFUSALS.get(self.refusal, self.refusal)
 
     @property
     def origin(self) -> str:

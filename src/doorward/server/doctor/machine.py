@@ -197,9 +197,11 @@ async def _services(status: Status, outbound: Outbound) -> AsyncIterator[Finding
         if service.refusal is not None or not service.origin:
             yield problem(
                 check,
-                f"{service.name} has no address: {service.refusal or 'the relay was not asked yet'}.",
+                f"{service.name} has no address. {service.problem or 'The relay was not asked yet.'}",
                 why="Nobody can open it.",
-                mend="Choose another name: doorward expose PORT --name NAME.",
+                mend=f"doorward expose {service.port} --name NAME, and doorward expose --remove {service.name}."
+                if service.refusal is not None
+                else "Wait until the machine is linked; the findings above say what is in the way.",
             )
             continue
         if not await _is_listening(service.host, service.port):
