@@ -10,6 +10,7 @@ import pytest
 from doorward.identity.audit import store
 from doorward.identity.audit.service import AuditTrail
 from doorward.identity.audit.store import AuditEvent, AuditFilter
+from doorward.identity.console.audit_log import action_words
 from doorward.store import Database, Tx
 from tests.conftest import OpenTestDatabase
 from tests.identity_console.visitors import become_administrator, new_user
@@ -201,3 +202,16 @@ async def test_a_mistyped_address_is_a_page_all_the_same(
     administrator: Visitor, query: dict[str, str]
 ) -> None:
     assert (await administrator.get("/admin/audit", **query)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("organization_membership.created", "Organization membership created"),
+        ("oauth.granted", "OAuth granted"),
+        ("api_key.made", "API key made"),
+        ("allowlist.added", "Allow-list added"),
+    ],
+)
+def test_an_action_is_told_in_words_as_people_write_them(action: str, words: str) -> None:
+    assert action_words(action) == words

@@ -52,10 +52,23 @@ async def show(call: Call) -> Response:
     )
 
 
+#: Words of actions that people write otherwise.
+_WRITTEN = {
+    "allowlist": "allow-list",
+    "api": "API",
+    "blocklist": "block-list",
+    "jwt": "JWT",
+    "m2m": "M2M",
+    "oauth": "OAuth",
+    "url": "URL",
+}
+
+
 def action_words(action: str) -> str:
     """`organization_membership.created` as `Organization membership created`."""
-    words = action.replace(".", " ").replace("_", " ")
-    return words[:1].upper() + words[1:]
+    words = action.replace(".", " ").replace("_", " ").split(" ")
+    text = " ".join(_WRITTEN.get(word, word) for word in words)
+    return text[:1].upper() + text[1:]
 
 
 def object_url(object_id: str) -> str | None:
