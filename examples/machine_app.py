@@ -1,4 +1,7 @@
-"""Two machines. CLERK_MACHINE_SECRET_KEY=ak_… CLERK_API_URL=… python examples/machine_app.py"""
+"""Two machines; `doorward machines allow CALLER RECEIVER` lets the first speak to the second.
+CLERK_MACHINE_SECRET_KEY=ak_… RECEIVER_SECRET_KEY=ak_… CLERK_API_URL=… python examples/machine_app.py"""
+
+import os
 
 from doorward.verify import Machine
 
@@ -11,4 +14,4 @@ def call_another(machine: Machine, receiver: Machine) -> str:
 
 
 if __name__ == "__main__":
-    print(call_another(Machine(), Machine()))
+    print(call_another(Machine(), Machine(machine_secret_key=os.environ["RECEIVER_SECRET_KEY"])))

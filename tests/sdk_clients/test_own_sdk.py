@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +21,7 @@ from tests.sdk_clients.visitor import Visitor, application
 
 pytestmark = pytest.mark.xdist_group("published SDKs")
 
+ROOT = Path(__file__).parents[2]
 MakeMachine = Callable[..., tuple[str, Machine]]
 
 
@@ -64,6 +69,25 @@ def test_machines_make_verify_list_and_revoke_tokens(make_machine: MakeMachine) 
     with pytest.raises(TokenNotFound):
         receiver.verify_token(made.token)
     assert not sender.list_tokens(sender_id)
+
+
+def test_the_machines_example_runs_as_it_says(server: Server, backend: httpx.Client) -> None:
+    def made(*scopes: str) -> dict[str, Any]:
+        body = {"name": new_name("machine"), "scoped_machines": list(scopes)}
+        machine: dict[str, Any] = backend.post("/machines", json=body).raise_for_status().json()
+        return machine
+
+    receiver = made()
+    caller = made(receiver["id"])
+    keys = {
+        "CLERK_MACHINE_SECRET_KEY": caller["secret_key"],
+        "RECEIVER_SECRET_KEY": receiver["secret_key"],
+    }
+    done = subprocess.run(
+        [sys.executable, "examples/machine_app.py"],
+        cwd=ROOT, env=os.environ | server.variables | keys, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == f"{caller['id']} for nightly\n", done.stderr
 
 
 def test_the_same_in_coroutines(make_machine: MakeMachine) -> None:

@@ -239,7 +239,7 @@ def _error_of(status: int | None, code: str | None, message: str | None) -> ApiE
         return TokenRefused(code, message or "The token is not valid.")
     kind = Unreachable if status is None else _BY_STATUS.get(status, ApiError)
     said = message or ("The accounts server does not answer." if status is None else f"It answered {status}.")
-    text = f"{said} {kind.action}" if kind.action else said
+    text = f"{said.rstrip('.')}. {kind.action}" if kind.action else said
     return kind(text, status=status, code=kind.code if kind is not ApiError else code)
 
 
