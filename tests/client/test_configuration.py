@@ -1,5 +1,8 @@
 """Where a command finds its server."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from doorward.client.configuration import (
@@ -148,9 +151,20 @@ def test_a_damaged_file_is_told_with_its_path(tmp_path):
         load_configuration(tmp_path, {})
 
 
-def test_the_home_folder_follows_the_variable_then_the_platform(tmp_path):
-    assert default_home({"DOORWARD_HOME": str(tmp_path)}) == tmp_path
-    assert default_home({"XDG_DATA_HOME": str(tmp_path)}) in (tmp_path / "doorward", default_home({}))
+@pytest.mark.conformance("connect-environment", 13)
+@pytest.mark.parametrize(
+    ("platform", "data", "home"),
+    [
+        ("linux", "/data", "/data/doorward"),
+        ("linux", " ", "~/.local/share/doorward"),
+        ("darwin", "/data", "~/Library/Application Support/Doorward"),
+    ],
+)
+def test_the_home_folder_follows_the_variable_then_the_platform(monkeypatch, platform, data, home):
+    monkeypatch.setattr(sys, "platform", platform)
+    environ = {"XDG_DATA_HOME": data}
+    assert default_home({**environ, "DOORWARD_HOME": "~/mine"}) == Path.home() / "mine"
+    assert default_home({**environ, "DOORWARD_HOME": " "}) == Path(home).expanduser()
 
 
 @pytest.mark.conformance("clerk-backend", 30)

@@ -4,7 +4,9 @@ import os
 import stat
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -20,6 +22,8 @@ from doorward.environment.keys import (
 from doorward.environment.keys.runtime_file import read_runtime_file, remove_runtime_file, write_runtime_file
 from doorward.environment.replay import dpop_guard, relay_guards
 from doorward.jose import generate_key
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -39,22 +43,33 @@ def test_a_random_secret_is_made_once(store: SecretStore) -> None:
     assert store.get_or_create_random("key", 32) == first
 
 
-@pytest.mark.conformance("connect-environment", 3, 12)
-def test_racing_creators_all_get_the_winners_bytes(store: SecretStore) -> None:
+def seen_by_eight_at_once(create: Callable[[], T]) -> list[T]:
     barrier = threading.Barrier(8)
-    seen: list[bytes] = []
+    seen: list[T] = []
 
-    def create() -> None:
+    def one() -> None:
         barrier.wait()
-        seen.append(store.get_or_create_random("key", 32))
+        seen.append(create())
 
-    threads = [threading.Thread(target=create) for _ in range(8)]
+    threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(seen) == 8
+    return seen
+
+
+@pytest.mark.conformance("connect-environment", 3)
+def test_racing_creators_all_get_the_winners_bytes(store: SecretStore) -> None:
+    seen = seen_by_eight_at_once(lambda: store.get_or_create_random("key", 32))
     assert set(seen) == {store.get("key")}
+
+
+@pytest.mark.conformance("connect-environment", 12)
+def test_racing_makers_of_the_link_key_all_use_the_one_that_is_kept(store: SecretStore) -> None:
+    seen = seen_by_eight_at_once(lambda: Keys(store).link_key().thumbprint)
+    assert set(seen) == {Keys(store).link_key().thumbprint}
 
 
 @pytest.mark.conformance("connect-environment", 4)

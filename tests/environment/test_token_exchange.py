@@ -7,7 +7,7 @@ import pytest
 
 from doorward.environment.access import MACHINE
 from doorward.environment.sessions.authentication import AuthenticationFailed
-from doorward.jose import sign_jwt
+from doorward.jose import generate_key, sign_jwt
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES, STANDARD_SCOPES
 from tests.environment.conftest import LOCAL, PUBLIC, Device, Machine
 
@@ -202,6 +202,20 @@ async def test_the_shape_of_a_proof(
     assert (await machine.exchange(secret, device, proof=proof)).status_code == status
 
 
+@pytest.mark.conformance("connect-environment", 71)
+async def test_a_proof_by_another_algorithm_is_refused_although_its_signature_holds(machine: Machine) -> None:
+    device = machine.device()
+    secret = await bound_credential(machine, device)
+    claims = {"htm": "POST", "htu": TOKEN_URL, "jti": "jti-1", "iat": machine.clock() // 1000}
+    for alg in ("EdDSA", "RS256"):
+        key = generate_key(alg)
+        header = {"jwk": key.public.to_jwk()}
+        proof = sign_jwt(claims, key, typ="dpop+jwt", header=header, include_kid=False)
+        assert (await machine.exchange(secret, device, proof=proof)).status_code == 401
+    assert (await machine.exchange(secret, device)).status_code == 200
+
+
+@pytest.mark.conformance("connect-environment", 72)
 async def test_a_query_in_the_request_is_no_part_of_its_proof(machine: Machine) -> None:
     device = machine.device()
     await machine.admit(device)
