@@ -295,11 +295,14 @@ async def test_a_machine_that_stops_answering_is_said_and_comes_back(
     await expect(owner.get_by_text("The machine does not answer", exact=True)).to_be_visible()
     for button in await owner.locator(f"{PENDING} button").all():
         await expect(button).to_be_disabled()
+    reach = owner.locator('[data-part="reach"]')
+    await expect(reach).to_have_text("Not known now")
     await check(owner, "connections-offline")
     await knock(machine, "Came meanwhile")
     async with serving(machine.environment.loopback_app, bound=bound_socket(machine.environment.port)):
         await expect(owner.locator(f"{PENDING} > li")).to_have_count(2)
         await expect(owner.get_by_text("The machine does not answer", exact=True)).to_be_hidden()
+        await expect(reach).not_to_have_text("Not known now")
         await context.close()
     assert complaints.heard == []
 

@@ -46,6 +46,7 @@ def test_a_name_stays_with_its_key(key) -> None:
     assert "kid" not in key.public.to_jwk()
 
 
+@pytest.mark.conformance("connect-relay", 29)
 def test_thumbprints_are_those_of_the_rfcs() -> None:
     rsa_jwk = {
         "kty": "RSA",

@@ -86,6 +86,7 @@ async def test_an_opaque_token_speaks_for_whom_the_backend_api_names(cloud: tupl
     assert api.received == [("POST", "/v1/oauth_applications/access_tokens/verify", "application/json")]
 
 
+@pytest.mark.conformance("connect-relay", 21)
 async def test_a_session_of_the_cloud_needs_no_question(cloud: tuple[World, BackendApi]) -> None:
     world, api = cloud
     assert (await listing(world, world.accounts.session()))[0] == 200

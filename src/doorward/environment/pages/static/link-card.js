@@ -20,18 +20,20 @@ const WHAT = {
   refused: "Its services are not reached from outside.",
 };
 
-export function linkStatus(link) {
-  const [kind, words] = STATES[link.state];
+// What the machine said last is not what is so: while it does not answer, nobody here knows.
+export function linkStatus(link, isOnline) {
+  const [kind, words] = isOnline ? STATES[link.state] : ["idle", "Not known now"];
   return status(words, kind);
 }
 
 // `part` finds the page's places by name; `press` is the button's state while a change is under way.
 export function renderLink(part, link, { may, busy, isOnline }) {
   part("link-section").hidden = !link;
-  part("reach").replaceChildren(...(link ? [linkStatus(link)] : []));
+  part("reach").replaceChildren(...(link ? [linkStatus(link, isOnline)] : []));
   if (!link) return;
-  part("link-state").replaceChildren(linkStatus(link));
+  part("link-state").replaceChildren(linkStatus(link, isOnline));
   part("link-text").textContent = WHAT[link.state];
+  part("link-text").hidden = !isOnline;
   part("link-problem").textContent = link.problem ?? "";
   part("link-problem").hidden = !link.problem;
   const facts = Object.entries({ Address: link.address, Account: link.account }).filter(([, value]) => value);
