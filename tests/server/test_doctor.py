@@ -256,6 +256,7 @@ async def test_a_machine_step_by_step_until_it_is_well(node: ServedNode, tmp_pat
     found = await machine_findings(home)
     assert (found["relay"].level, found["accounts"].level, found["clock"].level) == ("ok", "ok", "ok")
     assert "connect login" in found["sign_in"].mend
+    assert not (home / "userdata").exists()  # looking makes no machine
 
     account = Account(node.accounts, outbound)
     await account.sign_up(node.administrator(), node.mailed_code)

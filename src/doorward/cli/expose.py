@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from doorward.environment.settings import HostHeader, Service
 
 
+DEFAULT_PORT = 3773
+
+
 class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What `expose --json` prints once it runs."""
 
@@ -51,7 +54,7 @@ class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 @click.option(
     "--environment-port",
     type=click.IntRange(0, 65535),
-    default=3773,
+    default=DEFAULT_PORT,
     show_default=True,
     help="Loopback port of this machine's own page.",
 )
@@ -136,7 +139,7 @@ async def _expose(
         if install_service:
             from doorward.cli.systemd import UNIT, install
 
-            path = install(session.home, os.environ)
+            path = install(session.home, os.environ, options_of(remote_admin, environment_port))
             _say(f"The agent runs as {UNIT} ({path}). Its log: journalctl --user -u {UNIT}", as_json)
         elif is_running:
             _say(
@@ -145,6 +148,12 @@ async def _expose(
             )
         else:
             await _run_agent(session, remote_admin, environment_port, as_json)
+
+
+def options_of(remote_admin: bool, environment_port: int) -> list[str]:
+    """What the agent is told anew at each start, for nothing of it is stored."""
+    port = [] if environment_port == DEFAULT_PORT else ["--environment-port", str(environment_port)]
+    return [*(["--remote-admin"] if remote_admin else []), *port]
 
 
 def _say(text: str, as_json: bool) -> None:

@@ -42,6 +42,8 @@ _KEY = (
 _CLIENT = ("DOORWARD_CLI_OAUTH_CLIENT_ID", "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID")
 _AUTHORITY = ("DOORWARD_CA_FILE", "NODE_EXTRA_CA_CERTS")
 _FILES = (".env.local", ".env")
+#: Every variable that says where the server is; none of them holds a secret.
+VARIABLES = (*_RELAY, *_KEY, *_CLIENT, *_AUTHORITY)
 
 
 class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):

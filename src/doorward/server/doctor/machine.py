@@ -46,6 +46,15 @@ async def examine_machine(home: Path) -> AsyncIterator[Finding]:
             async for finding in _server(check, origin, configuration, outbound):
                 reachable = reachable and finding.level != "problem"
                 yield finding
+        if not (home / "userdata").is_dir():
+            # Looking must not make one: a machine has an identity from its first moment on.
+            yield problem(
+                "sign_in",
+                f"Nobody is signed in here: {home} holds no machine yet.",
+                why="Nothing reaches this machine.",
+                mend="Run doorward connect login, or name another folder with --home.",
+            )
+            return
         async with open_machine(
             home,
             relay_url=configuration.relay_url,
