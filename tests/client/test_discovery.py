@@ -20,6 +20,11 @@ def seen(found: Discovered) -> tuple[str, str]:
     return found.machine.environment_id, found.availability
 
 
+def questions() -> list[asyncio.Task[object]]:
+    """What discovery still asks."""
+    return [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_ask"]
+
+
 @pytest.mark.conformance("connect-environment", 219)
 async def test_each_machine_is_told_as_soon_as_it_is_known_and_none_hides_another(
     device: Device, play: Scripted
@@ -50,7 +55,8 @@ async def test_each_machine_is_told_as_soon_as_it_is_known_and_none_hides_anothe
             go[name].set()
             found = await anext(answers)
             assert (*seen(found), found.reason) == (name, availability, reason)
-    # `slow` never answered: whoever stopped listening ended the question.
+        assert len(questions()) == 1
+    assert questions() == []  # `slow` never answered: whoever stopped listening ended the question
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ async def test_a_wanted_link_without_a_sign_in_is_logged_with_the_way_out(
         await machine.link()
     async with agent_at(tmp_path, relay) as agent:
         await until(lambda: agent.environment.reconciler.last_failure is not None)
-    assert "Run `t3 connect link` to authorize this environment." in caplog.text
+    assert "Run `doorward connect link` to authorize this environment." in caplog.text
     assert relay.proofs == []
 
 

@@ -46,7 +46,7 @@ LONGEST_WAIT_SECONDS = 60.0
 #: Linking provisions a public host: the relay may need longer than an ordinary request.
 LINK_TIMEOUT_SECONDS = 30.0
 
-NO_TOKEN = "Run `t3 connect link` to authorize this environment."  # noqa: S105 - a sentence
+NO_TOKEN = "Run `doorward connect link` to authorize this environment."  # noqa: S105 - a sentence
 NO_RELAY = "T3CODE_RELAY_URL must be configured as a secure absolute HTTPS origin."
 NO_ORIGIN = "Could not resolve local environment origin."
 
