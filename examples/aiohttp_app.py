@@ -15,4 +15,4 @@ app = web.Application(middlewares=[auth_middleware(Authenticator())])
 app.router.add_get("/orders", orders)
 
 if __name__ == "__main__":
-    web.run_app(app)
+    web.run_app(app, port=8000)

@@ -47,6 +47,7 @@ def test_our_reader_unfolds_role_and_permissions() -> None:
     )
 
 
+@pytest.mark.conformance("clerk-backend-traps", 18)
 @pytest.mark.conformance("clerk-backend", 167)
 @pytest.mark.conformance("clerk-backend", 168)
 def test_the_javascript_sdk_unfolds_the_same() -> None:

@@ -30,6 +30,7 @@ async def cannot_verify(backend: Backend, secret: str) -> dict[str, str]:
     return await token_refused(backend, "POST", "/api_keys/verify", 404, "resource_not_found", json=body)
 
 
+@pytest.mark.conformance("clerk-backend-traps", 2)
 @pytest.mark.conformance("clerk-backend", 153)
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_key_is_made_for_a_user_with_its_secret(backend: Backend, family: str) -> None:
@@ -118,6 +119,7 @@ async def test_a_secret_is_verified_and_its_use_noted(backend: Backend, family: 
     await cannot_verify(backend, key["secret"])
 
 
+@pytest.mark.conformance("clerk-backend-traps", 4)
 @pytest.mark.conformance("clerk-backend", 155)
 async def test_a_revoked_key_and_what_is_none_are_refused_alike(backend: Backend) -> None:
     key = await make_key(backend, await user_of(backend))

@@ -121,6 +121,7 @@ async def test_an_address_is_on_a_list_once(backend: Backend) -> None:
         await backend.refused("DELETE", f"{path}/{made['id']}", 404, "resource_not_found")
 
 
+@pytest.mark.conformance("clerk-backend-traps", 11)
 @pytest.mark.conformance("clerk-backend", 97, 98)
 async def test_lists_come_in_the_shapes_both_sdks_expect(backend: Backend) -> None:
     for path in ("/allowlist_identifiers", "/blocklist_identifiers"):

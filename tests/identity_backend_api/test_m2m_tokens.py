@@ -23,6 +23,7 @@ async def pair(backend: Backend) -> tuple[HeldMachine, HeldMachine]:
     return await make_machine(backend, "caller", scoped_machines=[server.id]), server
 
 
+@pytest.mark.conformance("clerk-backend-traps", 2)
 @pytest.mark.conformance("clerk-backend", 127, 128)
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_machine_makes_a_token_for_the_machines_it_may_call(backend: Backend, family: str) -> None:
@@ -63,6 +64,7 @@ async def test_an_instances_key_makes_no_tokens(backend: Backend) -> None:
     )
 
 
+@pytest.mark.conformance("clerk-backend-traps", 9)
 @pytest.mark.conformance("clerk-backend", 130)
 async def test_a_lifetime_may_be_written_as_a_float_or_left_to_the_machine(backend: Backend) -> None:
     machine = await make_machine(backend, default_token_ttl=7)
@@ -125,6 +127,7 @@ async def test_what_the_first_sdks_sent_is_taken(backend: Backend) -> None:
     await machine.mint(name="ci", created_by="user_x", creation_reason="deploys")
 
 
+@pytest.mark.conformance("clerk-backend-traps", 12)
 @pytest.mark.conformance("clerk-backend", 132)
 async def test_claims_come_back_as_they_were_given(backend: Backend) -> None:
     caller, server = await pair(backend)
@@ -307,6 +310,7 @@ async def test_a_scope_that_changed_later_leaves_tokens_as_they_are(backend: Bac
     await late.cannot_verify(made["token"])
 
 
+@pytest.mark.conformance("clerk-backend-traps", 4)
 @pytest.mark.conformance("clerk-backend", 142, 147)
 async def test_a_revoked_token_is_none_and_the_reason_is_kept(backend: Backend) -> None:
     caller, server = await pair(backend)
@@ -323,6 +327,7 @@ async def test_a_revoked_token_is_none_and_the_reason_is_kept(backend: Backend) 
     assert again["revocation_reason"] == "leaked in a log"
 
 
+@pytest.mark.conformance("clerk-backend-traps", 4)
 @pytest.mark.conformance("clerk-backend", 143)
 async def test_an_expired_token_is_none(backend: Backend) -> None:
     caller, server = await pair(backend)

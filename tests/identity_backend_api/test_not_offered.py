@@ -50,6 +50,7 @@ def asked(lines: str) -> list[tuple[str, str]]:
     return [(method, path) for methods, path in entries for method in methods.split(",")]
 
 
+@pytest.mark.conformance("clerk-backend-traps", 13)
 @pytest.mark.parametrize(
     ("lines", "status", "code"),
     [(NOT_OFFERED, 403, "feature_not_implemented"), (NOT_FOUND, 404, "resource_not_found")],

@@ -229,6 +229,7 @@ async def test_an_application_without_the_usual_scopes_gets_its_own(backend: Bac
     assert tokens["scope"] == "email"
 
 
+@pytest.mark.conformance("clerk-backend-traps", 2)
 @pytest.mark.conformance("clerk-backend", 114)
 @pytest.mark.conformance("clerk-frontend", 135)
 @pytest.mark.parametrize("family", FAMILIES)
@@ -317,6 +318,7 @@ async def test_a_revoked_token_is_unknown_and_so_is_all_of_its_grant(backend: Ba
     assert (await browser.refresh(tokens["refresh_token"], **form)).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.conformance("clerk-backend-traps", 5)
 async def test_what_does_not_count_is_refused_alike(backend: Backend) -> None:
     app, browser = await make_app(backend, **OPAQUE), await backend.world.signed_up()
     jwts = await make_app(backend)

@@ -36,6 +36,7 @@ def claims_of(backend: Backend, jwt: str) -> dict[str, Any]:
     return verified.claims
 
 
+@pytest.mark.conformance("clerk-backend-traps", 11)
 @pytest.mark.conformance("clerk-backend", 67, 69, 70)
 async def test_a_session_is_made_shown_and_listed(backend: Backend) -> None:
     session = await new_session(backend)
@@ -104,6 +105,7 @@ async def test_a_template_makes_a_token_of_its_own(backend: Backend) -> None:
     await backend.refused("POST", f"{path}/none", 404, "resource_not_found")
 
 
+@pytest.mark.conformance("clerk-backend-traps", 10)
 @pytest.mark.conformance("clerk-backend", 8, 76, 77)
 async def test_a_revoked_session_is_over_for_the_browser_and_the_back_end(backend: Backend) -> None:
     browser = await backend.world.signed_up(ADA)

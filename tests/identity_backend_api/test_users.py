@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.identity.conftest import PASSWORD, error_codes
@@ -73,6 +74,7 @@ async def test_an_empty_instance_has_no_users(backend: Backend) -> None:
     assert await backend.ask("GET", "/users/count") == {"object": "total_count", "total_count": 0}
 
 
+@pytest.mark.conformance("clerk-backend-traps", 7)
 @pytest.mark.conformance("clerk-backend", 33, 34)
 async def test_a_user_made_here_has_a_verified_address_and_can_sign_in(backend: Backend) -> None:
     user = await create(
@@ -111,6 +113,51 @@ async def test_a_user_made_here_has_a_verified_address_and_can_sign_in(backend: 
     seen = (await browser.session())["user"]
     assert seen["id"] == user["id"]
     assert "private_metadata" not in seen
+
+
+@pytest.mark.conformance("clerk-backend-traps", 8)
+async def test_every_proof_of_an_address_is_one_that_the_python_sdk_reads(backend: Backend) -> None:
+    """It chooses a type by `verification.object` and knows the statuses of each."""
+    from clerk_backend_api.models import EmailAddress, User
+
+    await backend.world.signed_up("code@example.com")
+    await create(backend, "admin@example.com", phone_number=["+442079460000"])
+    await create(backend, "reserved@example.com", email_address_identification_status=["reserved"])
+    for guesses, status in ((0, "unverified"), (5, "failed")):
+        owner = await create(backend, f"{status}@example.com")
+        body = {"user_id": owner["id"], "email_address": f"second.{status}@example.com"}
+        path = f"/email_addresses/{(await backend.ask('POST', '/email_addresses', json=body))['id']}"
+        sent = await backend.ask("POST", f"{path}/prepare_verification")
+        for _ in range(guesses):
+            guess = {"verification_id": sent["id"], "code": "wrong"}
+            await backend.ask("POST", f"{path}/attempt_verification", json=guess)
+        shown = await backend.ask("GET", path)
+        EmailAddress.model_validate(shown)
+        assert (shown["verification"]["object"], shown["verification"]["status"]) == (
+            "verification_otp",
+            status,
+        )
+    invited = await backend.ask("POST", "/invitations", json={"email_address": "ticket@example.com"})
+    ticket = httpx.URL((await backend.http.get(invited["url"])).headers["location"]).params["__clerk_ticket"]
+    await backend.world.browser().post(
+        "/v1/client/sign_ups", strategy="ticket", ticket=ticket, password=PASSWORD
+    )
+
+    seen = {}
+    for user in await backend.ask("GET", "/users?limit=100"):
+        User.model_validate(user)
+        primary = user["primary_email_address_id"]
+        (first,) = [address for address in user["email_addresses"] if address["id"] == primary]
+        proof = first["verification"]
+        seen[first["email_address"]] = proof and (proof["object"], proof["status"], proof["strategy"])
+    assert seen == {
+        "code@example.com": ("verification_otp", "verified", "email_code"),
+        "admin@example.com": ("verification_admin", "verified", "admin"),
+        "reserved@example.com": None,
+        "ticket@example.com": ("verification_ticket", "verified", "ticket"),
+        "unverified@example.com": ("verification_admin", "verified", "admin"),
+        "failed@example.com": ("verification_admin", "verified", "admin"),
+    }
 
 
 @pytest.mark.conformance("clerk-backend", 35)
@@ -226,6 +273,7 @@ async def test_metadata_in_an_update_depend_on_the_version(backend: Backend) -> 
     assert changed["public_metadata"] == {"b": 2}
 
 
+@pytest.mark.conformance("clerk-backend-traps", 12)
 @pytest.mark.conformance("clerk-backend", 47, 48, 49, 50)
 async def test_metadata_are_merged_or_replaced_and_their_keys_kept(backend: Backend) -> None:
     user = await create(

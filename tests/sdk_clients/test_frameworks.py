@@ -107,6 +107,7 @@ def token_of(backend: httpx.Client, machine: Any, **members: Any) -> Any:
     return backend.post("/m2m_tokens", json=members, headers=headers).raise_for_status().json()
 
 
+@pytest.mark.conformance("clerk-backend-traps", 17)
 def test_a_session_is_a_person(app: App, ada: Visitor) -> None:
     token = ada.session_token()
     for path in ("/session", "/people-and-keys", "/any"):

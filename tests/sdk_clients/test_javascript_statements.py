@@ -170,3 +170,30 @@ def test_a_key_of_an_organization_speaks_for_it(js: JavaScript) -> None:
     state = js("authenticateRequest", request(key), {"acceptsToken": "api_key"})
     shows(state, isAuthenticated=True, tokenType="api_key")
     shows(state["auth"], orgId=acme, userId=None, scopes=["read"], subject=acme)
+
+
+@pytest.mark.conformance("clerk-backend-traps", 19)
+def test_a_machines_key_alone_verifies_no_jwt(js: JavaScript, server: Server, backend: httpx.Client) -> None:
+    receiver = backend.post("/machines", json={"name": "receiver"}).json()
+    sender = backend.post("/machines", json={"name": "sender", "scoped_machines": [receiver["id"]]}).json()
+    own = {"authorization": f"Bearer {sender['secret_key']}"}
+    made = backend.post("/m2m_tokens", json={"token_format": "jwt"}, headers=own).json()
+    wanted = {"acceptsToken": "m2m_token"}
+    alone = {"machineSecretKey": receiver["secret_key"]}
+    state = js("authenticateRequest", request(made["token"]), wanted, by=alone)
+    shows(state, status="signed-out", reason="token-verification-failed")
+    assert state["message"].startswith("Failed to resolve JWK during verification.")
+    with_the_instances = {**alone, "secretKey": server.secret_key}
+    state = js("authenticateRequest", request(made["token"]), wanted, by=with_the_instances)
+    shows(state, status="signed-in")
+    shows(state["auth"], machineId=sender["id"])
+
+
+@pytest.mark.conformance("clerk-backend-traps", 20)
+def test_a_machines_key_as_a_bearer_is_an_api_key_that_is_none(js: JavaScript, backend: httpx.Client) -> None:
+    key = backend.post("/machines", json={"name": "careless"}).json()["secret_key"]
+    state = js("authenticateRequest", request(key), {"acceptsToken": "any"})
+    shows(state, status="signed-out", reason="token-invalid", tokenType="api_key")
+    state = js("authenticateRequest", request(key), {"acceptsToken": "m2m_token"})
+    shows(state, status="signed-out", reason="token-type-mismatch", tokenType="m2m_token")
+    assert js.refused("apiKeys.verify", key) == (404, "resource_not_found")

@@ -62,6 +62,7 @@ def refused(token: str, options: VerifyTokenOptions) -> TokenVerificationErrorRe
     return error.value.reason
 
 
+@pytest.mark.conformance("clerk-backend-traps", 6)
 @pytest.mark.conformance("clerk-backend", 4, 6)
 def test_an_error_is_the_sdks_own(server: Server, py: Python) -> None:
     absent = raised(py.users.get, user_id="user_x")
@@ -112,6 +113,7 @@ def test_a_request_is_authenticated_offline_with_our_key(server: Server, ada: Vi
     assert (auth.sub, auth.sid, auth.azp) == (ada.user_id, ada.session_id, server.accounts)
 
 
+@pytest.mark.conformance("clerk-backend-traps", 14)
 @pytest.mark.conformance("clerk-backend", 176)
 def test_with_a_secret_key_alone_it_asks_clerks_cloud(docs_page: str) -> None:
     """Should it get an option for the address, the page that says so has to change."""
@@ -128,6 +130,7 @@ def test_it_loses_the_claims_of_a_template(py: Python, backend: httpx.Client, do
     assert "claims of a JWT template" in docs_page
 
 
+@pytest.mark.conformance("clerk-backend-traps", 15)
 def test_tokens_of_programs_are_verified(server: Server, backend: httpx.Client, ada: Visitor) -> None:
     """It sends them as `secret`, below no version, and names no version of the API."""
     by_instance = VerifyTokenOptions(secret_key=server.secret_key, api_url=server.api)

@@ -79,6 +79,7 @@ def test_a_session_token_gives_a_session_where_any_kind_is_accepted(
     assert (auth.token_type, auth.user_id, auth.is_authenticated) == ("session_token", "user_1", True)
 
 
+@pytest.mark.conformance("clerk-backend-traps", 16)
 @pytest.mark.conformance("clerk-backend", 164, 165)
 @pytest.mark.parametrize(
     "name", ["m2m jwt", "oauth jwt", "template", "machine category", "invented category"]
@@ -88,6 +89,7 @@ def test_no_other_jwt_is_a_session(wire: BackendWire, tokens: Tokens, name: str)
     assert (state.status, state.reason) == ("signed-out", "token-type-mismatch")
 
 
+@pytest.mark.conformance("clerk-backend-traps", 16)
 @pytest.mark.conformance("clerk-backend", 166)
 def test_a_pending_session_counts_as_signed_out_unless_asked_otherwise(
     wire: BackendWire, tokens: Tokens
@@ -97,6 +99,12 @@ def test_a_pending_session_counts_as_signed_out_unless_asked_otherwise(
     auth = state.to_auth()
     assert (auth.is_authenticated, auth.user_id, auth.session_status) == (False, None, "pending")
     assert state.to_auth(treat_pending_as_signed_out=False).user_id == "user_1"
+
+
+@pytest.mark.conformance("clerk-backend-traps", 16)
+def test_a_jwt_without_an_end_is_no_session(wire: BackendWire, tokens: Tokens) -> None:
+    state = judge(wire, tokens.session(exp=...))
+    assert (state.status, state.reason) == ("signed-out", "token-verification-failed")
 
 
 @pytest.mark.conformance("clerk-backend", 167, 168)

@@ -434,8 +434,10 @@ def _insert_account(
         ),
     )
     address = attempt.email_address or ""
+    is_by_ticket = invitation is not None and invitation.email_address == address
+    proof = "ticket" if is_by_ticket else "email_code"
     accounts.insert_email(
-        tx, EmailAddressRecord(birth.email_address_id, birth.user_id, address, now, now, now)
+        tx, EmailAddressRecord(birth.email_address_id, birth.user_id, address, now, now, now, proof)
     )
 
 
