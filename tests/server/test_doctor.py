@@ -290,8 +290,11 @@ async def test_a_machine_step_by_step_until_it_is_well(node: ServedNode, tmp_pat
         assert (await machine_findings(home))["secrets"].level == "problem"
         secret.chmod(0o600)
         SecretStore(home / "userdata" / "secrets").set("connect-security-mode", b"perhaps")
-        assert (await machine_findings(home))["approval"].level == "problem"
+        assert "connect security --mode client-approval" in (await machine_findings(home))["approval"].mend
         SecretStore(home / "userdata" / "secrets").set("connect-security-mode", b"client-approval")
+        assert found["link_key"].level == "ok"
+        SecretStore(home / "userdata" / "secrets").set("cloud-link-ed25519-key-pair", b"junk")
+        assert "backup" in (await machine_findings(home))["link_key"].mend
         assert agent.stop() == 0
     finally:
         if agent.process.poll() is None:

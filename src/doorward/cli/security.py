@@ -40,7 +40,7 @@ def security(context: click.Context, mode: SecurityMode | None, home: Path | Non
                 if error.code != "security_mode_unreadable":
                     raise
                 fail(
-                    f"{error} Nobody new is let in until it is set again: "
+                    f"{str(error).removesuffix('.')}. Nobody new is let in until it is set again: "
                     "doorward connect security --mode client-approval",
                     code=error.code,
                     as_json=as_json,

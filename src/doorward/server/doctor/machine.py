@@ -13,6 +13,7 @@ import msgspec
 from doorward import __version__
 from doorward.client.configuration import PublicConfiguration, load_configuration
 from doorward.client.errors import ConfigurationMissing
+from doorward.environment.keys import Keys, SecretStore, SecretStoreFailed, names
 from doorward.environment.local import LocalMachine, Status, VerbFailed, open_machine
 from doorward.outbound import Outbound
 from doorward.server.doctor import network
@@ -83,7 +84,27 @@ def _folder(home: Path) -> list[Finding]:
                 mend=f"chmod 600 {secrets}/*; unlink and link again if somebody may have read them.",
             )
         ]
-    return [ok("secrets", f"The secrets in {secrets} are this user's alone.")]
+    return [ok("secrets", f"The secrets in {secrets} are this user's alone."), *_link_key(secrets)]
+
+
+def _link_key(folder: Path) -> list[Finding]:
+    """The key this machine signs with, where there is one: looking makes none."""
+    secrets = SecretStore(folder)
+    try:
+        if secrets.get(names.LINK_KEY_PAIR) is None:
+            return []
+        Keys(secrets).link_key()
+    except SecretStoreFailed as error:
+        return [
+            problem(
+                "link_key",
+                str(error),
+                why="The relay believes no answer of this machine: nobody can connect, and no link can be made.",
+                mend="Bring the file back from a backup. Without one delete it, then doorward connect unlink and doorward"
+                " connect link.",
+            )
+        ]
+    return [ok("link_key", "The key this machine signs with can be used.")]
 
 
 async def _server(
@@ -135,7 +156,7 @@ async def _machine(
             "approval",
             "What is stored about who needs approval is not a mode.",
             why="Nobody new is let in.",
-            mend="Choose anew: doorward connect security mode client-approval.",
+            mend="Choose anew: doorward connect security --mode client-approval.",
         )
     for check, is_well, what, mend in (
         ("sign_in", status.authenticated, "Nobody is signed in here.", "Run doorward connect login."),
@@ -165,6 +186,13 @@ async def _machine(
         )
         return
     yield ok("tunnel", "The tunnel is connected.")
+    if status.link_failure:
+        yield warning(
+            "link",
+            f"The link could not be renewed: {status.link_failure}",
+            why="It serves on as it is, but a service that was added since has no address.",
+            mend="Mend what the sentence says; the agent tries again by itself.",
+        )
     if is_server_reachable:
         async for finding in _through_the_edge(status, outbound):
             yield finding
