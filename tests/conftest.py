@@ -6,12 +6,16 @@ async def test_a_link_is_kept(open_test_database, clock):
     clock.advance(60_000)
 """
 
+import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -29,6 +33,23 @@ OpenTestDatabase = Callable[..., Awaitable[Database]]
 # Property tests are judged by what they find, not by the clock: other suites share the processor.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@cache
+def _trusted(certificates: tuple[str | None, ...], *arguments: Any, **options: Any) -> ssl.SSLContext:
+    return httpx.create_ssl_context(*arguments, **options)
+
+
+def _trusted_once(*arguments: Any, **options: Any) -> ssl.SSLContext:
+    """What httpx gives a client to trust, without reading every public authority's certificate anew for each one.
+
+    That takes 30 ms, more than all else of most tests, and no test meets anybody whom these authorities vouch for.
+    """
+    named = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return _trusted(named, *arguments, **options)
+
+
+httpx._transports.default.create_ssl_context = _trusted_once
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,12 +9,12 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from tests import databases
 from tests.e2e import certificates
@@ -24,7 +24,7 @@ from tests.e2e.network import Network, unavailable
 from tests.e2e.people import person
 from tests.e2e.story import knock_be_let_in_and_shown_out
 from tests.system_parts import require_system_part
-from tests.web.browser import ARGUMENTS
+from tests.web.browser import chromium, chromium_program
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -80,16 +80,9 @@ def namespaces(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-@asynccontextmanager
-async def chromium_on(network: Network, host: Host) -> AsyncIterator[Browser]:
+def chromium_on(network: Network, host: Host) -> AbstractAsyncContextManager[Browser]:
     """A browser that sees that host's network. Playwright speaks to it through pipes, not through the network."""
-    program = network.program(host, "/usr/bin/chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            await browser.close()
+    return chromium(program=network.program(host, chromium_program()))
 
 
 async def test_a_device_on_another_network_gets_in_after_approval_over_tls(namespaces: Namespaces):

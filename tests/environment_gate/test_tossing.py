@@ -20,14 +20,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import BrowserContext, Page
 
 from doorward.environment.gate.rules import nonce_hash
 from doorward.http1 import Answer, Peer, RequestHead
 from doorward.http1.server import ProxyServer
 from doorward.store import system_clock
 from tests.environment_gate.machine import NONCE, Machine, bound_socket, running_machine
-from tests.web.browser import ARGUMENTS
+from tests.web.browser import chromium
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -95,19 +95,14 @@ async def tossed(anyio_backend: str, tmp_path: Path) -> AsyncIterator[tuple[Mach
     async with (
         running_machine(tmp_path / "home", system_clock, zone=ZONE, tls=tls) as machine,
         hostile_sibling(tls) as sibling,
-        async_playwright() as playwright,
+        chromium(f"--host-resolver-rules=MAP *.{ZONE} 127.0.0.1", "--ignore-certificate-errors") as browser,
     ):
-        browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=[*ARGUMENTS, f"--host-resolver-rules=MAP *.{ZONE} 127.0.0.1", "--ignore-certificate-errors"],
-        )
         context: BrowserContext = await browser.new_context(ignore_https_errors=True)
         page = await context.new_page()
         await page.goto(sibling)
         for cookie in COOKIES:
             await page.evaluate("(cookie) => { document.cookie = cookie; }", cookie)
         yield machine, page, sibling
-        await browser.close()
 
 
 async def let_in(machine: Machine, page: Page) -> None:

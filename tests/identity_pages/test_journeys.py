@@ -67,7 +67,7 @@ async def test_the_keyboard_alone_is_enough(accounts: World, page: Page, person:
     await press_until("Sign out")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/sign-in")
-    assert await page.evaluate("document.activeElement.name") == "email", "the first field waits for typing"
+    await expect(page.get_by_label("E-mail address")).to_be_focused()
     await page.keyboard.type(person)
     await press_until("Password")
     await page.keyboard.type(PASSWORD)
