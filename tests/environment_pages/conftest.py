@@ -10,7 +10,14 @@ from playwright.async_api import Browser, Page
 
 from doorward.store import system_clock
 from tests.environment_gate.machine import Machine, running_machine
-from tests.web.browser import Complaints
+from tests.web.browser import Complaints, chromium, chromium_program
+
+
+@pytest.fixture(scope="session")
+async def push_browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    """The whole of Chromium: what `browser` is has no push messages. Its tests are one group, for it to start once."""
+    async with chromium(program=chromium_program(whole=True)) as browser:
+        yield browser
 
 
 @pytest.fixture

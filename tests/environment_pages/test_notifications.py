@@ -158,9 +158,9 @@ async def test_the_worker_has_a_policy_and_a_scope_of_its_own(pushing: Machine) 
 
 
 @pytest.fixture
-async def owner(browser: Chromium) -> AsyncIterator[Page]:
+async def owner(push_browser: Chromium) -> AsyncIterator[Page]:
     """A fresh browser in which this computer's pages may notify."""
-    context = await browser.new_context()
+    context = await push_browser.new_context()
     await context.grant_permissions(["notifications"])
     complaints = Complaints(context)
     page = await context.new_page()
@@ -171,6 +171,7 @@ async def owner(browser: Chromium) -> AsyncIterator[Page]:
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("push browser")
 async def test_a_browser_is_told_of_a_device_and_shows_it(
     pushing: Machine, services: Services, owner: Page
 ) -> None:
@@ -203,11 +204,12 @@ async def test_a_browser_is_told_of_a_device_and_shows_it(
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("push browser")
 async def test_without_a_push_service_the_page_says_so_and_nothing_is_stored(
-    pushing: Machine, browser: Chromium
+    pushing: Machine, push_browser: Chromium
 ) -> None:
     """This browser is really offline: its own `subscribe` fails."""
-    context = await browser.new_context()
+    context = await push_browser.new_context()
     await context.grant_permissions(["notifications"])
     page = await context.new_page()
     await open_connections(page, pushing)
@@ -218,10 +220,11 @@ async def test_without_a_push_service_the_page_says_so_and_nothing_is_stored(
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("push browser")
 async def test_where_notifications_are_blocked_the_page_says_how_to_allow_them(
-    pushing: Machine, browser: Chromium
+    pushing: Machine, push_browser: Chromium
 ) -> None:
-    context = await browser.new_context()
+    context = await push_browser.new_context()
     page = await context.new_page()
     await page.add_init_script("Object.defineProperty(Notification, 'permission', { get: () => 'denied' })")
     await open_connections(page, pushing)

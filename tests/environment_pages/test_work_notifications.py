@@ -23,7 +23,7 @@ from tests.web.browser import Complaints, accessibility_faults
 from tests.web.notifications import SUBSCRIBE, Worker, vendor
 from tests.web.pictures import picture
 
-pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("push browser")]
 
 
 async def publish(stack: Stack, phase: str) -> httpx.Response:
@@ -64,12 +64,14 @@ async def publish(stack: Stack, phase: str) -> httpx.Response:
         )
 
 
-async def test_a_browser_shows_what_the_agents_of_its_machines_do(browser: Chromium, tmp_path: Path) -> None:
+async def test_a_browser_shows_what_the_agents_of_its_machines_do(
+    push_browser: Chromium, tmp_path: Path
+) -> None:
     async with (
         running_services(tmp_path / "tls", system_clock) as services,
         running_stack(tmp_path / "stack", services=services) as stack,
     ):
-        context = await browser.new_context()
+        context = await push_browser.new_context()
         await context.grant_permissions(["notifications"])
         complaints = Complaints(context)
         page = await context.new_page()

@@ -28,13 +28,15 @@ PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 
 
-def chromium_program() -> str:
+def chromium_program(*, whole: bool = False) -> str:
     """Skips the test (fails it in CI) where there is none.
 
-    The same engine without the windows around it, Playwright's own choice for tests, opens a page at a fifth of the cost.
+    Unless the `whole` browser is asked for, it is the engine without the windows around it, which opens a page at a fifth
+    of the cost. Playwright chooses it too. It has all that a page meets but push messages.
     """
-    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    require_system_part("Chromium", None if path else "no chromium-headless-shell or chromium on the PATH")
+    names = ["chromium"] if whole else ["chromium-headless-shell", "chromium"]
+    path = next(filter(None, map(shutil.which, names)), None)
+    require_system_part("Chromium", None if path else f"no {' or '.join(names)} on the PATH")
     assert path is not None
     return path
 
