@@ -4,7 +4,7 @@
     state = await auth.authenticate_request_async(auth_request("GET", url, headers))
 
 Owns the verdict on a request (`Authenticator`), the client for machine tokens (`Machine`), the key-set cache and one
-function per kind of token. Mounts no routes; needs `jose` only, so that a service which only checks tokens installs
+function per kind of token. Mounts no routes; needs `jose` only (`webhooks`: `webhook_signing`), so that a service which only checks tokens installs
 little and starts fast. Frameworks are imported by their module of `integrations` and by nothing else.
 
     decision, handshake, session_cookies   the core: what `@clerk/backend` decides, decided without I/O
@@ -13,6 +13,7 @@ little and starts fast. Frameworks are imported by their module of `integrations
     settings, requests, state              what goes in and what comes out
     effects, authenticator, transport      the core's wishes, and the shells that grant them
     tokens, assertion                      plain functions for a service with one kind of token
+    webhooks                               a delivery of a webhook, checked; imported by name
     reasons, errors                        every reason and every error
 """
 

@@ -4,6 +4,7 @@ VerifyError
 ├── ConfigurationError    a key or option is missing or unusable; raised when the object is made
 ├── TokenRefused          a JWT that is not a valid token here; `reason` is one of reasons.py
 ├── HandshakeFailed       a development instance's handshake token is not by our instance
+├── WebhookRefused        a delivery that is not by the holder of the secret, or not as it was sent
 ├── KeySetUnavailable     the keys cannot be had: 503, not 401
 └── ApiError              the Backend API refused or did not answer; `status` is None without an answer
     ├── SecretKeyRefused  401: the instance's or machine's secret key is wrong
@@ -62,6 +63,19 @@ class TokenRefused(VerifyError):
         """Clerk's form of the message: what, what to do, why, and whence the token came."""
         said = " ".join(part for part in (self.message, self.action) if part)
         return f"{said} (reason={self.reason}, token-carrier={carrier})"
+
+
+class WebhookRefused(VerifyError):
+    """A delivery refused; answer it with 400. `skew_seconds` is how old or early it is, when that was the cause."""
+
+    def __init__(
+        self, code: str, message: str, *, action: str | None = None, skew_seconds: float | None = None
+    ) -> None:
+        super().__init__(message if action is None else f"{message} {action}")
+        self.code = code
+        self.message = message
+        self.action = action
+        self.skew_seconds = skew_seconds
 
 
 class ApiError(VerifyError):
