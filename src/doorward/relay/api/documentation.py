@@ -1,16 +1,15 @@
 """The API described by itself: an OpenAPI 3.1 document from the route table, and a page that shows it."""
 
-import html
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from doorward.relay.api.documentation_page import TITLE, page
 from doorward.relay.http.responses import Response, json_response, redirect
 from doorward.relay.http.routing import Call, Route, anyone
 
-TITLE = "T3 Code Relay API"
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{name}"
 
@@ -28,7 +27,7 @@ class DocumentationApi:
 
     @cached_property
     def _page(self) -> Response:
-        return Response(200, render(self._routes).encode(), b"text/html; charset=utf-8")
+        return page(self._routes)
 
     def routes(self) -> list[Route[Any, Any]]:
         return [
@@ -90,19 +89,3 @@ def _operation(route: Route[Any, Any], by_shape: dict[type[Any], Any]) -> dict[s
     content = {"application/json": {"schema": {"anyOf": alternatives}}} if alternatives else {}
     operation["responses"] = {"200": {"description": "Success", "content": content}}
     return operation
-
-
-def render(routes: Sequence[Route[Any, Any]]) -> str:
-    """A page without scripts or foreign resources."""
-    rows = "".join(
-        f"<tr><td>{route.method}</td><td><code>{html.escape(route.path)}</code></td>"
-        f"<td>{html.escape(route.summary)}</td></tr>"
-        for route in routes
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>'
-        f'{TITLE}</title><meta name="viewport" content="width=device-width"></head><body><main><h1>{TITLE}</h1>'
-        f'<p>The same as <a href="/openapi.json">OpenAPI 3.1</a>.</p><table><thead><tr><th scope="col">Method</th>'
-        f'<th scope="col">Path</th><th scope="col">What it does</th></tr></thead><tbody>{rows}</tbody></table>'
-        "</main></body></html>"
-    )
