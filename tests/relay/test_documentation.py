@@ -26,6 +26,7 @@ async def test_the_page_shows_every_route_and_is_held_to_what_pages_owe(
             entry.startswith("POST /v1/environments/{environmentId}/connect") and "DPoP" in entry
             for entry in entries
         )
+        assert any("dpop-token" in entry and "DPoP proof, and a session" in entry for entry in entries)
         await context.close()
     assert complaints.heard == []
 

@@ -60,5 +60,5 @@ def _entry(route: Route[Any, Any]) -> str:
 
 def _caller(route: Route[Any, Any]) -> str:
     if route.guard is anyone:
-        return "No authentication."
+        return "DPoP proof, and a session in the body." if route.required_headers else "No authentication."
     return "DPoP token and proof." if route.is_dpop else "Bearer token."
