@@ -65,6 +65,36 @@ async def test_a_creator_becomes_administrator_and_the_slug_finds_the_organizati
     assert (await backend.ask("GET", "/organizations"))["total_count"] == 1
 
 
+async def test_users_are_found_by_their_organizations(backend: Backend) -> None:
+    people = [await backend.world.signed_up(f"{name}@example.com") for name in ("ada", "bob", "cleo", "dan")]
+    cleo = await people[2].user_id()
+    acme, beta = await organization_of(backend, people[0]), await organization_of(backend, people[1])
+    body = {"user_id": cleo, "role": "org:member"}
+    for organization in (acme, beta):
+        await backend.ask("POST", f"/organizations/{organization['id']}/memberships", json=body)
+
+    async def found(*organization_ids: str, **query: str) -> set[str]:
+        asked = [*(("organization_id", each) for each in organization_ids), *query.items()]
+        users = await backend.ask("GET", "/users", params=asked)
+        count = await backend.ask("GET", "/users/count", params=asked)
+        assert count["total_count"] == len(users)
+        return {user["email_addresses"][0]["email_address"].partition("@")[0] for user in users}
+
+    first, second = acme["id"], beta["id"]
+    assert await found(first) == await found(f"+{first}") == {"ada", "cleo"}
+    assert await found(first, second) == {"ada", "bob", "cleo"}
+    assert await found(first, f"-{second}") == {"ada"}
+    assert await found(f"-{first}") == {"bob", "dan"}
+    assert await found(f"-{first}", f"-{second}") == {"dan"}
+    assert await found(first, query="cleo@") == {"cleo"}
+    assert await found("org_none") == set()
+    assert await found(first, "org_none") == {"ada", "cleo"}
+    await backend.ask("DELETE", f"/organizations/{first}/memberships/{cleo}")
+    assert await found(first) == {"ada"}
+    many = [("organization_id", f"org_{number}") for number in range(101)]
+    await backend.refused("GET", "/users", 422, "form_param_array_size_exceeded", params=many)
+
+
 @pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "see https://evil.example", "x" * 257])
 async def test_a_name_that_would_mislead_in_a_mail_is_refused(backend: Backend, name: str) -> None:
     await enabled(backend)

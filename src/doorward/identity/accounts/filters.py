@@ -24,6 +24,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     ids: Choice = Choice()
     external_ids: Choice = Choice()
+    organization_ids: Choice = Choice()
     email_addresses: tuple[str, ...] = ()
     phone_numbers: tuple[str, ...] = ()
     usernames: tuple[str, ...] = ()
@@ -63,6 +64,16 @@ class Condition(msgspec.Struct):
         if choice.unwanted:
             self.want(f"({column} IS NULL OR {column} NOT IN ({_places(choice.unwanted)}))", *choice.unwanted)
 
+    def want_members(self, choice: Choice) -> None:
+        """Of any of these organizations, and of none of those."""
+        for organizations, sign in ((choice.wanted, "IN"), (choice.unwanted, "NOT IN")):
+            if organizations:
+                self.want(
+                    f"identity_users.id {sign} (SELECT user_id FROM identity_organization_memberships "
+                    f"WHERE organization_id IN ({_places(organizations)}))",
+                    *organizations,
+                )
+
     @property
     def where(self) -> str:
         return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
@@ -79,7 +90,7 @@ class Selection(msgspec.Struct, frozen=True):
     text: str | None
     """What is searched for, in lower case; `rest` asks for it too."""
     is_named: bool
-    """Everybody who is meant was named, by an id, an address or the like: some hundreds at most."""
+    """Everybody who is meant was named, by an id, an address, an organization or the like: few beside all there are."""
 
     @property
     def whole(self) -> Condition:
@@ -105,6 +116,7 @@ def selection_of(wanted: Filter) -> Selection:
         rest.want_part(name, wanted.name_text)
     rest.want_choice("identity_users.id", wanted.ids)
     rest.want_choice("identity_users.external_id", wanted.external_ids)
+    rest.want_members(wanted.organization_ids)
     rest.want_choice("identity_users.username", Choice(wanted.usernames))
     for table, column, owned in (
         ("identity_email_addresses", "address", wanted.email_addresses),
@@ -133,6 +145,7 @@ def selection_of(wanted: Filter) -> Selection:
     names: Sequence[Sequence[str]] = (
         wanted.ids.wanted,
         wanted.external_ids.wanted,
+        wanted.organization_ids.wanted,
         wanted.usernames,
         wanted.email_addresses,
         wanted.phone_numbers,

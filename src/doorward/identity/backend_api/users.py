@@ -332,7 +332,9 @@ def _ordering(text: str) -> Ordering:
 
 def _filter(query: wire.UserFilters) -> Filter:
     """Raises Refused (422)."""
-    for name in ("email_address", "phone_number", "external_id", "username", "user_id", "web3_wallet"):
+    for name in (
+        "email_address", "phone_number", "external_id", "username", "user_id", "organization_id", "web3_wallet",
+    ):  # fmt: skip
         if len(getattr(query, name)) > MAX_FILTER_VALUES:
             sentence = f"{name} takes at most {MAX_FILTER_VALUES} values."
             raise Refused(FORM_PARAM_ARRAY_SIZE_EXCEEDED.at(name, long_message=sentence))
@@ -343,11 +345,10 @@ def _filter(query: wire.UserFilters) -> Filter:
                 absent, long_message="provider and provider_user_id go together."
             )
         )
-    if query.organization_id:
-        raise Refused(FEATURE_NOT_IMPLEMENTED.at("organization_id"))
     return Filter(
         ids=_choice(query.user_id),
         external_ids=_choice(query.external_id),
+        organization_ids=_choice(query.organization_id),
         email_addresses=tuple(address.lower() for address in query.email_address),
         phone_numbers=query.phone_number,
         usernames=tuple(name.lower() for name in query.username),
