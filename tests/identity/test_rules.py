@@ -8,13 +8,20 @@ import hashlib
 import string
 from collections import Counter
 
+import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.identity import IdentitySettings, RateLimit
 from doorward.identity.accounts import rules as accounts
-from doorward.identity.accounts.passwords import MEMORY_KIB, PARALLELISM, TIME_COST, PasswordHasher
+from doorward.identity.accounts.passwords import (
+    MEMORY_KIB,
+    PARALLELISM,
+    TIME_COST,
+    PasswordHasher,
+    decoy_hash,
+)
 from doorward.identity.errors import Refused
 from doorward.identity.identifiers import new_id
 from doorward.identity.oauth import rules as oauth
@@ -177,6 +184,17 @@ async def test_hashes_use_the_parameters_owasp_asks_for_and_a_full_queue_is_told
     assert (await hasher.check(None, "anything")).is_correct is False
     assert (await hasher.check("not a hash", "anything")).is_correct is False
     hasher.close()
+
+
+@pytest.mark.anyio
+async def test_an_unknown_account_is_checked_against_a_hash_of_the_same_cost():
+    hasher = PasswordHasher()
+    real, decoy = await hasher.hash("anything"), decoy_hash(time_cost=TIME_COST, memory_kib=MEMORY_KIB)
+    hasher.close()
+    assert argon2.extract_parameters(decoy) == argon2.extract_parameters(real)
+    # Computed to the end and compared: an encoding that Argon2 cannot read would be refused at once, with another error.
+    with pytest.raises(argon2.exceptions.VerifyMismatchError):
+        argon2.PasswordHasher().verify(decoy, "anything")
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,6 @@ class Identity:
         await self.signing_keys.prepare()
         await self.templates.prepare()
         await self.oauth.prepare()
-        await self.hasher.prepare()
 
     async def start(self) -> None:
         """Begin the background jobs: following changes of the instance and its keys, preparing the next key, tidying up."""

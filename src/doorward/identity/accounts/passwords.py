@@ -7,6 +7,7 @@ memory; with one, the burst waits in a short queue and the rest is told to come 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import secrets
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import TypeVar
 import argon2
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from doorward.identity.accounts import foreign_hashes
 from doorward.identity.errors import OVERLOADED, Refused
@@ -26,6 +28,8 @@ TIME_COST = 2
 MEMORY_KIB = 19_456
 PARALLELISM = 1
 RETRY_AFTER_SECONDS = 2
+_SALT_BYTES = 16
+_HASH_BYTES = 32
 
 
 class PasswordCheck(msgspec.Struct, frozen=True):
@@ -48,16 +52,16 @@ class PasswordHasher:
     ) -> None:
         count = workers or os.cpu_count() or 1
         self._argon2 = argon2.PasswordHasher(
-            time_cost=time_cost, memory_cost=memory_kib, parallelism=PARALLELISM, hash_len=32, salt_len=16
+            time_cost=time_cost,
+            memory_cost=memory_kib,
+            parallelism=PARALLELISM,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
         )
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="argon2")
         self._limit = count + queue
         self._running = 0
-        self._decoy: str | None = None
-
-    async def prepare(self) -> None:
-        """Make the decoy hash now, so that the first unknown visitor does not wait longer than a known one."""
-        self._decoy = await self.hash(secrets.token_urlsafe(32))
+        self._decoy = decoy_hash(time_cost=time_cost, memory_kib=memory_kib)
 
     async def hash(self, password: str) -> str:
         """The encoded Argon2id hash of a normalised password."""
@@ -65,9 +69,7 @@ class PasswordHasher:
 
     async def check(self, encoded: str | None, password: str) -> PasswordCheck:
         """Compare; with `encoded` None (no such account, no password) it takes as long and is never correct."""
-        if self._decoy is None:
-            await self.prepare()
-        is_correct = await self._run(self._verify, encoded or self._decoy or "", password)
+        is_correct = await self._run(self._verify, encoded or self._decoy, password)
         if encoded is None or not is_correct:
             return PasswordCheck(is_correct=False)
         if foreign_hashes.is_foreign(encoded) or self._argon2.check_needs_rehash(encoded):
@@ -93,3 +95,13 @@ class PasswordHasher:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
         finally:
             self._running -= 1
+
+
+def decoy_hash(*, time_cost: int, memory_kib: int) -> str:
+    """A stored hash, as Argon2id encodes one, that no password is known for: checking against it takes as long as against a
+    real one. It is drawn, not computed: a start of the server does not pay for a hash."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_SALT_BYTES, _HASH_BYTES)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={PARALLELISM}${salt}${digest}"
