@@ -1,5 +1,8 @@
-"""The command line: `doorward …`, one file per group. Imports of servers and clients happen inside the commands.
+"""The command line: `doorward …`, one file per group, imported when it is called. Imports of servers and clients happen inside
+the commands.
 
+commands      which there are: the table, and its imports
+collector     how often Python's collector looks
 serving       up, serve
 expose        the agent
 doctor        doctor, doctor token
@@ -28,55 +31,18 @@ from __future__ import annotations
 import click
 
 from doorward import __version__
-from doorward.cli import backup, connect, doctor, expose, forward, keys, machines, serving, watch
-from doorward.cli.administration import (
-    api_keys,
-    exporting,
-    invitations,
-    oauth,
-    organizations,
-    templates,
-    users,
-    waitlist,
-    webhooks,
-)
-from doorward.cli.administration import machines as services
 from doorward.cli.availability import Program
+from doorward.cli.collector import collect_rarely
+from doorward.cli.commands import COMMANDS
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="doorward %(version)s")
 def program() -> None:
     """Sign-in, tokens and an approved-device door to machines behind NAT."""
 
 
-for command in (
-    serving.up,
-    serving.serve,
-    expose.expose,
-    machines.list_machines,
-    machines.open_service,
-    forward.forward,
-    connect.connect,
-    watch.watch,
-    backup.backup,
-    backup.restore,
-    keys.keys,
-    doctor.doctor,
-    users.users,
-    services.machines,
-    api_keys.api_keys,
-    templates.templates,
-    waitlist.waitlist,
-    invitations.invitations,
-    webhooks.webhooks,
-    organizations.orgs,
-    oauth.oauth,
-    exporting.export,
-):
-    program.add_command(command)
-
-
 def main() -> None:
     """The `doorward` program."""
+    collect_rarely()  # before a command is imported
     program(prog_name="doorward")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import TypeVar
 
 import click
+
+from doorward.cli.commands import LazyGroup
 
 T = TypeVar("T")
 
@@ -14,7 +17,6 @@ UNAVAILABLE = "T3 Connect commands are unavailable: this build is missing T3 Con
 
 def unavailable_reason() -> str | None:
     """Why `connect` can do nothing for the default home folder, or None when it can do something."""
-    from doorward.cli.session import has_machine
     from doorward.client.configuration import default_home, load_configuration
     from doorward.client.errors import ConfigurationMissing
 
@@ -24,6 +26,11 @@ def unavailable_reason() -> str | None:
     except ConfigurationMissing as error:
         return None if has_machine(home) else str(error)
     return None
+
+
+def has_machine(home: Path) -> bool:
+    """Whether this folder was ever a machine's."""
+    return (home / "userdata").is_dir()
 
 
 async def where_configured(work: Awaitable[T]) -> T:
@@ -36,7 +43,7 @@ async def where_configured(work: Awaitable[T]) -> T:
         raise ConfigurationMissing(f"{UNAVAILABLE}\n{error}") from error
 
 
-class Program(click.Group):
+class Program(LazyGroup):
     """The root. `connect` stays callable where it is not listed: a script deserves a reason, not "no such command"."""
 
     def list_commands(self, context: click.Context) -> list[str]:

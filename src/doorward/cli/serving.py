@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from doorward.cli.collector import collect_rarely
 from doorward.cli.options import home_option, json_option
 from doorward.cli.output import fail, run
 
@@ -75,7 +76,6 @@ def serve(
 ) -> None:
     """Run one server node, from doorward.toml or an env file."""
     from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration
-    from doorward.server.env_file import load_env_file
     from doorward.server.logs import write_logs
     from doorward.server.serve import serve as run_serve
     from doorward.server.serve import serve_stage
@@ -90,6 +90,8 @@ def serve(
 
     try:
         if env_file is not None:
+            from doorward.server.env_file import load_env_file
+
             plan = load_env_file(env_file, stage="prod" if stage is None else stage)
             configuration = plan.configuration
             running = serve_stage(plan, say=say, relay_url_file=write_relay_url)
@@ -107,14 +109,13 @@ def serve(
 def use_fast_loop() -> None:
     """uvloop where it exists (not on Windows); everything also runs on the standard loop.
 
-    Requests make many short-lived objects and hardly a cycle: the collector looks at them a tenth as often as it would,
-    and never again at what the process has loaded by now.
+    The collector never again looks at what the process has loaded by now, and rarely at the rest.
     """
     import asyncio
     import gc
 
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    collect_rarely()
     try:
         import uvloop
     except ImportError:

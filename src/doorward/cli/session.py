@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from doorward.cli.availability import has_machine
 from doorward.cli.log import log_to
 from doorward.client.authorization import Grant
 from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
@@ -111,11 +112,6 @@ async def signed_in(home: Path | None, *, logs_to_file: bool = True) -> AsyncIte
         )
     finally:
         await outbound.close()
-
-
-def has_machine(home: Path) -> bool:
-    """Whether this folder was ever a machine's."""
-    return (home / "userdata").is_dir()
 
 
 @contextlib.asynccontextmanager
