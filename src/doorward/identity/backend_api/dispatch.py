@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from doorward.identity.answers import error_response, json
@@ -58,11 +57,21 @@ class Resource:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.pattern, _, _ = compile_path(path)
+        self.parts = path.split("/")
         self.operations: dict[str, Operation] = {}
 
     def operation(self, method: str) -> Operation | None:
         return self.operations.get("GET" if method == "HEAD" else method)
+
+    def parameters(self, parts: Sequence[str]) -> dict[str, str] | None:
+        """What stands in the places of the path's parameters, or None where another path of as many parts was asked for."""
+        found = {}
+        for own, asked in zip(self.parts, parts, strict=True):
+            if own.startswith("{") and asked:
+                found[own[1:-1]] = asked
+            elif own != asked:
+                return None
+        return found
 
 
 class BackendApi:
@@ -86,7 +95,10 @@ class BackendApi:
         self.resources = [by_path[path] for path in sorted(by_path, key=_literal_first)]
         # Paths without parameters, such as those that tokens are made and verified at, are looked up, not searched for.
         self._literal = {path: resource for path, resource in by_path.items() if "{" not in path}
-        self._patterns = [resource for resource in self.resources if "{" in resource.path]
+        self._by_length: dict[int, list[Resource]] = {}
+        for resource in self.resources:
+            if "{" in resource.path:
+                self._by_length.setdefault(len(resource.parts), []).append(resource)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._answer(Request(scope, receive))
@@ -119,9 +131,10 @@ class BackendApi:
         scope["path_params"] = {}
         if (literal := self._literal.get(path)) is not None:
             return literal
-        for resource in self._patterns:
-            if (match := resource.pattern.match(path)) is not None:
-                scope["path_params"] = match.groupdict()
+        parts = path.split("/")
+        for resource in self._by_length.get(len(parts), ()):
+            if (parameters := resource.parameters(parts)) is not None:
+                scope["path_params"] = parameters
                 return resource
         return None
 
