@@ -11,7 +11,6 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Protocol, TextIO
@@ -23,15 +22,17 @@ from doorward.store import Clock
 _log = logging.getLogger("doorward.identity.mail")
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """`kind` names why it is sent (`verification_code`, `account_exists`, `password_changed`, …)."""
 
     to: str
     subject: str
-    text: str = field(repr=False)
+    text: str
     kind: str
-    html: str | None = field(default=None, repr=False)
+    html: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Mail({self.kind}, to {self.to})"
 
 
 class Mailer(Protocol):

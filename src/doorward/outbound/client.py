@@ -8,7 +8,6 @@ starting a process that dials nobody, costs nothing.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urljoin
@@ -58,8 +57,7 @@ class Headers(Mapping[str, str]):
         return len(self._fields)
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A complete answer. Any status: whether it is an error is the caller's protocol to say."""
 
     status: int

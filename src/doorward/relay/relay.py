@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from doorward.outbound import Carrier, Outbound
 from doorward.push import VapidKey
@@ -76,13 +77,15 @@ PRUNE_INTERVAL_S = 300.0
 KEEP_DELIVERIES_MS = 7 * 24 * 3_600_000
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(msgspec.Struct, frozen=True):
     """What it takes to notify devices. `secret` signs delivery jobs."""
 
     vapid: VapidKey
-    secret: bytes = field(repr=False)
+    secret: bytes
     senders: Senders
+
+    def __repr__(self) -> str:
+        return "Push(…)"
 
 
 class Relay:

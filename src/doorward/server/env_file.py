@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -74,8 +73,7 @@ _REQUIRED = ("RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME", "CLERK_PUBLISHABLE
 DEFAULT_DATA = "/var/lib/doorward"
 
 
-@dataclass(frozen=True, kw_only=True)
-class EnvFilePlan:
+class EnvFilePlan(msgspec.Struct, frozen=True, kw_only=True):
     """`production_url` is the database of the stage `prod`, beside which another stage stands."""
 
     configuration: ServeConfiguration

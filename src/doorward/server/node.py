@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 from starlette.types import ASGIApp
 
 from doorward.http1 import UnixUpstream
@@ -44,8 +44,7 @@ from doorward.store import Clock, Database, Schema, Sealer, open_database, syste
 from doorward.tunnel import UNLIMITED, Allowances, Edge
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodePlan:
+class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a node is made of. `control_upstreams` are the hosts an edge hands on (`host[:port]` to socket path);
     `is_measured` has requests and transactions counted, for whoever shows `doorward.metering`."""
 
@@ -64,8 +63,7 @@ class NodePlan:
     is_measured: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A node that runs. `control` is its ASGI application, or None where it has neither identity nor relay."""
 
     database: Database

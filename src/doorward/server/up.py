@@ -12,7 +12,6 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,8 +33,7 @@ from doorward.store import Clock, system_clock
 DEMO = "demo"
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpOptions:
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`port` is the public port; with `tls` it is accounts', the next two are the relay's and the edge's."""
 
     home: Path

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 from doorward.identity.settings import IdentitySettings
 
 ZONE = "env.localhost"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
+class Places(msgspec.Struct, frozen=True, kw_only=True):
     """The one canonical origin of each role."""
 
     accounts: str

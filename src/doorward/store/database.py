@@ -3,8 +3,9 @@
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -40,8 +41,7 @@ def contains(text: str) -> str:
     return f"%{like_literally(text)}%"
 
 
-@dataclass(frozen=True)
-class Schema:
+class Schema(msgspec.Struct, frozen=True):
     """A room's tables: `name` (a lower-case word) and the package that holds its revision files.
 
     The version is kept in the table `<name>_schema_version`.

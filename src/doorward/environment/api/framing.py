@@ -3,10 +3,10 @@
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -26,8 +26,7 @@ _FORM = "application/x-www-form-urlencoded"
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request on its way to a handler. `session` is None exactly where the endpoint asks for none."""
 
     request: Request
@@ -50,19 +49,17 @@ class Call:
         return address_of(self.request, self.door)
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A 200 with a JSON body (a wire struct, a list of them, or a string)."""
 
     body: object
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """`action` needs a session that may do it. `failure` is what the caller hears when we fail."""
 
     method: Literal["GET", "POST"]

@@ -7,7 +7,6 @@ without bound. Nothing here knows what the methods do.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -93,13 +92,11 @@ class RpcFailed(Exception):
         self.error = error
 
 
-@dataclass(frozen=True)
-class Unary:
+class Unary(msgspec.Struct, frozen=True):
     call: Callable[[], Awaitable[object]]
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     open: Callable[[], AsyncGenerator[object, None]]
 
 

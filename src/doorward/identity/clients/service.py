@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
@@ -34,8 +33,7 @@ class ClientChange(msgspec.Struct, frozen=True):
         return f"ClientChange({self.client_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class Changed(Generic[T]):
+class Changed(msgspec.Struct, Generic[T], frozen=True):
     """A use case's result, and what became of the browser's client on the way."""
 
     value: T

@@ -1,6 +1,5 @@
 """One request of an administrator, and what pages of the console answer it with."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -23,8 +22,7 @@ class ProofNeeded(Exception):
     """The page is for administrators who gave their password a moment ago."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Made by `routing` alone, for whom `access` let in."""
 
     site: Site

@@ -1,7 +1,6 @@
 """What a section of the console is made of."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -15,15 +14,14 @@ PageRoute: TypeAlias = tuple[Literal["GET", "POST"], str, Page]
 Group: TypeAlias = Literal["", "People", "Machines and keys", "Instance"]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """`told` are the sentences a page may show once something was done, by the key in the address."""
 
     title: str
     path: str
     group: Group
     pages: tuple[PageRoute, ...]
-    told: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = {}
 
     def holds(self, path: str) -> bool:
         """Whether a page of this section is at `path`."""

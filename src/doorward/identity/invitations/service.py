@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -33,8 +32,7 @@ from doorward.store import Clock, Database, Tx
 _TICKET = "invitation"
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationWish:
+class InvitationWish(msgspec.Struct, frozen=True):
     """`public_metadata` is JSON text of an object. Raises nothing; `Invitations.create` checks it."""
 
     email_address: str
@@ -46,13 +44,15 @@ class InvitationWish:
     is_from_waitlist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MadeInvitation:
+class MadeInvitation(msgspec.Struct, frozen=True):
     """An invitation just made: its ticket is in `url`, here and never again."""
 
     invitation: Invitation
-    ticket: str = field(repr=False)
-    url: str = field(repr=False)
+    ticket: str
+    url: str
+
+    def __repr__(self) -> str:
+        return f"MadeInvitation({self.invitation.id})"
 
 
 class Invitations:

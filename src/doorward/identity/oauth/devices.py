@@ -9,7 +9,6 @@ asks, from where and since when, must be signed in, and can only guess a few cod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -143,16 +142,18 @@ def poll(tx: Tx, device_code_hash: str, client_id: str, now: int) -> DeviceRecor
     return OAuthError("authorization_pending", "Nobody has answered yet")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceAuthorization:
+class DeviceAuthorization(msgspec.Struct, frozen=True):
     """RFC 8628 §3.2. Times in seconds."""
 
-    device_code: str = field(repr=False)
+    device_code: str
     user_code: str
     verification_uri: str
     verification_uri_complete: str
     expires_in: int
     interval: int
+
+    def __repr__(self) -> str:
+        return f"DeviceAuthorization({self.user_code})"
 
 
 class DeviceRequest(msgspec.Struct, frozen=True):

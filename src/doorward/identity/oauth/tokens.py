@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -77,30 +76,33 @@ class IdClaims(msgspec.Struct, omit_defaults=True):
     email_verified: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """What a client gets. `expires_in` is in seconds."""
 
-    access_token: str = field(repr=False)
+    access_token: str
     expires_in: int
     scope: str
-    refresh_token: str | None = field(repr=False)
-    id_token: str | None = field(repr=False)
+    refresh_token: str | None
+    id_token: str | None
     expires_at: int = 0
 
+    def __repr__(self) -> str:
+        return f"Tokens({self.scope!r})"
 
-@dataclass(frozen=True, slots=True)
-class _Mint:
+
+class _Mint(msgspec.Struct, frozen=True):
     """The secrets of one answer, made before its transaction."""
 
     grant_id: str
     jti: str
-    refresh_token: str = field(repr=False)
-    opaque_token: str = field(repr=False)
+    refresh_token: str
+    opaque_token: str
+
+    def __repr__(self) -> str:
+        return f"_Mint({self.grant_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Issued:
+class _Issued(msgspec.Struct, frozen=True):
     """What a transaction decided to hand out."""
 
     grant: Grant

@@ -1,6 +1,6 @@
 """Organizations, members and domains with all that is shown of them."""
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.identity.accounts.store import Account
 from doorward.identity.organizations.domain_store import DomainRecord
@@ -9,8 +9,7 @@ from doorward.identity.organizations.store import MembershipRecord, Organization
 from doorward.identity.verification.store import VerificationRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(msgspec.Struct, frozen=True):
     """With what is counted about it."""
 
     record: OrganizationRecord
@@ -19,8 +18,7 @@ class Organization:
     has_elevated_member: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(msgspec.Struct, frozen=True):
     """With what is shown of it."""
 
     record: MembershipRecord
@@ -29,8 +27,7 @@ class Membership:
     account: Account
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(msgspec.Struct, frozen=True):
     """With what is shown of it."""
 
     record: DomainRecord

@@ -5,8 +5,7 @@ Nothing waits in the background: what a domain brings is found when its person l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity.accounts import store as accounts
@@ -30,14 +29,12 @@ from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestedOrganization:
+class SuggestedOrganization(msgspec.Struct, frozen=True):
     suggestion: Suggestion
     organization: OrganizationRecord
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipRequest:
+class MembershipRequest(msgspec.Struct, frozen=True):
     """A suggestion its user said yes to."""
 
     suggestion: Suggestion

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity import mail
@@ -48,8 +48,7 @@ from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class OrganizationInvitationWish:
+class OrganizationInvitationWish(msgspec.Struct, frozen=True):
     email_address: str
     role: str
     inviter_user_id: str | None = None

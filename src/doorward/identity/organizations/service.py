@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity.accounts import images, metadata
@@ -42,8 +42,7 @@ from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrganization:
+class NewOrganization(msgspec.Struct, frozen=True):
     name: str
     created_by: str | None = None
     slug: str | None = None
@@ -52,8 +51,7 @@ class NewOrganization:
     max_allowed_memberships: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrganizationChange:
+class OrganizationChange(msgspec.Struct, frozen=True):
     """None leaves a member as it is. Metadata replace the stored ones, or with `merges` are merged into them."""
 
     name: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
@@ -26,8 +26,7 @@ def forget_arrivals_before(tx: Tx, instant: int) -> int:
     return tx.execute("DELETE FROM identity_rate_limits WHERE arrival_at < ?", (instant,))
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(msgspec.Struct, frozen=True):
     failures: int
     last_failure_at: int
     locked_until: int | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Sequence
 
@@ -405,7 +404,7 @@ class Sessions:
             if membership is None:
                 raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("organization_id"))
         await self.keep_awake(signed_in.session)
-        return self.session_token(dataclasses.replace(signed_in, membership=membership), visit.origin)
+        return self.session_token(replace(signed_in, membership=membership), visit.origin)
 
     async def template_token(self, visit: Visit, session_id: str, name: str) -> str:
         """A JWT of a template. Raises Refused: 404 for an unknown one, 422 where this user's data make it too large."""

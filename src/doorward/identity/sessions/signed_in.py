@@ -1,6 +1,6 @@
 """Who is signed in."""
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.identity.accounts.store import Account, UserRecord
 from doorward.identity.organizations.details import Membership
@@ -8,8 +8,7 @@ from doorward.identity.sessions.store import SessionRecord
 from doorward.identity.templates.service import SessionTemplate
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(msgspec.Struct, frozen=True):
     """A living session, the account it belongs to, what the person is in the organization it is active in, and what
     the instance adds to session tokens."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity import mail
@@ -51,18 +51,19 @@ from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class SignInFields:
+class SignInFields(msgspec.Struct, frozen=True):
     """What a person supplied; None is absent."""
 
     identifier: str | None = None
     strategy: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ticket: str | None = field(default=None, repr=False)
+    password: str | None = None
+    ticket: str | None = None
+
+    def __repr__(self) -> str:
+        return f"SignInFields({self.identifier}, {self.strategy})"
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(msgspec.Struct, frozen=True):
     """An attempt as its owner sees it. `account` is set only once it may be shown: when the sign-in is complete,
     or when accounts are not hidden."""
 
@@ -77,16 +78,17 @@ class SignIn:
         return self.record.id
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     """The session and the client token a completed sign-in brings, made before its transaction."""
 
     session: SessionRecord
-    client_token: str = field(repr=False)
+    client_token: str
+
+    def __repr__(self) -> str:
+        return f"_Entry({self.session.id})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Voucher:
+class _Voucher(msgspec.Struct, frozen=True):
     """Whom a ticket signs in; `redeem` uses it up in the transaction that does. Raises Refused."""
 
     user_id: str
@@ -494,8 +496,7 @@ class SignIns:
         return Changed(sign_in, await self._sessions.client_change(sign_in.record.client_id, token))
 
 
-@dataclass(frozen=True, slots=True)
-class _VisitOf:
+class _VisitOf(msgspec.Struct, frozen=True):
     """Stands for the browser that owns an attempt made earlier in the same request, whose cookie is not set yet."""
 
     client_id: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity import mail
@@ -56,20 +56,21 @@ ADMINISTRATOR_CREATED = "identity.administrator_created"
 MAX_METADATA_BYTES = 8_192
 
 
-@dataclass(frozen=True, slots=True)
-class SignUpFields:
+class SignUpFields(msgspec.Struct, frozen=True):
     """What a person supplied; None is absent. `unsafe_metadata` is JSON text of an object."""
 
     email_address: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     first_name: str | None = None
     last_name: str | None = None
     unsafe_metadata: str | None = None
-    ticket: str | None = field(default=None, repr=False)
+    ticket: str | None = None
+
+    def __repr__(self) -> str:
+        return f"SignUpFields({self.email_address})"
 
 
-@dataclass(frozen=True, slots=True)
-class SignUp:
+class SignUp(msgspec.Struct, frozen=True):
     """An attempt as its owner sees it."""
 
     record: SignUpRecord
@@ -89,15 +90,17 @@ class SignUp:
         return rules.unverified_fields(self.record)
 
 
-@dataclass(frozen=True, slots=True)
-class _Birth:
+class _Birth(msgspec.Struct, frozen=True):
     """Everything random a completed sign-up needs, made before its transaction."""
 
     user_id: str
     email_address_id: str
     session: SessionRecord
     membership_id: str
-    client_token: str = field(repr=False)
+    client_token: str
+
+    def __repr__(self) -> str:
+        return f"_Birth({self.user_id})"
 
 
 class SignUps:

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from doorward.store import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationRecord:
+class VerificationRecord(msgspec.Struct, frozen=True):
     subject_id: str
     strategy: str
     code_hash: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from doorward.identity import mail
@@ -25,8 +25,7 @@ from doorward.identity.webhooks import outbox
 from doorward.store import Clock, Database, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class JoinWish:
+class JoinWish(msgspec.Struct, frozen=True):
     email_address: str
     notify: bool = True
 

@@ -50,8 +50,7 @@ class Arrival(msgspec.Struct, frozen=True):
         return Origin(self.source, self.trace.trace_id)
 
 
-@dataclass(frozen=True)
-class Call(Generic[PrincipalT, BodyT]):
+class Call(msgspec.Struct, Generic[PrincipalT, BodyT], frozen=True):
     """An authenticated request with its decoded body, as a handler gets it."""
 
     arrival: Arrival
@@ -70,8 +69,7 @@ async def anyone(_arrival: Arrival) -> None:
     """The guard of routes without authentication."""
 
 
-@dataclass(frozen=True)
-class Body(Generic[BodyT]):
+class Body(msgspec.Struct, Generic[BodyT], frozen=True):
     """How a route's body is read. `decode` raises `SchemaMismatch` for anything outside the schema."""
 
     media_type: str

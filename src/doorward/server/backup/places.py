@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from doorward.server.configuration import load_serve_configuration
 from doorward.server.env_file import load_env_file
@@ -15,8 +16,7 @@ _LEFT_OUT = frozenset(("run", "stages", "logs", "tools"))
 _LEFT_OUT_SUFFIXES = (".lock", ".log", ".tmp", ".partial", "-wal", "-shm", "-journal", ".sqlite")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """`root` is what names of files are relative to. A part that does not exist is None."""
 
     root: Path
