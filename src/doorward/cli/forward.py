@@ -80,7 +80,7 @@ async def _forward(name: str, local_port: int, home: Path | None, as_json: bool)
         teller = _Teller(as_json)
         machine, service = await _found(session.relay, name, teller)
         url = service.url if service else await service_url(session.relay, name)
-        listener = bind("127.0.0.1", local_port, option="another LOCAL_PORT")
+        listener = bind("127.0.0.1", local_port, option="LOCAL_PORT")
         key = load_device_key(session.home, machine.environment_id)
         connection = MachineConnection(
             session.outbound,
