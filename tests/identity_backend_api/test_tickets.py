@@ -45,6 +45,32 @@ async def test_a_sign_in_token_signs_in_once(backend: Backend) -> None:
     )
 
 
+@pytest.mark.parametrize("is_member", [True, False])
+async def test_a_sign_in_token_signs_into_an_organization_of_its_user(
+    backend: Backend, is_member: bool
+) -> None:
+    await backend.ask("PATCH", "/instance/organization_settings", json={"enabled": True})
+    user_id = await user_id_of(backend)
+    founder = await backend.ask("POST", "/users", json={"email_address": ["bob@example.com"]})
+    acme = await backend.ask("POST", "/organizations", json={"name": "Acme", "created_by": founder["id"]})
+    wish = {"user_id": user_id, "org_id": acme["id"]}
+    foreign = await backend.refused(
+        "POST", "/sign_in_tokens", 404, "organization_not_found_or_unauthorized", json=wish
+    )
+    assert foreign["meta"]["param_name"] == "org_id"
+    members = f"/organizations/{acme['id']}/memberships"
+    await backend.ask("POST", members, json={"user_id": user_id, "role": "org:member"})
+    token = await backend.ask("POST", "/sign_in_tokens", json=wish)
+    if not is_member:
+        await backend.ask("DELETE", f"{members}/{user_id}")
+    browser = backend.world.browser()
+    await browser.post("/v1/client/sign_ins", strategy="ticket", ticket=token["token"])
+    session = await browser.session()
+    assert session["last_active_organization_id"] == (acme["id"] if is_member else None)
+    claims = claims_of(backend, session["last_active_token"]["jwt"])
+    assert claims.get("o", {}).get("id") == (acme["id"] if is_member else None)
+
+
 async def test_a_sign_in_token_that_ended_signs_nobody_in(backend: Backend) -> None:
     token = await made(backend, expires_in_seconds=10)
     browser = backend.world.browser()

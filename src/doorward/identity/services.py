@@ -274,7 +274,7 @@ class Identity:
             mails=self.mails,
             events=events,
         )
-        self.tickets = Tickets(self.database, self.clock, keyed_hash=keyed_hash)
+        self.tickets = Tickets(self.database, self.clock, memberships=self.memberships, keyed_hash=keyed_hash)
         self.sign_in = SignIns(
             self.settings,
             self.database,

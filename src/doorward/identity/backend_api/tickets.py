@@ -9,20 +9,19 @@ import msgspec
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import tickets as wire
 from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery
-from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, Refused, missing
+from doorward.identity.errors import Refused, missing
 from doorward.identity.tickets.store import Ticket
 
 _TESTING_TOKEN_SECONDS = 3600
 
 
 async def create_sign_in_token(call: Call[NoQuery, wire.CreateSignInToken]) -> wire.SignInToken:
-    """A single-use token that signs its user in."""
-    if call.body.org_id is not None:
-        raise Refused(FEATURE_NOT_IMPLEMENTED.at("org_id"))
+    """A single-use token that signs its user in, and into the organization `org_id`."""
     made = await call.identity.tickets.make(
         "sign_in",
         call.body.user_id,
         lifetime_ms=(call.body.expires_in_seconds or wire.SIGN_IN_SECONDS) * 1000,
+        organization_id=call.body.org_id,
         actor=call.caller.id,
     )
     return _sign_in_token(made.ticket, made.token, _url(call, made.token))

@@ -260,6 +260,7 @@ TABLES = (
         actor TEXT,
         token_hash TEXT NOT NULL UNIQUE,
         session_lifetime_ms BIGINT,
+        organization_id TEXT,
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
         expire_at BIGINT NOT NULL,

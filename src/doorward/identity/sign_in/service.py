@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -95,6 +96,7 @@ class _Voucher(msgspec.Struct, frozen=True):
     redeem: Callable[[Tx], object]
     actor: str | None = None
     session_lifetime_ms: int | None = None
+    organization_id: str | None = None
 
 
 class SignIns:
@@ -224,7 +226,12 @@ class SignIns:
             if fresh is not None:
                 clients.insert(tx, fresh.record)
             store.delete_of_client(tx, client_id)
-            return self._complete(tx, attempt, entry, now)
+            sign_in = self._complete(tx, attempt, entry, now)
+            if voucher.organization_id is not None:
+                # Who has left it since is signed in all the same, and acts for themselves.
+                with contextlib.suppress(Refused):
+                    self._sessions.activate(tx, entry.session, voucher.organization_id)
+            return sign_in
 
         return await self._completed(await self._database.write(work), entry)
 
@@ -244,6 +251,7 @@ class SignIns:
             lambda tx: self._tickets.redeem(tx, token, now),
             ticket.actor,
             ticket.session_lifetime_ms,
+            ticket.organization_id,
         )
 
     async def get(self, visit: Visit, sign_in_id: str) -> SignIn:

@@ -13,6 +13,7 @@ from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     ACTOR_TOKEN_NOT_REVOCABLE,
+    ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED,
     SIGN_IN_TOKEN_NOT_REVOCABLE,
     TICKET_EXPIRED,
     TICKET_INVALID,
@@ -21,6 +22,7 @@ from doorward.identity.errors import (
 )
 from doorward.identity.identifiers import new_id, new_secret
 from doorward.identity.keyed_hash import KeyedHash
+from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.sessions.service import refuse_barred
 from doorward.identity.tickets import store
 from doorward.identity.tickets.store import Ticket, TicketKind
@@ -43,9 +45,12 @@ class MadeTicket(msgspec.Struct, frozen=True):
 class Tickets:
     """`actor` of its methods is the id of the secret key that asks, an administrator's, or an operator's name."""
 
-    def __init__(self, database: Database, clock: Clock, *, keyed_hash: KeyedHash) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, memberships: Memberships, keyed_hash: KeyedHash
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._memberships = memberships
         self._hash = keyed_hash
 
     async def make(
@@ -56,9 +61,10 @@ class Tickets:
         lifetime_ms: int,
         acting: Mapping[str, Any] | None = None,
         session_lifetime_ms: int | None = None,
+        organization_id: str | None = None,
         actor: str,
     ) -> MadeTicket:
-        """Raises Refused: 404 for an unknown user, 403 for one who may not sign in, and for an administrator's token that a
+        """Raises Refused: 404 for an unknown user and for an organization that is not the user's, 403 for one who may not sign in, and for an administrator's token that a
         secret key asks for."""
         now, token = self._clock(), new_secret()
         ticket = Ticket(
@@ -67,6 +73,7 @@ class Tickets:
             user_id=user_id,
             actor=None if acting is None else msgspec.json.encode(acting).decode(),
             session_lifetime_ms=session_lifetime_ms,
+            organization_id=organization_id,
             created_at=now,
             updated_at=now,
             expire_at=now + lifetime_ms,
@@ -78,6 +85,10 @@ class Tickets:
                 raise Refused(not_found("User not found"))
             refuse_barred(user, now)
             require_may_let_in(tx, user, actor)
+            if organization_id is not None:
+                membership = self._memberships.find_active(tx, organization_id, user_id)
+                if membership is None or membership.organization.id != organization_id:
+                    raise Refused(ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED.at("org_id"))
             store.insert(tx, ticket, self._hash.of(_PURPOSE, token))
             audit.record(
                 tx, now=now, actor=actor, action=f"{kind}_token.created", object_id=ticket.id, detail=user_id

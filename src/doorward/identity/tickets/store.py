@@ -14,13 +14,15 @@ TicketKind = Literal["sign_in", "actor"]
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """`actor` is the JSON of RFC 8693's `act`; `session_lifetime_ms` bounds the session it begins."""
+    """`actor` is the JSON of RFC 8693's `act`; `session_lifetime_ms` bounds the session it begins, which acts in the
+    organization where its user is a member still."""
 
     id: str
     kind: TicketKind
     user_id: str
     actor: str | None
     session_lifetime_ms: int | None
+    organization_id: str | None
     created_at: int
     updated_at: int
     expire_at: int
@@ -33,7 +35,7 @@ _COLUMNS = ", ".join(Ticket.__struct_fields__)
 
 def insert(tx: Tx, ticket: Ticket, token_hash: str) -> None:
     tx.execute(
-        f"INSERT INTO identity_tickets ({_COLUMNS}, token_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO identity_tickets ({_COLUMNS}, token_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*msgspec.structs.astuple(ticket), token_hash),
     )
 
