@@ -17,11 +17,11 @@ up: $(RUN) ## set everything up and run Doorward on this machine (Ctrl-C stops i
 
 .PHONY: test
 test: $(DEV) ## run every test, against SQLite and PostgreSQL, in a real browser
-	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadgroup)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadgroup --no-loadscope-reorder)
 
 .PHONY: pictures
 pictures: $(DEV) ## leave a picture of every page and state in build/screenshots
-	@DOORWARD_PICTURES=1 $(BIN)/python -m pytest -q $(or $(ARGS),-n auto --dist loadgroup tests/web tests/identity_pages tests/identity_console tests/environment_pages)
+	@DOORWARD_PICTURES=1 $(BIN)/python -m pytest -q $(or $(ARGS),-n auto --dist loadgroup --no-loadscope-reorder tests/web tests/identity_pages tests/identity_console tests/environment_pages)
 
 .PHONY: check
 check: $(DEV) ## lint, types, import contract, spelling

@@ -22,6 +22,7 @@ from hypothesis import settings
 from doorward.store import Database, Schema, open_database
 from tests import databases
 from tests.faults.ledger import report_faults
+from tests.groups import spread_groups
 from tests.system_parts import report_missing_parts
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         databases.end_run()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items[:] = spread_groups(items)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
