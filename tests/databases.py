@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from doorward.identity import SCHEMA as IDENTITY_SCHEMA
+from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.store import Schema, migrations, sqlite_files
 from tests import postgresql_supervisor
 from tests.system_parts import require_system_part
@@ -26,6 +28,9 @@ from tests.system_parts import require_system_part
 _RUN_FOLDER = "DOORWARD_TEST_RUN"
 _RUN_PROCESS = "DOORWARD_TEST_RUN_PROCESS"
 START_SECONDS = 60
+
+#: What a server's database holds, in the order in which a server would migrate it.
+SERVER_SCHEMAS = (RELAY_SCHEMA, IDENTITY_SCHEMA)
 
 
 def begin_run() -> None:
@@ -70,6 +75,13 @@ def fingerprint(schemas: Sequence[Schema]) -> str:
 
 def new_sqlite(folder: Path, schemas: Sequence[Schema]) -> str:
     """The URL of a fresh migrated file in `folder`."""
+    path = folder / f"{secrets.token_hex(6)}.sqlite"
+    put_sqlite(path, schemas)
+    return f"sqlite://{path}"
+
+
+def put_sqlite(path: Path, schemas: Sequence[Schema]) -> None:
+    """Make a fresh migrated file at `path`, where a program will find it and has nothing to migrate."""
     template = run_folder() / f"{fingerprint(schemas)}.sqlite"
     with run_lock("sqlite-template"):
         if not template.exists():
@@ -77,10 +89,8 @@ def new_sqlite(folder: Path, schemas: Sequence[Schema]) -> str:
             sqlite_files.create(building)
             migrations.migrate_sqlite(building, schemas)
             building.rename(template)
-    path = folder / f"{secrets.token_hex(6)}.sqlite"
+    sqlite_files.create(path)
     shutil.copyfile(template, path)
-    path.chmod(0o600)
-    return f"sqlite://{path}"
 
 
 @contextmanager

@@ -23,10 +23,13 @@ def installation(
 ) -> Iterator[Installation]:
     """A running installation without accounts, ended well after the test."""
     with ExitStack() as stack:
-        database_url = stack.enter_context(databases.new_postgresql(())) if engine == "postgresql" else None
+        made = TOPOLOGIES[topology]
+        database_url = (
+            stack.enter_context(databases.new_postgresql(made.schemas)) if engine == "postgresql" else None
+        )
         # unix sockets need short paths
         folder = tmp_path_factory.mktemp("e", numbered=True)
-        running = TOPOLOGIES[topology](folder, database_url)
+        running = made(folder, database_url)
         stack.callback(end, running)
         running.start()
         yield running

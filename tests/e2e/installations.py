@@ -14,6 +14,8 @@ from typing import Literal
 import pytest
 
 from doorward.client.configuration import publishable_key_of
+from doorward.store import Schema
+from tests import databases
 from tests.e2e.processes import Program, command, free_ports, three_free_ports
 
 Host = Literal["server", "machine", "device"]
@@ -21,8 +23,12 @@ Part = Literal["identity", "relay", "agent", "demo"]
 
 
 class Installation(ABC):
-    """`programs` are the running processes by name; `machine_home` is the data folder of the exposed machine."""
+    """`programs` are the running processes by name; `machine_home` is the data folder of the exposed machine.
 
+    `schemas` are in its servers' databases before they start.
+    """
+
+    schemas: tuple[Schema, ...] = ()
     accounts: str
     relay: str
     administrator: str
@@ -119,8 +125,12 @@ class OneProcessOverTls(OneProcess):
 
 
 class ThreeProcesses(Installation):
-    """Identity; relay and edge; the agent: three processes that meet over the wire, the agent listening on loopback only."""
+    """Identity; relay and edge; the agent: three processes that meet over the wire, the agent listening on loopback only.
 
+    That a server makes its own tables is what `OneProcess` shows; here it would be half of a start.
+    """
+
+    schemas = databases.SERVER_SCHEMAS
     scheme = "http"
     accounts_host, relay_host, zone_host = "accounts.localhost", "relay.localhost", "env.localhost"
     server_address = "127.0.0.1"
@@ -174,8 +184,12 @@ class ThreeProcesses(Installation):
         """A server process of these roles; `data` is another's folder where they share one."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
+        data = data or folder / "data"
+        database = data / "doorward.sqlite"
+        if self.database_url is None and not database.exists():
+            databases.put_sqlite(database, self.schemas)
         config = folder / "doorward.toml"
-        config.write_text(self._configuration(data or folder / "data", roles, control))
+        config.write_text(self._configuration(data, roles, control))
         program = Program(["serve", "--config", str(config)], home=folder, prefix=self.prefix("server"))
         program.wait_for("Doorward serves")
         return program

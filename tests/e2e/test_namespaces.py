@@ -71,7 +71,11 @@ def namespaces(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     require_system_part("network namespaces", unavailable())
     folder = tmp_path_factory.mktemp("n", numbered=True)
     with ExitStack() as stack:
-        database_url = stack.enter_context(databases.new_postgresql(())) if engine == "postgresql" else None
+        database_url = (
+            stack.enter_context(databases.new_postgresql(Namespaces.schemas))
+            if engine == "postgresql"
+            else None
+        )
         network = Network(folder)
         stack.callback(network.close)
         running = Namespaces(folder, database_url, network)

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.anyio
 
 PARTS: tuple[Part, ...] = ("identity", "relay", "agent")
 DOWNLOAD = 200_000_000
+"""More than all buffers of its way hold."""
+FRESH = 20_000_000
 
 
 @pytest.fixture
@@ -318,15 +320,15 @@ async def test_a_download_that_is_cut_fails_clearly_and_a_fresh_one_succeeds(wor
             if max(arrived["forward"], arrived["edge"]) >= at and all(arrived.values()):
                 are_running.set()
 
-    async def through_forward() -> None:
+    async def through_forward(size: int = DOWNLOAD) -> None:
         async with (
             httpx.AsyncClient(base_url=local, timeout=30) as client,
-            client.stream("GET", f"/download?bytes={DOWNLOAD}") as response,
+            client.stream("GET", f"/download?bytes={size}") as response,
         ):
             await receive("forward", response)
 
-    async def through_edge() -> None:
-        async with device.opened(world.service, f"/download?bytes={DOWNLOAD}") as response:
+    async def through_edge(size: int = DOWNLOAD) -> None:
+        async with device.opened(world.service, f"/download?bytes={size}") as response:
             await receive("edge", response)
 
     async def events() -> None:
@@ -351,8 +353,8 @@ async def test_a_download_that_is_cut_fails_clearly_and_a_fresh_one_succeeds(wor
     await world.connected_machine()
     for name, fetch in (("forward", through_forward), ("edge", through_edge)):
         arrived[name] = 0
-        await fetch()
-        assert arrived[name] == DOWNLOAD
+        await fetch(FRESH)
+        assert arrived[name] == FRESH
     installation.stop()
 
 

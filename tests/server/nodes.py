@@ -7,13 +7,17 @@ import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests import databases
 from tests.e2e.processes import Program, free_ports
 
 ROLES = ("identity", "relay", "edge")
 
 
 class ServedNode:
-    """One node and what a test needs to know of it. `start` may be called again after `stop`."""
+    """One node and what a test needs to know of it. `start` may be called again after `stop`.
+
+    A node without a `database_url` finds its tables made, as a second start does.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class ServedNode:
     ) -> None:
         self.folder = folder
         self.data = data or folder / "data"
+        self.database = None if database_url else self.data / "doorward.sqlite"
         self.control_port, self.edge_port, self.admin_port = free_ports(3)
         self.accounts = f"http://accounts.localhost:{self.control_port}"
         self.relay = f"http://relay.localhost:{self.control_port}"
@@ -62,6 +67,8 @@ listen = "127.0.0.1:{self.admin_port}"
         self.program: Program | None = None
 
     def start(self) -> Program:
+        if self.database is not None and not self.database.exists():
+            databases.put_sqlite(self.database, databases.SERVER_SCHEMAS)
         self.program = Program(["serve", "--config", str(self.config)], home=self.folder)
         self.program.wait_for("Doorward serves")
         return self.program
