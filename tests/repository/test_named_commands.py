@@ -7,6 +7,7 @@ import click
 import pytest
 
 from doorward.cli import program
+from doorward.cli.commands import COMMANDS
 from tests.repository.tracked import ROOT
 
 SOURCES = sorted(
@@ -30,7 +31,7 @@ def named_commands(text: str) -> Iterator[list[str]]:
     """Each named command's words, up to where the sentence goes on. A program's name in prose is none."""
     for match in NAMED.finditer(text):
         words = match[1].split()
-        if words[0] in program.commands:
+        if words[0] in COMMANDS:
             end = next((at for at, word in enumerate(words) if word in PROSE), len(words))
             yield words[:end]
 
