@@ -72,6 +72,32 @@ async def test_a_code_proves_an_address_and_a_wrong_one_counts(backend: Backend)
         )
 
 
+@pytest.mark.parametrize("way", ["add", "change", "replace", "update"])
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_the_former_main_address_hears_of_the_new_one_where_that_is_asked_for(
+    backend: Backend, way: str, is_told: bool
+) -> None:
+    owner = await user(backend)
+    former = owner["email_addresses"][0]["email_address"]
+    told = {"notify_primary_email_address_changed": is_told}
+    second = {"user_id": owner["id"], "email_address": SECOND, "verified": True}
+    if way == "add":
+        await backend.ask("POST", "/email_addresses", json={**second, "primary": True, **told})
+    elif way == "replace":
+        body = {"email_address": SECOND, **told}
+        await backend.ask("PUT", f"/users/{owner['id']}/email_address", json=body)
+    else:
+        added = (await backend.ask("POST", "/email_addresses", json={**second, **told}))["id"]
+        assert await backend.world.kinds_mailed_to(former) == []
+        if way == "change":
+            await backend.ask("PATCH", f"/email_addresses/{added}", json={"primary": True, **told})
+        else:
+            body = {"primary_email_address_id": added, **told}
+            await backend.ask("PATCH", f"/users/{owner['id']}", json=body)
+    assert await backend.world.kinds_mailed_to(former) == ["email_changed"] * is_told
+    assert await backend.world.kinds_mailed_to(SECOND) == []
+
+
 async def test_a_phone_number_is_the_back_ends_word(backend: Backend) -> None:
     owner = await user(backend)
     body = {"user_id": owner["id"], "phone_number": "+1 (555) 010-0001", "verified": True, "primary": True}

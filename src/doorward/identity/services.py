@@ -254,6 +254,7 @@ class Identity:
             accounts=self.accounts,
             sessions=self.sessions,
             hasher=self.hasher,
+            mails=self.mails,
             events=events,
         )
         self.imports = Imports(self.database, self.clock, administration=self.administration, events=events)

@@ -71,9 +71,16 @@ class Addresses:
         return await self._database.read(lambda tx: self._shown(tx, email_id))
 
     async def add_email(
-        self, user_id: str, text: str, *, is_verified: bool, is_primary: bool, actor: str
+        self,
+        user_id: str,
+        text: str,
+        *,
+        is_verified: bool,
+        is_primary: bool,
+        is_told: bool = False,
+        actor: str,
     ) -> EmailAddress:
-        """Raises Refused (404, 422)."""
+        """`is_told`: the former main address hears of it by mail. Raises Refused (404, 422)."""
         address = email_of(text)
         if is_primary and not is_verified:
             raise Refused(FORM_VERIFICATION_NEEDED.at("primary"))
@@ -95,13 +102,20 @@ class Addresses:
             self._note(tx, user_id, "user.email_added", record.id, now=now, actor=actor)
             return self._shown(tx, record.id)
 
-        return await self._write_unique(work, "email_address")
+        return await self._write_primary(work, user_id if is_told and is_primary else None)
 
     async def change_email(
-        self, email_id: str, *, is_verified: bool | None, is_primary: bool | None, actor: str
+        self,
+        email_id: str,
+        *,
+        is_verified: bool | None,
+        is_primary: bool | None,
+        is_told: bool = False,
+        actor: str,
     ) -> EmailAddress:
-        """None leaves it as it is. Raises Refused (404, 422)."""
+        """None leaves it as it is. `is_told` as above. Raises Refused (404, 422)."""
         now = self._clock()
+        told = (await self.email(email_id)).record.user_id if is_told and is_primary else None
 
         def work(tx: Tx) -> EmailAddress:
             record = self._changeable(tx, email_id, actor)
@@ -116,7 +130,7 @@ class Addresses:
             self._note(tx, record.user_id, "user.email_changed", email_id, now=now, actor=actor)
             return self._shown(tx, email_id)
 
-        return await self._write_unique(work, "email_address")
+        return await self._write_primary(work, told)
 
     async def delete_email(self, email_id: str, *, actor: str) -> None:
         """Another proved one becomes the main one. Raises Refused (404, 400 for the last)."""
@@ -136,8 +150,10 @@ class Addresses:
 
         await self._database.write(work)
 
-    async def replace_emails(self, user_id: str, text: str, *, status: Status, actor: str) -> EmailAddress:
-        """This address, as the only and the main one. Raises Refused (404, 422)."""
+    async def replace_emails(
+        self, user_id: str, text: str, *, status: Status, is_told: bool = False, actor: str
+    ) -> EmailAddress:
+        """This address, as the only and the main one. `is_told` as above. Raises Refused (404, 422)."""
         address, now, is_verified = email_of(text), self._clock(), status == "verified"
         if status == "unverified":
             # It would be the only one: nobody could sign in with it, and anybody else could claim it.
@@ -166,7 +182,7 @@ class Addresses:
             self._note(tx, user_id, "user.emails_replaced", record.id, now=now, actor=actor)
             return self._shown(tx, record.id)
 
-        return await self._write_unique(work, "email_address")
+        return await self._write_primary(work, user_id if is_told else None)
 
     async def prepare_email(self, email_id: str, *, actor: str) -> VerificationRecord:
         """Mail a code. Raises Refused (404, 400 for one that is verified, 429)."""
@@ -356,9 +372,22 @@ class Addresses:
         audit.record(tx, now=now, actor=actor, action=action, object_id=object_id, detail=user_id)
         self._events.user(tx, "user.updated", user_id, now=now)
 
+    async def _write_primary(self, work: Callable[[Tx], EmailAddress], told: str | None) -> EmailAddress:
+        """`told` is the user whose former main address is mailed, when it is not the one that is written."""
+        former = None if told is None else await self._database.read(lambda tx: _primary_of(tx, told))
+        shown = await self._write_unique(work, "email_address")
+        if former is not None and former != shown.record.address:
+            self._mails.post(mail.email_changed(former, self._settings.application_name))
+        return shown
+
     async def _write_unique(self, work: Callable[[Tx], T], param: str) -> T:
         """Two accounts may claim one at once; the database lets one of them have it."""
         try:
             return await self._database.write(work)
         except ConstraintViolated as error:
             raise Refused(taken(param)) from error
+
+
+def _primary_of(tx: Tx, user_id: str) -> str | None:
+    account = store.find_account(tx, user_id)
+    return None if account is None else account.primary_email.address

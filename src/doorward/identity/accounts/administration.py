@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from doorward.identity import mail
 from doorward.identity.accounts import images, metadata, phones, rules, store
 from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.accounts.new_accounts import (
@@ -57,6 +58,7 @@ class Administration:
         accounts: Accounts,
         sessions: Sessions,
         hasher: PasswordHasher,
+        mails: mail.MailQueue,
         events: Events,
     ) -> None:
         self._settings = settings
@@ -65,6 +67,7 @@ class Administration:
         self._accounts = accounts
         self._sessions = sessions
         self._hasher = hasher
+        self._mails = mails
         self._events = events
 
     async def get(self, user_id: str) -> Account:
@@ -94,6 +97,7 @@ class Administration:
         *,
         password: NewPassword,
         sign_out_of_other_sessions: bool = False,
+        is_told: bool = False,
         actor: str,
     ) -> Account:
         """Raises Refused (403 for what an administrator signs in with, 404, 422)."""
@@ -131,7 +135,10 @@ class Administration:
             self._events.user(tx, "user.updated", user_id, now=now)
             return self._account(tx, user_id)
 
-        return await self._write_unique(work)
+        changed, former = await self._write_unique(work), account.primary_email.address
+        if is_told and changed.primary_email.address != former:
+            self._mails.post(mail.email_changed(former, self._settings.application_name))
+        return changed
 
     async def merge_metadata(self, user_id: str, changes: Details, *, actor: str) -> Account:
         """Deeply, inside one transaction: two back ends that change different keys at once both succeed."""

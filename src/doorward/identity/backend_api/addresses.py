@@ -19,6 +19,7 @@ async def create_email_address(call: Call[NoQuery, wire.CreateEmailAddress]) -> 
         call.body.email_address,
         is_verified=bool(call.body.verified),
         is_primary=bool(call.body.primary),
+        is_told=bool(call.body.notify_primary_email_address_changed),
         actor=call.caller.id,
     )
     return call.identity.views.email_of(email, call.now)
@@ -36,6 +37,7 @@ async def update_email_address(call: Call[NoQuery, wire.UpdateEmailAddress]) -> 
         call.path["email_address_id"],
         is_verified=call.body.verified,
         is_primary=call.body.primary,
+        is_told=bool(call.body.notify_primary_email_address_changed),
         actor=call.caller.id,
     )
     return call.identity.views.email_of(email, call.now)
@@ -54,6 +56,7 @@ async def replace_email_address(call: Call[NoQuery, wire.ReplaceEmailAddress]) -
         call.path["user_id"],
         call.body.email_address,
         status=call.body.identification_status,
+        is_told=bool(call.body.notify_primary_email_address_changed),
         actor=call.caller.id,
     )
     return call.identity.views.email_of(email, call.now)

@@ -103,6 +103,7 @@ async def update_user(call: Call[NoQuery, wire.UpdateUser]) -> resources.User:
         details,
         password=_password(body),
         sign_out_of_other_sessions=bool(body.sign_out_of_other_sessions),
+        is_told=bool(body.notify_primary_email_address_changed),
         actor=call.caller.id,
     )
     return user(call, account)
