@@ -12,6 +12,7 @@ import functools
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -69,6 +70,7 @@ class Collector(Protocol):
 
 
 _collector: Collector | None = None
+_NO_SPAN: AbstractContextManager[None] = contextlib.nullcontext()
 _current: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -86,18 +88,21 @@ def current_span() -> Span | None:
     return _current.get()
 
 
-@contextlib.contextmanager
-def span(name: str, *, kind: Kind = "internal", parent: SpanContext | None = None) -> Iterator[Span | None]:
+def span(
+    name: str, *, kind: Kind = "internal", parent: SpanContext | None = None
+) -> AbstractContextManager[Span | None]:
     """A span around the block, inside the current one or else below `parent`; None where nothing is recorded.
 
     What the block raises marks it as failed by the exception's name alone: its text may quote anything.
     """
-    if _collector is None:
-        yield None
-        return
+    return _NO_SPAN if _collector is None else _span(_collector, name, kind, parent)
+
+
+@contextlib.contextmanager
+def _span(collector: Collector, name: str, kind: Kind, parent: SpanContext | None) -> Iterator[Span]:
     # A request arrives from outside, whatever this task did before.
     outer = None if kind == "server" else _current.get()
-    opened = _collector.start(name, kind=kind, parent=outer.context if outer is not None else parent)
+    opened = collector.start(name, kind=kind, parent=outer.context if outer is not None else parent)
     token = _current.set(opened)
     try:
         yield opened
@@ -120,12 +125,14 @@ def traced(name: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Await
     """A coroutine function whose every call is a span."""
 
     def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        @functools.wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            if _collector is None:
-                return await function(*args, **kwargs)
+        async def recorded(*args: P.args, **kwargs: P.kwargs) -> T:
             with span(name):
                 return await function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+            # A coroutine around it would take part in every wait of the one inside.
+            return function(*args, **kwargs) if _collector is None else recorded(*args, **kwargs)
 
         return call
 

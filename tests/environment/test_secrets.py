@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,36 @@ def test_creating_a_name_that_is_taken_says_so_and_changes_nothing(store: Secret
     with pytest.raises(SecretExists):
         store.create("guard", b"second")
     assert store.get("guard") == b"first"
+
+
+def test_what_is_remembered_is_what_the_file_holds_whoever_wrote_it(tmp_path: Path) -> None:
+    # A clock a minute ahead: every file has rested long enough to be remembered.
+    store = SecretStore(tmp_path / "secrets", now_ns=lambda: time.time_ns() + 60_000_000_000)
+    file, other = tmp_path / "secrets" / "mode.bin", SecretStore(tmp_path / "secrets")
+    store.set("mode", b"first")
+    assert [store.get("mode"), store.get("mode")] == [b"first", b"first"]
+    other.set("mode", b"other")
+    assert [store.get("mode"), store.get("mode")] == [b"other", b"other"]
+    time.sleep(0.02)  # a tick of the file system's clock, which alone tells this write from the one before
+    file.write_bytes(b"by hd")
+    assert store.get("mode") == b"by hd"
+    other.remove("mode")
+    assert store.get("mode") is None
+    other.create("mode", b"again")
+    assert store.get("mode") == b"again"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(SecretStoreFailed):
+        store.get("mode")
+
+
+def test_nothing_is_remembered_that_the_file_system_s_clock_could_not_tell_from_the_next_write(
+    store: SecretStore, tmp_path: Path
+) -> None:
+    store.set("mode", b"000")
+    for number in range(300):
+        (tmp_path / "secrets" / "mode.bin").write_bytes(b"%03d" % number)
+        assert store.get("mode") == b"%03d" % number
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", "", ".hidden", "x" * 300, "nul\0"])

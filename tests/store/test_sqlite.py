@@ -14,6 +14,7 @@ from doorward.store import (
     DatabaseUnreachable,
     DatabaseUrlInvalid,
     Schema,
+    Statement,
     open_database,
     sqlite_files,
 )
@@ -116,6 +117,22 @@ async def test_a_job_that_spoils_the_commit_of_its_group_costs_only_itself(ledge
     )
     assert [row[0] for row in rows] == names
     assert await ledger.read(lambda tx: tx.fetch_all("SELECT id FROM ledger_deferred")) == []
+
+
+@pytest.mark.anyio
+async def test_a_statement_that_fails_costs_only_its_own_transaction(ledger: Database) -> None:
+    """Though its group is not divided by savepoints."""
+    once = "INSERT INTO ledger_accounts (id, balance) VALUES (?, ?) RETURNING id"
+    names = [f"n{number}" for number in range(9)]
+    jobs = [ledger.run(Statement(once, (name, 1))) for name in names]
+    jobs.insert(4, ledger.run(Statement(once, ("half", 1)), Statement(once, ("half", 1))))
+    jobs.insert(6, ledger.write(insert("by a function")))
+    answers = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(answers.pop(4), ConstraintViolated)
+    assert answers.pop(5) == 1
+    assert answers == [[[(name,)]] for name in names]
+    [rows] = await ledger.ask(Statement("SELECT id FROM ledger_accounts WHERE id <> 'a' ORDER BY id"))
+    assert rows == [("by a function",), *((name,) for name in names)]
 
 
 @pytest.mark.anyio

@@ -8,7 +8,7 @@ from __future__ import annotations
 from doorward.identity.accounts import store as accounts
 from doorward.identity.instance import store as instance
 from doorward.relay import IsBarred
-from doorward.store import Database
+from doorward.store import Database, Statement
 
 
 def barred_by_either(first: IsBarred, second: IsBarred) -> IsBarred:
@@ -23,10 +23,12 @@ def barred_by_identity(database: Database) -> IsBarred:
     have a database of its own, and then knows what it is told by webhook, if at all."""
 
     async def is_barred(user_id: str) -> bool:
-        [rows] = await database.ask(accounts.is_banned(user_id))
-        if not rows:
-            return await database.lookup(instance.is_planted)
-        [(is_banned,)] = rows
-        return bool(is_banned)
+        [[(is_barred,)]] = await database.ask(_is_barred(user_id))
+        return bool(is_barred)
 
     return is_barred
+
+
+def _is_barred(user_id: str) -> Statement:
+    banned = accounts.is_banned(user_id)
+    return Statement(f"SELECT COALESCE(({banned.sql}), {instance.IS_PLANTED})", banned.params)

@@ -26,10 +26,13 @@ from doorward.store.statements import for_postgresql
 
 log = logging.getLogger(__name__)
 
-_TEXT = (19, 25, 1042, 1043)
-_INTEGER = (20, 21, 23)
-_BOOLEAN = 16
-_BYTES = 17
+#: By a column's type (`pg_type.oid`): its value from what PostgreSQL writes in text. The types of the house.
+_LOAD: dict[int, Callable[[bytes], object]] = {
+    **dict.fromkeys((19, 25, 1042, 1043), bytes.decode),
+    **dict.fromkeys((20, 21, 23), int),
+    16: b"t".__eq__,
+    17: lambda written: bytes.fromhex(written[2:].decode()),
+}
 
 
 class TripLost(Exception):
@@ -244,31 +247,26 @@ class _Pipeline:
 
 
 def _rows(result: pq.abc.PGresult) -> list[Row]:
-    columns = range(result.nfields)
-    types = [result.ftype(column) for column in columns]
-    return [
-        tuple(_load(types[column], result.get_value(row, column)) for column in columns)
-        for row in range(result.ntuples)
-    ]
+    rows = range(result.ntuples)
+    columns = [_column(result, column, rows) for column in range(result.nfields)] if rows else []
+    return list(zip(*columns, strict=True))
 
 
-def _load(type_: int, value: bytes | None) -> object:
-    """A value of one of the house's column types, as PostgreSQL writes it in text."""
-    if value is None:
-        return None
-    if type_ in _TEXT:
-        return value.decode()
-    if type_ in _INTEGER:
-        return int(value)
-    if type_ == _BOOLEAN:
-        return value == b"t"
-    if type_ == _BYTES:
-        return bytes.fromhex(value[2:].decode())
-    raise DatabaseFailed(f"a column of the type {type_}")
+def _column(result: pq.abc.PGresult, column: int, rows: range) -> list[object]:
+    load = _LOAD.get(result.ftype(column))
+    if load is None:
+        raise DatabaseFailed(f"a column of the type {result.ftype(column)}")
+    values = [result.get_value(row, column) for row in rows]
+    return [None if value is None else load(value) for value in values]
 
 
 def _dump(value: object) -> bytes | None:
     match value:
+        case str() if "\x00" not in value:
+            return value.encode()
+        case str():
+            # The wire's text ends there: what follows would be cut off unseen.
+            raise DatabaseFailed("PostgreSQL refused: text cannot hold NUL")
         case None:
             return None
         case bool():
@@ -277,10 +275,5 @@ def _dump(value: object) -> bytes | None:
             return b"%d" % value
         case bytes():
             return b"\\x" + value.hex().encode()
-        case str() if "\x00" not in value:
-            return value.encode()
-        case str():
-            # The wire's text ends there: what follows would be cut off unseen.
-            raise DatabaseFailed("PostgreSQL refused: text cannot hold NUL")
         case _:
             raise TransactionMisused(f"a {type(value).__name__} is not a value of ours")

@@ -1,8 +1,8 @@
 """SQLite, by the standard library: one writer thread with group commit, a few reader threads.
 
 SQLite lets one transaction write at a time, and with `synchronous=FULL` a COMMIT costs an fsync. So one
-thread writes: it begins, runs every job that is waiting (all but the first inside a SAVEPOINT, so that a job that
-raises undoes only itself), commits once, and only then answers them all. A group that cannot be committed is
+thread writes: it begins, runs every job that is waiting (a function that is not the first inside a SAVEPOINT, so that
+one that raises undoes only itself), commits once, and only then answers them all. A group that cannot be committed is
 run again job by job.
 
 Readers see the last commit: WAL keeps them from waiting for the writer or the writer for them.
@@ -49,13 +49,23 @@ class SqliteTransaction(Transaction):
         return sqlite_files.store_error(error)
 
 
+def _answers(connection: sqlite3.Connection, statements: Sequence[Statement]) -> list[list[Row]]:
+    """The rows of each. Raises StoreError."""
+    try:
+        return [connection.execute(for_sqlite(sql), params).fetchall() for sql, params in statements]
+    except StoreError:
+        raise
+    except Exception as error:
+        raise sqlite_files.store_error(error) from error
+
+
 class _Job:
-    """One `write` on its way through the writer thread and back to the caller's loop."""
+    """One `write` or `run` on its way through the writer thread and back to the caller's loop."""
 
-    __slots__ = ("answer", "error", "fn", "future", "loop", "notifications")
+    __slots__ = ("answer", "error", "future", "loop", "notifications", "work")
 
-    def __init__(self, fn: Callable[[Tx], Any]) -> None:
-        self.fn = fn
+    def __init__(self, work: Callable[[Tx], Any] | Sequence[Statement]) -> None:
+        self.work = work
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.answer: Any = None
@@ -136,12 +146,12 @@ class _Writer(threading.Thread):
                 break
             if not job.future.cancelled():
                 if group:
-                    self._run_in_savepoint(job)
+                    self._run_next(job)
                     group.append(job)
                 elif self._run_first(job):
                     group.append(job)
                 if group and not self._connection.in_transaction:
-                    break  # SQLite gave up the whole transaction (no space, I/O error)
+                    break  # the whole transaction is given up: by SQLite (no space, I/O error), or for a statement
             if time.monotonic() >= deadline:
                 break
             try:
@@ -167,8 +177,15 @@ class _Writer(threading.Thread):
         _settle([job])
         return False
 
-    def _run_in_savepoint(self, job: _Job) -> None:
+    def _run_next(self, job: _Job) -> None:
+        """In the transaction of the jobs before it, which do not suffer for it."""
         try:
+            if not callable(job.work):
+                # A statement says no by what it returns. One that fails is so rare that its group is simply run again.
+                self._run(job)
+                if job.error is not None and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                return
             self._connection.execute("SAVEPOINT job")
             self._run(job)
             if self._connection.in_transaction:
@@ -181,9 +198,12 @@ class _Writer(threading.Thread):
                 self._connection.execute("ROLLBACK")
 
     def _run(self, job: _Job) -> None:
-        transaction = SqliteTransaction(self._connection, writable=True)
         try:
-            job.answer = transaction.run(job.fn)
+            if not callable(job.work):
+                job.answer = _answers(self._connection, job.work)
+                return
+            transaction = SqliteTransaction(self._connection, writable=True)
+            job.answer = transaction.run(job.work)
             job.notifications = transaction.notifications
         except BaseException as error:
             # Whatever it is belongs to the caller; this thread serves every other caller too.
@@ -265,11 +285,17 @@ class SqliteDatabase:
         return self._read(fn)
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        return await self.write(lambda tx: [tx.fetch_all(*statement) for statement in statements])
+        self._require_open()
+        job = _Job(statements)
+        self._writer.submit(job)
+        answers: list[list[Row]] = await job.future
+        return answers
 
     async def ask(self, *statements: Statement) -> list[list[Row]]:
         self._require_open()
-        return self._read(lambda tx: [tx.fetch_all(*statement) for statement in statements])
+        return self._with_reader(
+            lambda connection: _answers(connection, statements), is_transaction=len(statements) > 1
+        )
 
     def version(self) -> int | None:
         return None if self._closed else sqlite_files.data_version(self._watch)
@@ -293,15 +319,20 @@ class SqliteDatabase:
         self._hub.close()
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
+        return self._with_reader(
+            lambda connection: SqliteTransaction(connection, writable=False).run(fn), is_transaction=True
+        )
+
+    def _with_reader(self, use: Callable[[sqlite3.Connection], T], *, is_transaction: bool) -> T:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = sqlite_files.connect(self._path, read_only=True)
-        transaction = SqliteTransaction(connection, writable=False)
         try:
-            # One transaction, one snapshot: two SELECTs of it never straddle a commit.
-            connection.execute("BEGIN")
-            return transaction.run(fn)
+            if is_transaction:
+                # One snapshot: two SELECTs of it never straddle a commit. A single one has its own.
+                connection.execute("BEGIN")
+            return use(connection)
         except sqlite3.Error as error:
             raise sqlite_files.store_error(error) from error
         finally:

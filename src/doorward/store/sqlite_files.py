@@ -92,6 +92,9 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+        if not read_only:
+            # What undoes a savepoint is a file of its own otherwise, made and removed for every group of commits.
+            connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error as error:
         connection.close()
         raise store_error(error) from error

@@ -5,6 +5,7 @@ Inside a token an absent optional is absent, never null.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -149,10 +150,9 @@ class ActivityClaims(WireClaims, frozen=True, kw_only=True):
 def mint_response_claims(claims: dict[str, Any]) -> MintAuthorizedClaims | MintPendingClaims:
     """The union of mint proofs, by the rule of the bodies: pending wins when its members are complete.
     Raises SchemaMismatch."""
-    try:
-        return msgspec.convert(claims, MintPendingClaims)
-    except msgspec.ValidationError:
-        pass
+    if "status" in claims:
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(claims, MintPendingClaims)
     try:
         return msgspec.convert(claims, MintAuthorizedClaims)
     except msgspec.ValidationError:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -40,16 +40,15 @@ class SchemaMismatch(Exception):
 class Wire(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
     """Base of every JSON object on the wire. Unknown members are dropped on decode."""
 
-    _trimmed: ClassVar[tuple[str, ...] | None] = None
-
     def __post_init__(self) -> None:
-        for name in _trimmed_fields(type(self)):
+        for name in _TRIMMED.get(type(self)) or _trimmed_fields(type(self)):
             value = getattr(self, name)
             if isinstance(value, str):
-                text = trim(value)
+                text = value.strip(_ECMASCRIPT_SPACE)
                 if not text:
                     raise ValueError(f"{name} is blank")
-                msgspec.structs.force_setattr(self, name, text)
+                if text is not value:
+                    msgspec.structs.force_setattr(self, name, text)
 
 
 class Form(Wire, rename=None, frozen=True, kw_only=True):
@@ -113,13 +112,15 @@ def _name(shape: Any) -> str:
     return getattr(shape, "__name__", "member of the union")
 
 
+_TRIMMED: dict[type[Wire], tuple[str, ...]] = {}
+
+
 def _trimmed_fields(cls: type[Wire]) -> tuple[str, ...]:
-    cached = cls.__dict__.get("_trimmed")
-    if cached is None:
+    """Looked for once, at the first object: the hints of a class are not there while it is made."""
+    if cls not in _TRIMMED:
         hints = get_type_hints(cls, include_extras=True)
-        cached = tuple(name for name in cls.__struct_fields__ if _is_tstr(hints[name]))
-        cls._trimmed = cached
-    return cached
+        _TRIMMED[cls] = tuple(name for name in cls.__struct_fields__ if _is_tstr(hints[name]))
+    return _TRIMMED[cls]
 
 
 def _is_tstr(hint: Any) -> bool:

@@ -62,6 +62,8 @@ class Link:
         self._modes = modes
         self._supervisor = supervisor
         self._changing = asyncio.Lock()
+        #: Another number once this process began to change the link. Whoever waits after reading it can tell by this.
+        self.revision = 0
         self._api_origin: str | None = None
 
     def load(self) -> None:
@@ -182,6 +184,7 @@ class Link:
             if status.status not in ("disabled", "running"):
                 await self._supervisor.apply(previous)
                 raise ConnectorRefused(status)
+            self.revision += 1
             try:
                 self._secrets.set(names.RELAY_URL, relay_url.encode())
                 self._secrets.set(names.RELAY_ISSUER, issuer.encode())
@@ -204,6 +207,7 @@ class Link:
         require(actor, Action.UNLINK)
         async with self._changing:
             status = await self._supervisor.apply(None)
+            self.revision += 1
             try:
                 for name in names.LINK_SECRETS:
                     self._secrets.remove(name)

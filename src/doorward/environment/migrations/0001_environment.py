@@ -2,6 +2,9 @@
 
 `auth_*` tables are named after the T3 server's. Times are integer milliseconds. The CHECK constraints make an
 unknown or contradictory value impossible to store, so that no reader ever has to guess what one means.
+
+Every mint writes to three of them, and waits for the disk until each page it touched is there: these carry no index that
+only saves a look through a table of few rows.
 """
 
 from alembic import op
@@ -14,8 +17,8 @@ depends_on = None
 STATEMENTS = (
     """
     CREATE TABLE auth_pairing_links (
-        id TEXT PRIMARY KEY,
-        credential TEXT NOT NULL UNIQUE,
+        id TEXT NOT NULL,
+        credential TEXT PRIMARY KEY,
         method TEXT NOT NULL,
         scopes TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -29,8 +32,10 @@ STATEMENTS = (
         revoked_at BIGINT
     )
     """,
-    "CREATE INDEX idx_auth_pairing_links_active ON auth_pairing_links (revoked_at, consumed_at, expires_at)",
-    "CREATE INDEX idx_auth_pairing_links_key ON auth_pairing_links (proof_key_thumbprint)",
+    """
+    CREATE INDEX idx_auth_pairing_links_unused ON auth_pairing_links (proof_key_thumbprint, expires_at)
+        WHERE revoked_at IS NULL AND consumed_at IS NULL
+    """,
     """
     CREATE TABLE auth_sessions (
         session_id TEXT PRIMARY KEY,
@@ -81,18 +86,19 @@ STATEMENTS = (
         CHECK ((status = 'rejected') = (rejected_at IS NOT NULL)),
         CHECK (status = 'approved' OR last_seen_at IS NULL),
         CHECK (status = 'approved' OR role = 'standard')
-    )
+    ) {in_key_order}
     """,
-    "CREATE INDEX idx_auth_connect_clients_active ON auth_connect_clients (revoked_at, status, updated_at)",
-    "CREATE INDEX idx_auth_connect_clients_cloud_user ON auth_connect_clients (cloud_user_id, revoked_at)",
+    """
+    CREATE INDEX idx_auth_connect_clients_pending ON auth_connect_clients (cloud_user_id)
+        WHERE status = 'pending' AND revoked_at IS NULL
+    """,
     # One row per jti or nonce that was used: the primary key is what makes a second use impossible.
     """
     CREATE TABLE environment_replay_guards (
         name TEXT PRIMARY KEY,
         consumed_at BIGINT NOT NULL
-    )
+    ) {in_key_order}
     """,
-    "CREATE INDEX idx_environment_replay_guards_age ON environment_replay_guards (consumed_at)",
     """
     CREATE TABLE environment_gate_codes (
         code_hash TEXT PRIMARY KEY,
@@ -159,5 +165,7 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
+    # SQLite then keeps the rows in the primary key's own tree: one page to write where there were two.
+    in_key_order = "WITHOUT ROWID" if op.get_bind().dialect.name == "sqlite" else ""
     for statement in STATEMENTS:
-        op.execute(statement)
+        op.execute(statement.format(in_key_order=in_key_order))

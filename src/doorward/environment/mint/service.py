@@ -1,8 +1,8 @@
 """Health and mint: verified, consumed once, decided, and answered with a signature.
 
-The order of a mint is part of its safety: the mode is read before any guard is consumed, so that a machine
-whose mode is unreadable leaves the relay's request usable; and read again when the decision is taken, so that
-a mode tightened in between wins. Guards and decision are one transaction: a machine writes to its disk once a mint.
+The order of a mint is part of its safety: the mode is read before any guard is consumed, so that a machine whose mode is
+unreadable leaves the relay's request usable, and stays what it is until the decision is taken. Guards and decision are one
+transaction: a machine writes to its disk once a mint.
 """
 
 import logging
@@ -13,7 +13,7 @@ from doorward.environment.approvals.rules import Knock
 from doorward.environment.approvals.service import Approvals, Decision, RequestRepeated
 from doorward.environment.keys import Keys, SecretStoreFailed
 from doorward.environment.link.errors import LinkRefused
-from doorward.environment.link.service import Link, LinkedRelay
+from doorward.environment.link.service import Link
 from doorward.environment.mint.rules import RequestRefused, read_health_request, read_mint_request
 from doorward.environment.replay import ReplayGuards, relay_guards
 from doorward.jose import JoseError
@@ -96,7 +96,7 @@ class Mint:
         )
 
     async def mint(self, proof: str) -> MintAuthorized | MintPending:
-        relay = self._link.linked_relay()
+        relay, revision = self._link.linked_relay(), self._link.revision
         now = self._clock()
         try:
             request = read_mint_request(
@@ -106,15 +106,11 @@ class Mint:
             log.info("a mint request was refused: %s", error)
             MACHINE_MINTS.add("refused")
             raise LinkRefused("unauthorized", "Invalid cloud mint request.") from error
-        try:
-            self._approvals.mode()
-        except SecurityModeUnreadable as error:
-            raise LinkRefused("internal", UNREADABLE_MODE) from error
-        decision = await self._decide(request, relay)
+        decision = await self._decide(request, revision)
         MACHINE_MINTS.add("authorized" if decision.link is not None else decision.status)
         return self._answer(request, decision, issuer=relay.issuer, now=now)
 
-    async def _decide(self, request: MintRequestClaims, relay: LinkedRelay) -> Decision:
+    async def _decide(self, request: MintRequestClaims, revision: int) -> Decision:
         client = known(request.client)
         knock = Knock(
             thumbprint=request.client_proof_key_thumbprint,
@@ -129,7 +125,7 @@ class Mint:
             return await self._approvals.decide(
                 knock,
                 use_up=self._guards.consuming(*guards),
-                require_still_linked=lambda: self._require_still_linked(relay),
+                require_still_linked=lambda: self._require_still_linked(revision),
             )
         except RequestRepeated as error:
             raise LinkRefused("conflict", "Cloud mint request was already consumed.") from error
@@ -138,9 +134,9 @@ class Mint:
         except StoreError as error:
             raise LinkRefused("internal", "Could not issue cloud connection credential.") from error
 
-    def _require_still_linked(self, relay: LinkedRelay) -> None:
+    def _require_still_linked(self, revision: int) -> None:
         """The owner may have unlinked since the request was verified: then nothing is minted for it any more."""
-        if self._link.linked_relay() != relay:
+        if self._link.revision != revision:
             raise LinkRefused("unauthorized", "Invalid cloud mint request.")
 
     def _answer(

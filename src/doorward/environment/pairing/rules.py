@@ -12,6 +12,8 @@ from doorward.t3_connect.scopes import STANDARD_SCOPES
 #: 32 symbols that are not mistaken for one another: no 0, 1, I, O.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CREDENTIAL_CHARACTERS = 12
+#: 32 divides 256, so that a random byte is no more one symbol than another.
+_SYMBOL_OF_BYTE = (ALPHABET * 8).encode()
 
 PAIRING_LIFETIME_MS = 5 * 60_000
 CONNECT_LIFETIME_MS = 2 * 60_000
@@ -66,8 +68,7 @@ class CredentialRefused(Exception):
 
 def new_credential() -> str:
     """12 symbols, each uniformly one of 32: 60 bits."""
-    # 32 divides 256, so that a random byte is no more one symbol than another.
-    return "".join(ALPHABET[byte % 32] for byte in secrets.token_bytes(CREDENTIAL_CHARACTERS))
+    return secrets.token_bytes(CREDENTIAL_CHARACTERS).translate(_SYMBOL_OF_BYTE).decode()
 
 
 def new_link(

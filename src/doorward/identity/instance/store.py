@@ -9,6 +9,8 @@ from doorward.store import Tx
 
 CHANNEL = "identity.instance"
 _NAME = "instance"
+#: SQL: whether an instance keeps its accounts in this database.
+IS_PLANTED = f"EXISTS (SELECT 1 FROM identity_instance WHERE name = '{_NAME}')"  # noqa: S608 - a word of ours
 
 
 def plant(tx: Tx, now: int) -> None:
@@ -20,11 +22,6 @@ def plant(tx: Tx, now: int) -> None:
         """,
         (_NAME, _text(InstanceSettings()), now, now),
     )
-
-
-def is_planted(tx: Tx) -> bool:
-    """Whether an instance keeps its accounts in this database."""
-    return tx.fetch_one("SELECT 1 FROM identity_instance WHERE name = ?", (_NAME,)) is not None
 
 
 def settings(tx: Tx) -> InstanceSettings:

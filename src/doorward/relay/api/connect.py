@@ -10,9 +10,9 @@ from doorward.relay.api.proofs import RequestProofs, require_scope
 from doorward.relay.api.refusals import invalid_dpop
 from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
 from doorward.relay.connect.service import Connector, Minted, Probed
-from doorward.relay.connect.target import Target, asked_for_target
+from doorward.relay.connect.store import Known, known, known_of
+from doorward.relay.connect.target import Target
 from doorward.relay.http.routing import Arrival, Call, Route
-from doorward.store import Row
 from doorward.t3_connect import iso
 from doorward.t3_connect.messages import (
     ConnectAuthorized,
@@ -61,10 +61,10 @@ class ConnectApi:
         require_scope(call.principal, ENVIRONMENT_CONNECT, environment_id=call.param("environmentId"))
         if _requested_thumbprint(call.body) != token.thumbprint:
             raise invalid_dpop()
-        found = await self._consume(call)
+        environment = await self._consume(call)
         minted = await _counted(
             self._connector.connect(
-                found,
+                environment,
                 thumbprint=token.thumbprint,
                 device_id=call.body.device_id,
                 client=call.body.client,
@@ -90,16 +90,15 @@ class ConnectApi:
 
     async def status(self, call: Call[DpopPrincipal, None]) -> StatusResponse:
         require_scope(call.principal, ENVIRONMENT_STATUS, environment_id=call.param("environmentId"))
-        found = await self._consume(call)
-        probed = await self._connector.probe(found, trace=call.arrival.trace)
+        environment = await self._consume(call)
+        probed = await self._connector.probe(environment, trace=call.arrival.trace)
         return _status(probed, call.arrival)
 
-    async def _consume(self, call: Call[DpopPrincipal, Any]) -> list[list[Row]]:
-        """Count the request and use its proof up; what is known of its target."""
-        asked = asked_for_target(
-            user_id=call.principal.token.user_id, environment_id=call.param("environmentId")
-        )
-        return await self._proofs.consume(call.arrival, call.principal, "connects", *asked)
+    async def _consume(self, call: Call[DpopPrincipal, Any]) -> Known | None:
+        """Count the request and use its proof up; what is known of the environment."""
+        asked = known(user_id=call.principal.token.user_id, environment_id=call.param("environmentId"))
+        [rows] = await self._proofs.consume(call.arrival, call.principal, "connects", asked)
+        return known_of(rows)
 
 
 async def _counted(connecting: Awaitable[Minted]) -> Minted:

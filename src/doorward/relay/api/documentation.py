@@ -75,7 +75,7 @@ def _shapes(route: Route[Any, Any]) -> tuple[type[Any], ...]:
 
 def _operation(route: Route[Any, Any], by_shape: dict[type[Any], Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {"summary": route.summary}
-    names = [segment.strip("{}") for segment in route.segments if segment.startswith("{")]
+    names = [segment[1:-1].decode() for segment in route.segments if segment.startswith(b"{")]
     if names:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names

@@ -1,6 +1,6 @@
 """Asking an environment for a credential or for its health."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -14,12 +14,13 @@ from doorward.relay.connect.errors import (
 )
 from doorward.relay.connect.requests import SignedRequest, sign_health_request, sign_mint_request
 from doorward.relay.connect.rules import verify_health_answer, verify_mint_answer
+from doorward.relay.connect.store import Known
 from doorward.relay.connect.target import Target, target_of
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
 from doorward.relay.tracing import Trace
 from doorward.spans import span, traced
-from doorward.store import Clock, Row
+from doorward.store import Clock
 from doorward.t3_connect import SchemaMismatch, decode_json, encode_json
 from doorward.t3_connect.errors import EnvironmentScopeRequired, decode_environment_error
 from doorward.t3_connect.messages import (
@@ -67,7 +68,7 @@ class _AnswerUndecodable(Exception):
 
 
 class Connector:
-    """`found` is always what `asked_for_target` was answered: who comes here has asked it on the way."""
+    """`known` is what is stored of the environment: who comes here has asked for it on the way."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Connector:
     @traced("relay.environment_connector.connect")
     async def connect(
         self,
-        found: Sequence[Sequence[Row]],
+        known: Known | None,
         *,
         thumbprint: str,
         device_id: str | None,
@@ -99,7 +100,7 @@ class Connector:
 
         Raises `NotAuthorized`, `EndpointUnavailable`, `EndpointTimedOut`.
         """
-        target = self._target(found)
+        target = self._target(known)
         now = self._clock()
         try:
             request = sign_mint_request(
@@ -134,12 +135,12 @@ class Connector:
         return Minted(target, answer)
 
     @traced("relay.environment_connector.status")
-    async def probe(self, found: Sequence[Sequence[Row]], *, trace: Trace) -> Probed:
+    async def probe(self, known: Known | None, *, trace: Trace) -> Probed:
         """Whether the environment answers now. Unreachable is an outcome; a forged answer raises.
 
         Raises `NotAuthorized`, `EndpointUnavailable`.
         """
-        target = self._target(found)
+        target = self._target(known)
         began = self._clock()
         try:
             request = sign_health_request(self._signer, target, now=began)
@@ -166,9 +167,9 @@ class Connector:
         )
         return Probed(target=target, checked_at=began, answer=answer)
 
-    def _target(self, found: Sequence[Sequence[Row]]) -> Target:
+    def _target(self, known: Known | None) -> Target:
         with span("relay.environment_connector.resolve_managed_endpoint"):
-            return target_of(found, self._settings)
+            return target_of(known, self._settings)
 
     async def _post(self, url: str, request: SignedRequest, trace: Trace) -> bytes:
         """The body of a 200. Redirects are failures: following one would show the proof to another host."""

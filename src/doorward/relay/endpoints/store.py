@@ -12,6 +12,9 @@ _COLUMNS = (
     " tunnel_public_key, origin, recovery_enabled_at, recovery_environment_public_key, leased_until, updated_at"
 )
 
+#: SQL of `AllocationRow.is_ready`.
+IS_READY = "(ready_at IS NOT NULL AND tunnel_id IS NOT NULL AND dns_record_id IS NOT NULL)"
+
 
 class AllocationRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is reserved for one (account, environment). Times in milliseconds.

@@ -95,12 +95,12 @@ class Route(Generic[PrincipalT, BodyT]):
     required_headers: tuple[str, ...] = ()
     is_dpop: bool = False
     no_store: bool = False
-    segments: tuple[str, ...] = field(init=False)
+    segments: tuple[bytes, ...] = field(init=False)
     span: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", _span_name(self.handler))
-        object.__setattr__(self, "segments", tuple(self.path.strip("/").split("/")))
+        object.__setattr__(self, "segments", tuple(self.path.strip("/").encode().split(b"/")))
 
 
 def _span_name(handler: Callable[..., Any]) -> str:
@@ -140,8 +140,8 @@ class Router:
     def _params(self, route: Route[Any, Any], segments: list[bytes]) -> dict[str, str] | None:
         params: dict[str, str] = {}
         for expected, sent in zip(route.segments, segments, strict=True):
-            if not expected.startswith("{"):
-                if sent != expected.encode():
+            if not expected.startswith(b"{"):
+                if sent != expected:
                     return None
                 continue
             try:
@@ -150,5 +150,5 @@ class Router:
                 return None
             if not value or len(value) > self._max_parameter or "\x00" in value:
                 return None
-            params[expected.strip("{}")] = value
+            params[expected[1:-1].decode()] = value
         return params

@@ -50,12 +50,18 @@ class UnknownStoredValue(Exception):
     """A row holds a value this program does not know. It is never read as some known one."""
 
 
-_PROVIDER_KINDS = frozenset(get_args(ProviderKind))
+_PROVIDER_KINDS: dict[str, ProviderKind] = {kind: kind for kind in get_args(ProviderKind)}
+
+
+def provider_kind_of(stored: str) -> ProviderKind:
+    """Raises `UnknownStoredValue`."""
+    if stored not in _PROVIDER_KINDS:
+        raise UnknownStoredValue("relay_environment_links.endpoint_provider_kind")
+    return _PROVIDER_KINDS[stored]
 
 
 def _row(row: Row) -> LinkRow:
-    if row[6] not in _PROVIDER_KINDS:
-        raise UnknownStoredValue("relay_environment_links.endpoint_provider_kind")
+    provider_kind_of(row[6])
     return LinkRow(**dict(zip(LinkRow.__struct_fields__, row, strict=True)))
 
 

@@ -1,0 +1,49 @@
+"""What is known of an environment that somebody wants to reach: the link and the allocation beside it, in one row."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from doorward.relay.endpoints.store import IS_READY
+from doorward.relay.links.store import ProviderKind, provider_kind_of
+from doorward.store import Row, Statement
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An active link. `hostname` is None where nothing is allocated for it."""
+
+    user_id: str
+    environment_id: str
+    environment_public_key: str
+    http_base_url: str
+    ws_base_url: str
+    provider_kind: ProviderKind
+    hostname: str | None
+    is_ready: bool
+
+
+def known(*, user_id: str, environment_id: str) -> Statement:
+    """For `known_of`: at most one row."""
+    return Statement(
+        "SELECT user_id, environment_id, environment_public_key, endpoint_http_base_url, endpoint_ws_base_url,"  # noqa: S608
+        f" endpoint_provider_kind, hostname, {IS_READY} FROM relay_environment_links"
+        " LEFT JOIN relay_managed_endpoint_allocations USING (user_id, environment_id)"
+        " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL",
+        (user_id, environment_id),
+    )
+
+
+def known_of(rows: Sequence[Row]) -> Known | None:
+    if not rows:
+        return None
+    [(user_id, environment_id, key, http_base_url, ws_base_url, kind, hostname, is_ready)] = rows
+    return Known(
+        user_id,
+        environment_id,
+        key,
+        http_base_url,
+        ws_base_url,
+        provider_kind_of(kind),
+        hostname,
+        bool(is_ready),
+    )
