@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -99,6 +100,7 @@ async def addresses_to_dial(host: str, port: int, *, private_hosts: frozenset[st
     return [LOOPBACK, LOOPBACK_IPV6] if is_localhost(host) else [host]
 
 
+@lru_cache(maxsize=256)
 def parse_target(url: str) -> Target:
     """The parts of an https URL, or of an http URL of this machine. Raises InsecureUrl."""
     try:

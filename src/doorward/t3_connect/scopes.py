@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
@@ -50,6 +51,7 @@ def parse_scope(text: str, *, within: Collection[str] | None = None) -> tuple[st
     return scopes
 
 
+@lru_cache(maxsize=256)
 def relay_scopes(text: str, client_id: str) -> tuple[str, ...]:
     """The scopes `text` names, if the relay's policy grants every one to `client_id`. Raises InvalidScope."""
     return parse_scope(text, within=RELAY_CLIENT_SCOPES.get(client_id, frozenset()))

@@ -28,26 +28,29 @@ def _client(row: Row) -> Client:
     )
 
 
+# Whole texts, not made anew for every mint: what is known of a statement is found by its text.
+_FIND = f"SELECT {_COLUMNS} FROM auth_connect_clients WHERE client_proof_key_thumbprint = ?"  # noqa: S608
+_SAVE = f"""
+    INSERT INTO auth_connect_clients ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (client_proof_key_thumbprint) DO UPDATE SET
+    cloud_user_id = excluded.cloud_user_id, device_id = excluded.device_id, status = excluded.status,
+    role = excluded.role, client_label = excluded.client_label,
+    client_device_type = excluded.client_device_type, client_os = excluded.client_os,
+    requested_at = excluded.requested_at, updated_at = excluded.updated_at,
+    approved_at = excluded.approved_at, rejected_at = excluded.rejected_at,
+    revoked_at = excluded.revoked_at, last_seen_at = excluded.last_seen_at
+    """  # noqa: S608
+
+
 def find(tx: Tx, thumbprint: str) -> Client | None:
     """The row, revoked or not."""
-    row = tx.fetch_one(
-        f"SELECT {_COLUMNS} FROM auth_connect_clients WHERE client_proof_key_thumbprint = ?",  # noqa: S608
-        (thumbprint,),
-    )
+    row = tx.fetch_one(_FIND, (thumbprint,))
     return None if row is None else _client(row)
 
 
 def save(tx: Tx, client: Client) -> None:
     tx.execute(
-        f"INSERT INTO auth_connect_clients ({_COLUMNS})"  # noqa: S608
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (client_proof_key_thumbprint) DO UPDATE SET"
-        " cloud_user_id = excluded.cloud_user_id, device_id = excluded.device_id, status = excluded.status,"
-        " role = excluded.role, client_label = excluded.client_label,"
-        " client_device_type = excluded.client_device_type, client_os = excluded.client_os,"
-        " requested_at = excluded.requested_at, updated_at = excluded.updated_at,"
-        " approved_at = excluded.approved_at, rejected_at = excluded.rejected_at,"
-        " revoked_at = excluded.revoked_at, last_seen_at = excluded.last_seen_at",
+        _SAVE,
         (
             client.thumbprint,
             client.cloud_user_id,

@@ -23,9 +23,12 @@ def _link(row: Row) -> PairingLink:
     )
 
 
+_INSERT = f"INSERT INTO auth_pairing_links ({_COLUMNS}, method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+
+
 def insert(tx: Tx, link: PairingLink) -> None:
     tx.execute(
-        f"INSERT INTO auth_pairing_links ({_COLUMNS}, method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        _INSERT,
         (
             link.id,
             link.credential,

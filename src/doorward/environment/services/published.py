@@ -1,5 +1,6 @@
 """One local service and where the world reaches it."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -45,6 +46,7 @@ class PublishedService(msgspec.Struct, frozen=True, kw_only=True):
         return self.origin.partition("://")[2]
 
 
+@lru_cache(maxsize=256)
 def hostname(host: str) -> str:
     """The name of a `Host` value, in lower case, without port."""
     return (urlsplit(f"//{host.strip()}").hostname or "") if host else ""

@@ -22,15 +22,17 @@ class Known(msgspec.Struct, frozen=True):
     is_ready: bool
 
 
+_KNOWN = (
+    "SELECT user_id, environment_id, environment_public_key, endpoint_http_base_url, endpoint_ws_base_url,"  # noqa: S608
+    f" endpoint_provider_kind, hostname, {IS_READY} FROM relay_environment_links"
+    " LEFT JOIN relay_managed_endpoint_allocations USING (user_id, environment_id)"
+    " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL"
+)
+
+
 def known(*, user_id: str, environment_id: str) -> Statement:
     """For `known_of`: at most one row."""
-    return Statement(
-        "SELECT user_id, environment_id, environment_public_key, endpoint_http_base_url, endpoint_ws_base_url,"  # noqa: S608
-        f" endpoint_provider_kind, hostname, {IS_READY} FROM relay_environment_links"
-        " LEFT JOIN relay_managed_endpoint_allocations USING (user_id, environment_id)"
-        " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL",
-        (user_id, environment_id),
-    )
+    return Statement(_KNOWN, (user_id, environment_id))
 
 
 def known_of(rows: Sequence[Row]) -> Known | None:

@@ -6,6 +6,7 @@ person typed ever appears in DNS.
 
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -73,6 +74,7 @@ def t3_relay_url(hostname: str, settings: RelaySettings) -> str:
     return f"wss://{authority}/.well-known/t3-relay/connect"
 
 
+@lru_cache(maxsize=1024)
 def is_valid_hostname(hostname: str, zone: str) -> bool:
     """Whether this is a canonical DNS name strictly below the zone.
 
