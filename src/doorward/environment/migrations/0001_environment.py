@@ -18,7 +18,7 @@ STATEMENTS = (
     """
     CREATE TABLE auth_pairing_links (
         id TEXT NOT NULL,
-        credential TEXT PRIMARY KEY,
+        credential TEXT NOT NULL PRIMARY KEY,
         method TEXT NOT NULL,
         scopes TEXT NOT NULL,
         subject TEXT NOT NULL,

@@ -10,7 +10,7 @@ from doorward.relay.api.proofs import RequestProofs, require_scope
 from doorward.relay.api.refusals import invalid_dpop
 from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
 from doorward.relay.connect.service import Connector, Minted, Probed
-from doorward.relay.connect.store import Known, known, known_of
+from doorward.relay.connect.store import StoredTarget, stored_target, stored_target_of
 from doorward.relay.connect.target import Target
 from doorward.relay.http.routing import Arrival, Call, Route
 from doorward.t3_connect import iso
@@ -94,11 +94,13 @@ class ConnectApi:
         probed = await self._connector.probe(environment, trace=call.arrival.trace)
         return _status(probed, call.arrival)
 
-    async def _consume(self, call: Call[DpopPrincipal, Any]) -> Known | None:
-        """Count the request and use its proof up; what is known of the environment."""
-        asked = known(user_id=call.principal.token.user_id, environment_id=call.param("environmentId"))
+    async def _consume(self, call: Call[DpopPrincipal, Any]) -> StoredTarget | None:
+        """Count the request and use its proof up; what is stored of the environment."""
+        asked = stored_target(
+            user_id=call.principal.token.user_id, environment_id=call.param("environmentId")
+        )
         [rows] = await self._proofs.consume(call.arrival, call.principal, "connects", asked)
-        return known_of(rows)
+        return stored_target_of(rows)
 
 
 async def _counted(connecting: Awaitable[Minted]) -> Minted:

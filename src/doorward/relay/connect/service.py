@@ -14,7 +14,7 @@ from doorward.relay.connect.errors import (
 )
 from doorward.relay.connect.requests import SignedRequest, sign_health_request, sign_mint_request
 from doorward.relay.connect.rules import verify_health_answer, verify_mint_answer
-from doorward.relay.connect.store import Known
+from doorward.relay.connect.store import StoredTarget
 from doorward.relay.connect.target import Target, target_of
 from doorward.relay.settings import RelaySettings
 from doorward.relay.tokens.rules import TokenSigner
@@ -68,7 +68,7 @@ class _AnswerUndecodable(Exception):
 
 
 class Connector:
-    """`known` is what is stored of the environment: who comes here has asked for it on the way."""
+    """`stored` is what is known of the environment: who comes here has asked for it on the way."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Connector:
     @traced("relay.environment_connector.connect")
     async def connect(
         self,
-        known: Known | None,
+        stored: StoredTarget | None,
         *,
         thumbprint: str,
         device_id: str | None,
@@ -100,7 +100,7 @@ class Connector:
 
         Raises `NotAuthorized`, `EndpointUnavailable`, `EndpointTimedOut`.
         """
-        target = self._target(known)
+        target = self._target(stored)
         now = self._clock()
         try:
             request = sign_mint_request(
@@ -135,12 +135,12 @@ class Connector:
         return Minted(target, answer)
 
     @traced("relay.environment_connector.status")
-    async def probe(self, known: Known | None, *, trace: Trace) -> Probed:
+    async def probe(self, stored: StoredTarget | None, *, trace: Trace) -> Probed:
         """Whether the environment answers now. Unreachable is an outcome; a forged answer raises.
 
         Raises `NotAuthorized`, `EndpointUnavailable`.
         """
-        target = self._target(known)
+        target = self._target(stored)
         began = self._clock()
         try:
             request = sign_health_request(self._signer, target, now=began)
@@ -167,9 +167,9 @@ class Connector:
         )
         return Probed(target=target, checked_at=began, answer=answer)
 
-    def _target(self, known: Known | None) -> Target:
+    def _target(self, stored: StoredTarget | None) -> Target:
         with span("relay.environment_connector.resolve_managed_endpoint"):
-            return target_of(known, self._settings)
+            return target_of(stored, self._settings)
 
     async def _post(self, url: str, request: SignedRequest, trace: Trace) -> bytes:
         """The body of a 200. Redirects are failures: following one would show the proof to another host."""

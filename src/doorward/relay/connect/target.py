@@ -7,7 +7,7 @@ single corrupted row, can aim the relay's signed requests elsewhere.
 import msgspec
 
 from doorward.relay.connect.errors import NotAuthorized
-from doorward.relay.connect.store import Known
+from doorward.relay.connect.store import StoredTarget
 from doorward.relay.endpoints.rules import is_valid_hostname, normalize_zone, urls_of
 from doorward.relay.links.store import ProviderKind
 from doorward.relay.settings import RelaySettings
@@ -24,28 +24,28 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     provider_kind: ProviderKind
 
 
-def target_of(known: Known | None, settings: RelaySettings) -> Target:
+def target_of(stored: StoredTarget | None, settings: RelaySettings) -> Target:
     """Raises `NotAuthorized` with the first reason that applies."""
-    if known is None:
+    if stored is None:
         raise NotAuthorized("environment_link_not_found")
-    if known.provider_kind == "manual":
+    if stored.provider_kind == "manual":
         raise NotAuthorized("endpoint_provider_not_managed")
-    if known.hostname is None:
+    if stored.hostname is None:
         raise NotAuthorized("managed_endpoint_allocation_not_found")
     if not normalize_zone(settings.zone):
         raise NotAuthorized("managed_endpoint_base_domain_not_configured")
-    if not known.is_ready:
+    if not stored.is_ready:
         raise NotAuthorized("managed_endpoint_allocation_not_ready")
-    if not is_valid_hostname(known.hostname, settings.zone):
+    if not is_valid_hostname(stored.hostname, settings.zone):
         raise NotAuthorized("managed_endpoint_hostname_invalid")
-    urls = urls_of(known.hostname, settings)
-    if (urls.http, urls.ws) != (known.http_base_url, known.ws_base_url):
+    urls = urls_of(stored.hostname, settings)
+    if (urls.http, urls.ws) != (stored.http_base_url, stored.ws_base_url):
         raise NotAuthorized("managed_endpoint_mismatch")
     return Target(
-        user_id=known.user_id,
-        environment_id=known.environment_id,
-        environment_public_key=known.environment_public_key,
+        user_id=stored.user_id,
+        environment_id=stored.environment_id,
+        environment_public_key=stored.environment_public_key,
         http_base_url=urls.http,
         ws_base_url=urls.ws,
-        provider_kind=known.provider_kind,
+        provider_kind=stored.provider_kind,
     )
