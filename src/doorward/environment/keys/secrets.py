@@ -17,9 +17,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 _LOCK_SECONDS = 15.0
 _DRAFT_SECONDS = 60.0
@@ -50,10 +51,12 @@ class SecretExists(SecretStoreFailed):
     code = "secret_exists"
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Remembered(msgspec.Struct, frozen=True):
     mark: _Mark
-    content: bytes = field(repr=False)
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"_Remembered({self.mark!r})"
 
 
 class SecretStore:
