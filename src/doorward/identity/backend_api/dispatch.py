@@ -7,7 +7,6 @@ browsers: no CORS, no cookies.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -207,4 +206,4 @@ def _version_of(header: str | None, parameter: str | None) -> str:
 
 def _literal_first(path: str) -> tuple[str, ...]:
     """Sorts a parameter behind every literal of its place."""
-    return tuple(re.sub(r"^\{", "\x7f{", part) for part in path.split("/"))
+    return tuple(f"\x7f{part}" if part.startswith("{") else part for part in path.split("/"))
