@@ -31,7 +31,6 @@ QUICK = Limits(
     keep_alive_seconds=0.3,
     body_idle_seconds=0.3,
     upgrade_idle_seconds=0.3,
-    connections_per_ip=3,
 )
 
 
@@ -108,7 +107,7 @@ async def test_a_malformed_chunk_is_a_400_and_cancels_the_origin() -> None:
 
 async def test_one_address_may_not_hold_too_many_connections() -> None:
     async with (
-        serving(hello, QUICK) as (server, port),
+        serving(hello, Limits(connections_per_ip=3)) as (server, port),
         client(port),
         client(port),
         client(port),

@@ -10,6 +10,7 @@ from doorward.identity.accounts.directory import Ordering
 from doorward.identity.accounts.filters import Filter
 from tests.identity_console.visitors import new_user
 from tests.identity_pages.world import World, new_address
+from tests.web.browser import follow
 from tests.web.pictures import look as look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
@@ -83,7 +84,7 @@ async def test_pages_about_organizations(accounts: World, page: Page) -> None:
     identity = accounts.identity
     await page.goto("/admin/organizations")
     await look(page, "organizations-off")
-    await page.get_by_role("link", name="Turn them on").click()
+    await follow(page, page.get_by_role("link", name="Turn them on"))
     await look(page, "settings-organizations")
     await page.get_by_label("Users work in organizations").check()
     await page.get_by_role("button", name="Save").click()
@@ -143,7 +144,7 @@ async def test_pages_about_who_may_come_in(accounts: World, page: Page) -> None:
     await look(page, "invitation-made")
     await page.goto("/admin/invitations")
     await look(page, "invitations")
-    await page.get_by_role("link", name="Revoke").click()
+    await follow(page, page.get_by_role("link", name="Revoke"))
     await look(page, "invitation-revoke")
 
     await page.goto("/admin/waitlist")
@@ -154,7 +155,7 @@ async def test_pages_about_who_may_come_in(accounts: World, page: Page) -> None:
     await page.get_by_role("button", name="Add").click()
     await page.get_by_text("They are on the waitlist.").wait_for()
     await look(page, "waitlist")
-    await page.get_by_role("link", name="Invite").click()
+    await follow(page, page.get_by_role("link", name="Invite"))
     await look(page, "waitlist-invite")
 
     await page.goto("/admin/lists/allow")
@@ -194,7 +195,7 @@ async def test_pages_about_the_instance(accounts: World, page: Page) -> None:
     address = new_address()
     await new_user(accounts, address)
     await page.get_by_label("E-mail address of the user").fill(address)
-    await page.get_by_role("button", name="Continue").click()
+    await follow(page, page.get_by_role("button", name="Continue"))
     await look(page, "administrator-grant")
     await page.get_by_role("button", name="Make them an administrator").click()
     await page.get_by_text("They are an administrator now.").wait_for()

@@ -7,6 +7,7 @@ from doorward.identity.api_keys import KeyWish
 from doorward.identity.oauth.applications import ApplicationWish
 from tests.identity_console.test_every_page import look
 from tests.identity_pages.world import World
+from tests.web.browser import follow
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
@@ -54,7 +55,7 @@ async def test_pages_about_keys(accounts: World, page: Page, somebody: str) -> N
     await look(page, "secret-key-made")
     await page.goto("/admin/secret-keys")
     await look(page, "secret-keys")
-    await page.get_by_role("link", name="End Shop").first.click()
+    await follow(page, page.get_by_role("link", name="End Shop").first)
     await look(page, "secret-key-end")
     await page.goto("/admin/api-keys")
     await look(page, "api-keys-none")
@@ -115,7 +116,7 @@ async def test_pages_about_templates(page: Page, somebody: str) -> None:
     await page.get_by_role("button", name="Make the template").click()
     await page.get_by_text("The template was made.").wait_for()
     await look(page, "template")
-    await page.get_by_role("link", name="Delete").click()
+    await follow(page, page.get_by_role("link", name="Delete"))
     await look(page, "template-delete")
 
 
@@ -133,7 +134,7 @@ async def test_pages_about_webhooks(accounts: World, page: Page) -> None:
     await page.get_by_role("link", name="To the endpoint").click()
     await page.get_by_role("heading", name="Deliveries").wait_for()
     here = page.url
-    await page.get_by_role("link", name="Send a test event").click()
+    await follow(page, page.get_by_role("link", name="Send a test event"))
     await look(page, "webhook-test")
     await page.get_by_role("button", name="Send it").click()
     await page.get_by_text("The test event is on its way").wait_for()

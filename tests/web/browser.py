@@ -8,7 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.system_parts import require_system_part
 
@@ -190,6 +198,12 @@ async def accessibility_faults(page: Page) -> list[str]:
         faults += [f"{scheme}: {fault}" for fault in await page.evaluate(_FAINT_TEXT)]
     await page.emulate_media(color_scheme="light")
     return faults
+
+
+async def follow(page: Page, leading: Locator) -> None:
+    """Click what leads to another page, and be there: a click alone returns while the old one may still be seen."""
+    async with page.expect_navigation():
+        await leading.click()
 
 
 async def horizontal_overflow(page: Page) -> list[str]:
