@@ -4,8 +4,9 @@
     state = await auth.authenticate_request_async(auth_request("GET", url, headers))
 
 Owns the verdict on a request (`Authenticator`), the client for machine tokens (`Machine`), the key-set cache and one
-function per kind of token. Mounts no routes; needs `jose` only (`webhooks`: `webhook_signing`), so that a service which only checks tokens installs
-little and starts fast. Frameworks are imported by their module of `integrations` and by nothing else.
+function per kind of token. Mounts no routes; needs `jose` only (`webhooks`: `webhook_signing`), so that a service which
+only checks tokens installs little and starts fast. Frameworks are imported by their module of `integrations` and by
+nothing else.
 
     decision, handshake, session_cookies   the core: what `@clerk/backend` decides, decided without I/O
     jwt, machine_tokens                    one token, checked

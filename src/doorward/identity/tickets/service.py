@@ -64,8 +64,8 @@ class Tickets:
         organization_id: str | None = None,
         actor: str,
     ) -> MadeTicket:
-        """Raises Refused: 404 for an unknown user and for an organization that is not the user's, 403 for one who may not sign in, and for an administrator's token that a
-        secret key asks for."""
+        """Raises Refused: 404 for an unknown user and for an organization that is not the user's, 403 for one who may not
+        sign in, and for an administrator's token that a secret key asks for."""
         now, token = self._clock(), new_secret()
         ticket = Ticket(
             id=new_id(_PREFIX[kind]),
