@@ -118,7 +118,7 @@ class Authenticator:
         known = self.remembered_bearer(request.header("authorization"), accepts)
         if known is not None:
             return known
-        keys = self._keys_without_asking()
+        keys = self._keys_at_hand()
         return self._finished(self.run(decide(request, self.settings, accepts, self._clock())), keys)
 
     async def authenticate_request_async(
@@ -129,7 +129,7 @@ class Authenticator:
         known = self.remembered_bearer(request.header("authorization"), accepts)
         if known is not None:
             return known
-        keys = self._keys_without_asking()
+        keys = self._keys_at_hand()
         state = await self.run_async(decide(request, self.settings, accepts, self._clock()))
         return self._finished(state, keys)
 
@@ -140,7 +140,7 @@ class Authenticator:
         """
         if self._verified is None or authorization is None:
             return None
-        keys, rules = self._keys_without_asking(), self.settings.rules
+        keys, rules = self._keys_at_hand(), self.settings.rules
         known = self._verified.find(authorization, keys, rules, self._clock())
         return known if accepts == "any" or takes_sessions(accepts) else None
 
@@ -251,7 +251,7 @@ class Authenticator:
             and state.session is not None
             and state.token is not None
             and keys is not None
-            and keys is self._keys_without_asking()
+            and keys is self._keys_at_hand()
         ):
             self._verified.add(state.token, state.session, keys, self.settings.rules)
         return self._with_age_of_keys(state)
@@ -263,15 +263,11 @@ class Authenticator:
         known = self.remembered_bearer(f"Bearer {token}", "session_token")
         return None if known is None else known.session_claims
 
-    def _keys_at_hand(self, jwt: UnverifiedJwt) -> KeySet | PublicKey | None:
-        """What `KeysFor` would be answered with, if nobody has to be asked for it."""
-        if self.settings.jwt_key is not None or self._jwks is None:
+    def _keys_at_hand(self, jwt: UnverifiedJwt | None = None) -> Keys | None:
+        """What `KeysFor` would be answered with for this token; None where the issuer has to be asked first."""
+        if self._jwks is None:
             return self.settings.jwt_key
-        return self._jwks.fresh_for(jwt.header.get("kid"))
-
-    def _keys_without_asking(self) -> Keys | None:
-        """The keys at hand; None where newer ones are due, which nothing remembered may put off."""
-        return self.settings.jwt_key if self._jwks is None else self._jwks.fresh_for(None)
+        return self._jwks.fresh_for(None if jwt is None else jwt.header.get("kid"))
 
 
 def http_request(api_url: str, call: ApiCall) -> HttpRequest:

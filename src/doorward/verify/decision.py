@@ -112,7 +112,8 @@ def check_session(jwt: UnverifiedJwt, keys: Keys, rules: ClaimRules, now: float)
 
 
 def _check_category(jwt: UnverifiedJwt) -> None:
-    if jwt.header.get("cat") == M2M_CATEGORY:
+    header = jwt.header
+    if "cat" in header and header["cat"] == M2M_CATEGORY:
         raise TokenRefused(
             reasons.TOKEN_INVALID, "Invalid session token category.", action=reasons.ENSURE_OUR_JWT
         )
