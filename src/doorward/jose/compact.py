@@ -14,7 +14,7 @@ from doorward.jose.strict_json import decode_object
 MAX_TOKEN_LENGTH = 16_384  # characters; the widest session token of a large organisation has about 3,000
 
 
-# header, payload (still base64url: nothing of it is read before the signature is checked), signing input, signature
+# header, payload (nothing of it is read before the signature is checked), signing input, signature
 Compact = tuple[Mapping[str, Any], bytes, bytes, bytes]
 
 
@@ -31,7 +31,7 @@ def split_compact(token: str) -> Compact:
     protected, dot, payload = signing_input.partition(b".")
     if not dot:
         raise MalformedToken("a token has three parts")
-    return parse_header(protected), payload, signing_input, b64url_decode(signature)
+    return parse_header(protected), b64url_decode(payload), signing_input, b64url_decode(signature)
 
 
 # An issuer's tokens share one header for as long as the key lives, so reading it once is most of the work

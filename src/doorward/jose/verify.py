@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from doorward.jose.base64url import b64url_decode
 from doorward.jose.compact import split_compact
 from doorward.jose.errors import (
     AlgorithmRefused,
@@ -86,7 +85,7 @@ def peek_header(token: str) -> Mapping[str, Any]:
 
 def peek_claims(token: str, claims: type[T]) -> T:
     """The claims WITHOUT verification: anybody may have written them. Raises MalformedToken, ClaimRefused."""
-    payload = b64url_decode(split_compact(token)[1])
+    payload = split_compact(token)[1]
     decode_object(payload)
     return _as_type(payload, claims)
 
@@ -100,7 +99,7 @@ def _authenticate(
     key = _choose_key(header, keys, algorithms)
     if not key.verify(signature, signing_input):
         raise InvalidSignature("the signature is not this key's")
-    return b64url_decode(payload), header, key
+    return payload, header, key
 
 
 def _choose_key(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from doorward.jose import JoseError, KeySet, PublicKey, UnknownKey, VerifyingKey, b64url_decode
+from doorward.jose import JoseError, KeySet, PublicKey, UnknownKey, VerifyingKey
 from doorward.jose.compact import split_compact
 from doorward.jose.strict_json import decode_object
 from doorward.verify import reasons
@@ -51,7 +51,7 @@ def read_jwt(token: str) -> UnverifiedJwt:
     """The parts of `token`, unverified. Raises TokenRefused."""
     try:
         header, payload, signing_input, signature = split_compact(token)
-        claims = decode_object(b64url_decode(payload))
+        claims = decode_object(payload)
     except JoseError as error:
         if token.count(".") != 2:  # which never gets here unrefused
             raise TokenRefused(

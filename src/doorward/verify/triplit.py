@@ -20,7 +20,6 @@ from doorward.jose import (
     ForeignKey,
     InvalidKey,
     MalformedToken,
-    b64url_decode,
     foreign_keys_of_jwk,
 )
 from doorward.jose.compact import split_compact
@@ -160,7 +159,7 @@ def read_token(
 
 def _decoded(token: str) -> dict[str, Any]:
     try:
-        return decode_object(b64url_decode(split_compact(token)[1]))
+        return decode_object(split_compact(token)[1])
     except MalformedToken:
         raise TriplitRefused("InvalidTokenPayloadError", 400, "The token is not a JWT.") from None
 

@@ -15,7 +15,7 @@ import msgspec
 from doorward.identity.app import SCHEMA
 from doorward.identity.signing_keys import store as signing_keys
 from doorward.identity.templates import store as templates
-from doorward.jose import KeySet, MalformedToken, b64url_decode, verify_jws
+from doorward.jose import KeySet, MalformedToken, verify_jws
 from doorward.jose.compact import split_compact
 from doorward.jose.errors import JoseError
 from doorward.jose.strict_json import decode_object
@@ -109,7 +109,7 @@ def take_apart(text: str) -> Token | Finding:
     """The token, or what is wrong with its form."""
     try:
         header, payload, _, _ = split_compact(text)
-        return Token(text, header, decode_object(b64url_decode(payload)))
+        return Token(text, header, decode_object(payload))
     except MalformedToken as error:
         return problem(
             "form",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from doorward.jose import ForeignKey, JoseError, MalformedToken, b64url_decode
+from doorward.jose import ForeignKey, JoseError, MalformedToken
 from doorward.jose.compact import split_compact
 from doorward.jose.strict_json import decode_object
 from doorward.verify.hasura.auth_config import CookieLocation, HeaderLocation, JwtMode
@@ -85,7 +85,7 @@ def verified_claims(
             raise HasuraRefused("token_invalid", "InvalidAlgorithm: the token's is not the key's.")
         if not key.verify(signature, signing_input):
             raise HasuraRefused("token_invalid", "InvalidSignature: the token is not signed with this key.")
-        claims = decode_object(b64url_decode(payload))
+        claims = decode_object(payload)
     except JoseError as error:
         raise HasuraRefused("token_invalid", f"InvalidToken: {error}.") from None
     _check_expiry(claims, now - mode.skew)
