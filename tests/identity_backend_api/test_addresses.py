@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -96,6 +97,23 @@ async def test_the_former_main_address_hears_of_the_new_one_where_that_is_asked_
             await backend.ask("PATCH", f"/users/{owner['id']}", json=body)
     assert await backend.world.kinds_mailed_to(former) == ["email_changed"] * is_told
     assert await backend.world.kinds_mailed_to(SECOND) == []
+
+
+async def test_of_two_changes_at_once_the_second_tells_whom_the_first_made_the_main_address(
+    backend: Backend,
+) -> None:
+    owner = await user(backend)
+    former = owner["email_addresses"][0]["email_address"]
+    texts = ["one@example.com", "two@example.com"]
+    bodies = [{"user_id": owner["id"], "email_address": text, "verified": True} for text in texts]
+    added = [(await backend.ask("POST", "/email_addresses", json=body))["id"] for body in bodies]
+    told = {"primary": True, "notify_primary_email_address_changed": True}
+    await asyncio.gather(
+        *(backend.ask("PATCH", f"/email_addresses/{email_id}", json=told) for email_id in added)
+    )
+    mailed = [await backend.world.kinds_mailed_to(address) for address in (former, *texts)]
+    assert mailed[0] == ["email_changed"]
+    assert sorted(mailed[1:]) == [[], ["email_changed"]]
 
 
 async def test_a_phone_number_is_the_back_ends_word(backend: Backend) -> None:

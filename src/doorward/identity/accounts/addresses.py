@@ -102,7 +102,7 @@ class Addresses:
             self._note(tx, user_id, "user.email_added", record.id, now=now, actor=actor)
             return self._shown(tx, record.id)
 
-        return await self._write_primary(work, user_id if is_told and is_primary else None)
+        return await self._write_told(work, lambda _: user_id, is_told=is_told and is_primary)
 
     async def change_email(
         self,
@@ -115,7 +115,6 @@ class Addresses:
     ) -> EmailAddress:
         """None leaves it as it is. `is_told` as above. Raises Refused (404, 422)."""
         now = self._clock()
-        told = (await self.email(email_id)).record.user_id if is_told and is_primary else None
 
         def work(tx: Tx) -> EmailAddress:
             record = self._changeable(tx, email_id, actor)
@@ -130,7 +129,9 @@ class Addresses:
             self._note(tx, record.user_id, "user.email_changed", email_id, now=now, actor=actor)
             return self._shown(tx, email_id)
 
-        return await self._write_primary(work, told)
+        return await self._write_told(
+            work, lambda tx: self._shown(tx, email_id).record.user_id, is_told=is_told and bool(is_primary)
+        )
 
     async def delete_email(self, email_id: str, *, actor: str) -> None:
         """Another proved one becomes the main one. Raises Refused (404, 400 for the last)."""
@@ -182,7 +183,7 @@ class Addresses:
             self._note(tx, user_id, "user.emails_replaced", record.id, now=now, actor=actor)
             return self._shown(tx, record.id)
 
-        return await self._write_primary(work, user_id if is_told else None)
+        return await self._write_told(work, lambda _: user_id, is_told=is_told)
 
     async def prepare_email(self, email_id: str, *, actor: str) -> VerificationRecord:
         """Mail a code. Raises Refused (404, 400 for one that is verified, 429)."""
@@ -372,10 +373,16 @@ class Addresses:
         audit.record(tx, now=now, actor=actor, action=action, object_id=object_id, detail=user_id)
         self._events.user(tx, "user.updated", user_id, now=now)
 
-    async def _write_primary(self, work: Callable[[Tx], EmailAddress], told: str | None) -> EmailAddress:
-        """`told` is the user whose former main address is mailed, when it is not the one that is written."""
-        former = None if told is None else await self._database.read(lambda tx: _primary_of(tx, told))
-        shown = await self._write_unique(work, "email_address")
+    async def _write_told(
+        self, work: Callable[[Tx], EmailAddress], user_of: Callable[[Tx], str], *, is_told: bool
+    ) -> EmailAddress:
+        """With `is_told`, what was the user's main address until this very write is mailed, if another one is now."""
+
+        def told(tx: Tx) -> tuple[str | None, EmailAddress]:
+            former = _primary_of(tx, user_of(tx)) if is_told else None
+            return former, work(tx)
+
+        former, shown = await self._write_unique(told, "email_address")
         if former is not None and former != shown.record.address:
             self._mails.post(mail.email_changed(former, self._settings.application_name))
         return shown

@@ -6,7 +6,7 @@ Restrictions on who may sign up do not hold here, and addresses count as proved:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -44,6 +44,8 @@ from doorward.identity.sessions.service import Sessions
 from doorward.identity.settings import IdentitySettings
 from doorward.identity.webhooks.events import Events
 from doorward.store import Clock, ConstraintViolated, Database, Tx
+
+T = TypeVar("T")
 
 
 class Administration:
@@ -112,7 +114,7 @@ class Administration:
                 )
             )
 
-        def work(tx: Tx) -> Account:
+        def work(tx: Tx) -> tuple[str, Account]:
             current = self._account(tx, user_id)
             if encoded is not None or "primary_email_address_id" in members:
                 require_may_let_in(tx, current.user, actor)
@@ -133,9 +135,9 @@ class Administration:
             if encoded is not None:
                 audit.record(tx, now=now, actor=actor, action="user.password_changed", object_id=user_id)
             self._events.user(tx, "user.updated", user_id, now=now)
-            return self._account(tx, user_id)
+            return current.primary_email.address, self._account(tx, user_id)
 
-        changed, former = await self._write_unique(work), account.primary_email.address
+        former, changed = await self._write_unique(work)
         if is_told and changed.primary_email.address != former:
             self._mails.post(mail.email_changed(former, self._settings.application_name))
         return changed
@@ -290,7 +292,7 @@ class Administration:
             raise Refused(not_found("User not found"))
         return account
 
-    async def _write_unique(self, work: Callable[[Tx], Account]) -> Account:
+    async def _write_unique(self, work: Callable[[Tx], T]) -> T:
         """Two requests may find a name free at once; the database lets one of them have it."""
         try:
             return await self._database.write(work)
