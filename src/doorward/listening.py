@@ -16,11 +16,10 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from doorward.http1.turn_writer import Turn, TurnWriter
+
 #: For a unix socket that only our own edge can open.
 ANYONE = ("*",)
-
-#: Of an answer, before back-pressure has its say.
-_HELD_BYTES = 64 * 1024
 
 
 class CannotListen(Exception):
@@ -71,34 +70,9 @@ def bind_unix(path: Path) -> socket.socket:
     return listener
 
 
-class _OneWrite:
-    """The transport of an HTTP connection, as uvicorn sees it: what it writes in one turn of the loop leaves at its end, at once.
-
-    uvicorn writes a head and its body apart, and uvloop each with a system call: two segments that wake the client twice.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._held: list[bytes] = []
-        self._size = 0
-
-    def write(self, data: bytes) -> None:
-        if not self._held:
-            self._loop.call_soon(self._flush)
-        self._held.append(data)
-        self._size += len(data)
-        if self._size > _HELD_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        held, self._held, self._size = self._held, [], 0
-        if held and not self._transport.is_closing():
-            self._transport.write(b"".join(held))
+class _OneWrite(TurnWriter):
+    """The transport of an HTTP connection, as uvicorn sees it: uvicorn writes a head and its body apart, which would be two
+    segments that wake the client twice."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -106,7 +80,7 @@ class _OneWrite:
 
 class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _OneWrite(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, _OneWrite(Turn(self.loop), transport)))
 
 
 class _Server(uvicorn.Server):
