@@ -61,6 +61,9 @@ def test_a_service_is_taken_back_with_or_without_a_server(tmp_path, nobody):
 
     asyncio.run(add())
     assert command("expose", "9", "--remove", "notes", home=tmp_path, environ=nobody).returncode == 2
+    assert (
+        command("expose", "--remove", "notes", "--name", "n", home=tmp_path, environ=nobody).returncode == 2
+    )
     assert "Service: notes" in command("connect", "status", home=tmp_path, environ=nobody).stdout
     done = command("expose", "--remove", "notes", home=tmp_path)
     assert (done.returncode, done.stdout) == (0, "notes is exposed no longer.\n")

@@ -79,8 +79,10 @@ def expose(
     from doorward.cli.serving import use_fast_loop
 
     if remove is not None:
-        if port is not None:
-            raise click.UsageError("--remove takes a service's name, not a port.")
+        if port is not None or name is not None or install_service:
+            raise click.UsageError(
+                "--remove takes a service's name, and nothing else is exposed or installed with it."
+            )
         _remove(remove, home, as_json)
         return
     use_fast_loop()
