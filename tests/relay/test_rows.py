@@ -9,7 +9,9 @@ import pytest
 
 import doorward.relay.relay as relay_module
 from doorward.relay import SCHEMA
+from doorward.relay.connect.store import stored_target, stored_target_of
 from doorward.relay.credentials.rules import new_credential
+from doorward.relay.endpoints.store import find
 from doorward.relay.tokens.mint_key import load_mint_key
 from doorward.store import ConstraintViolated, SealBroken, Sealer
 from tests.conftest import ClockForTests, OpenTestDatabase
@@ -35,6 +37,23 @@ async def test_a_value_outside_the_known_ones_cannot_be_stored(world: World, sta
     with pytest.raises(ConstraintViolated) as refused:
         await world.execute(statement)
     assert refused.value.kind == "check"
+
+
+@pytest.mark.parametrize("absent", ["", "ready_at", "tunnel_id", "dns_record_id"])
+async def test_the_database_and_the_program_agree_on_what_is_ready(world: World, absent: str) -> None:
+    await world.link()
+    if absent:
+        await world.execute(f"UPDATE relay_managed_endpoint_allocations SET {absent} = NULL")
+    [(user_id, environment_id)] = await world.rows(
+        "SELECT user_id, environment_id FROM relay_environment_links"
+    )
+    row = await world.database.read(lambda tx: find(tx, user_id=user_id, environment_id=environment_id))
+    stored = stored_target_of(
+        *await world.database.ask(stored_target(user_id=user_id, environment_id=environment_id))
+    )
+    assert row is not None
+    assert stored is not None
+    assert row.is_ready == stored.is_ready == (not absent)
 
 
 async def test_every_change_of_state_is_in_the_audit_trail_with_who_what_where(world: World) -> None:

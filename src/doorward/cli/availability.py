@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -17,7 +16,7 @@ UNAVAILABLE = "T3 Connect commands are unavailable: this build is missing T3 Con
 
 def unavailable_reason() -> str | None:
     """Why `connect` can do nothing for the default home folder, or None when it can do something."""
-    from doorward.client.configuration import default_home, load_configuration
+    from doorward.client.configuration import default_home, has_machine, load_configuration
     from doorward.client.errors import ConfigurationMissing
 
     home = default_home()
@@ -26,11 +25,6 @@ def unavailable_reason() -> str | None:
     except ConfigurationMissing as error:
         return None if has_machine(home) else str(error)
     return None
-
-
-def has_machine(home: Path) -> bool:
-    """Whether this folder was ever a machine's."""
-    return (home / "userdata").is_dir()
 
 
 async def where_configured(work: Awaitable[T]) -> T:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from doorward.cli.availability import has_machine
 from doorward.cli.log import log_to
 from doorward.client.authorization import Grant
-from doorward.client.configuration import PublicConfiguration, default_home, load_configuration
+from doorward.client.configuration import PublicConfiguration, default_home, has_machine, load_configuration
 from doorward.client.environment_tokens import forget_sessions
 from doorward.client.errors import ConfigurationMissing, SignInRequired, Unavailable
 from doorward.client.relay import AccountToken, RelayClient

@@ -55,6 +55,11 @@ class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
 
 
+def has_machine(home: Path) -> bool:
+    """Whether this folder was ever a machine's."""
+    return (home / "userdata").is_dir()
+
+
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The data folder: DOORWARD_HOME, else the platform's place for a user's data."""
     if named := environ.get("DOORWARD_HOME", "").strip():

@@ -10,7 +10,6 @@ came, not one that was parsed and written again. Deliveries come at least once a
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -19,7 +18,7 @@ import msgspec
 
 from doorward.verify.errors import ConfigurationError, WebhookRefused
 from doorward.verify.requests import AuthRequest, auth_request
-from doorward.webhook_signing import TOLERANCE_SECONDS, is_signed, key_of
+from doorward.webhook_signing import TOLERANCE_SECONDS, is_signed, key_of, timestamp_of
 
 _FAMILIES = ("svix", "webhook")
 _PARTS = ("id", "timestamp", "signature")
@@ -62,7 +61,7 @@ def verify_webhook(
         return request.header(name) if name.startswith(f"{family}-") else None
 
     if not is_signed(key, of_family, body, now=now):
-        raise _refusal(of_family(f"{family}-timestamp") or "", now)
+        raise _refusal(timestamp_of(of_family(f"{family}-timestamp")), now)
     try:
         event = msgspec.json.decode(body, type=WebhookEvent)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -83,8 +82,8 @@ def _family_of(request: AuthRequest) -> str:
     )
 
 
-def _refusal(sent_at: str, now: int) -> WebhookRefused:
-    skew = int(sent_at) - now if re.fullmatch(r"[0-9]{1,12}", sent_at) else 0
+def _refusal(sent_at: int | None, now: int) -> WebhookRefused:
+    skew = 0 if sent_at is None else sent_at - now
     if abs(skew) > TOLERANCE_SECONDS:
         return WebhookRefused(
             "webhook-too-old",

@@ -10,8 +10,8 @@ from doorward.identity.api_keys.rules import SUBJECT
 from doorward.identity.console.call import Call
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import Question, Section, asking
-from doorward.identity.console.text_fields import name_in, text_in, words_in
-from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, FORM_PARAM_VALUE_INVALID, Refused
+from doorward.identity.console.text_fields import name_in, none_of_these, text_in, words_in
+from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, Refused
 from doorward.identity.settings import DAY
 
 PATH = "/admin/api-keys"
@@ -137,7 +137,7 @@ def _wish(form: KeyForm) -> KeyWish:
             )
         )
     if form.lifetime not in LIFETIMES:
-        raise Refused(FORM_PARAM_VALUE_INVALID.at("lifetime", long_message="Choose one of these."))
+        raise none_of_these("lifetime")
     return KeyWish(
         type=TYPE,
         name=name_in("name", form.name, least=3),

@@ -7,8 +7,8 @@ from doorward.identity.accounts import rules as account_rules
 from doorward.identity.console.call import Call
 from doorward.identity.console.organization_people import role_options
 from doorward.identity.console.sections import Section
-from doorward.identity.console.text_fields import MOST, whole_number_in
-from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
+from doorward.identity.console.text_fields import MOST, none_of_these, whole_number_in
+from doorward.identity.errors import Refused
 from doorward.identity.instance import SignUpMode
 from doorward.identity.instance.service import require_origins
 from doorward.identity.organizations.settings import edit_of
@@ -77,7 +77,7 @@ async def change_sign_up(call: Call) -> Response:
     form = await call.form_of(SignUpForm)
     mode = next((each for each in MODES if each == form.sign_up_mode), None)
     if mode is None and form.sign_up_mode:
-        refused = Refused(FORM_PARAM_VALUE_INVALID.at("sign_up_mode", long_message="Choose one of these."))
+        refused = none_of_these("sign_up_mode")
         return call.form("settings_sign_up.html", form, refused, modes=_modes())
     switches = {name: getattr(form, name) == "true" for name in _SWITCHES}
     await call.identity.instance.change("restrictions", call.actor, sign_up_mode=mode, **switches)

@@ -8,8 +8,8 @@ from doorward.identity.console.call import Call
 from doorward.identity.console.machine_tokens import ONE, PATH, machine_of, path_of
 from doorward.identity.console.paging import PAGE_SIZE, offset_of, pager
 from doorward.identity.console.sections import Question, Section, asking
-from doorward.identity.console.text_fields import name_in, whole_number_in, words_in
-from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
+from doorward.identity.console.text_fields import name_in, none_of_these, whole_number_in, words_in
+from doorward.identity.errors import Refused
 from doorward.identity.machines import MachineDetail
 from doorward.identity.machines.rules import MAX_TOKEN_SECONDS
 from doorward.identity.paging import Slice
@@ -140,7 +140,7 @@ async def rotate(call: Call) -> Response:
             call,
             detail,
             form,
-            Refused(FORM_PARAM_VALUE_INVALID.at("grace", long_message="Choose one of these.")),
+            none_of_these("grace"),
         )
     secret = await call.identity.machines.rotate(
         detail.machine.id, grace_seconds=GRACE[form.grace][1], actor=call.actor

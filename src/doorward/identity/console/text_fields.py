@@ -1,9 +1,20 @@
 """What people write into one line of a form, read or refused."""
 
-from doorward.identity.errors import FORM_PARAM_FORMAT_INVALID, FORM_PARAM_MAX_LENGTH, FORM_PARAM_NIL, Refused
+from doorward.identity.errors import (
+    FORM_PARAM_FORMAT_INVALID,
+    FORM_PARAM_MAX_LENGTH,
+    FORM_PARAM_NIL,
+    FORM_PARAM_VALUE_INVALID,
+    Refused,
+)
 
 #: Of what is counted: members, organizations.
 MOST = 999_999
+
+
+def none_of_these(param: str) -> Refused:
+    """For a choice that its field does not offer."""
+    return Refused(FORM_PARAM_VALUE_INVALID.at(param, long_message="Choose one of these."))
 
 
 def text_in(param: str, text: str, *, most: int = 255) -> str | None:

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from doorward.identity.console.call import Call
 from doorward.identity.console.json_fields import indented
 from doorward.identity.console.sections import PageRoute, Question, asking
-from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
+from doorward.identity.console.text_fields import none_of_these
+from doorward.identity.errors import Refused
 from doorward.identity.settings import DAY, HOUR
 from doorward.identity.webhooks.deliveries import DeliveryStatus
 from doorward.identity.webhooks.endpoints import Endpoint
@@ -85,7 +86,7 @@ async def replay_all(call: Call) -> Response:
     form, endpoint = await call.form_of(ReplayForm), await endpoint_of(call)
     try:
         if form.since not in SPANS:
-            raise Refused(FORM_PARAM_VALUE_INVALID.at("since", long_message="Choose one of these."))
+            raise none_of_these("since")
         since = call.now - SPANS[form.since][1]
         await call.identity.webhooks.replay_undelivered(endpoint.id, since=since, actor=call.actor)
     except Refused as refused:

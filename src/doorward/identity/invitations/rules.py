@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from doorward.identity.errors import (
+    FORM_PARAM_FORMAT_INVALID,
     INVITATION_ALREADY_ACCEPTED,
     TICKET_EXPIRED,
     TICKET_INVALID,
@@ -44,7 +45,12 @@ def problem_of(invitation: Invitation | None, *, has_administrator: bool, now: i
     return TICKET_EXPIRED if now >= invitation.expire_at else None
 
 
-REDIRECT_URL_RULE = "redirect_url must be https, http on this machine, or an application's own scheme."
+def redirect_url_problem(url: str | None) -> Problem | None:
+    """Why an invitation cannot lead there; None where it leads nowhere of its own."""
+    if url is None or is_redirect_url(url):
+        return None
+    sentence = "redirect_url must be https, http on this machine, or an application's own scheme."
+    return FORM_PARAM_FORMAT_INVALID.at("redirect_url", long_message=sentence)
 
 
 def is_redirect_url(url: str) -> bool:

@@ -13,7 +13,6 @@ from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     DUPLICATE_RECORD,
     FORM_IDENTIFIER_EXISTS,
-    FORM_PARAM_FORMAT_INVALID,
     INVITATION_ALREADY_ACCEPTED,
     INVITATION_ALREADY_REVOKED,
     TICKET_INVALID,
@@ -150,8 +149,8 @@ class Invitations:
         address = account_rules.normalise_email(wish.email_address)
         if address is None:
             raise Refused(account_rules.email_problem("email_address"))
-        if wish.redirect_url is not None and not rules.is_redirect_url(wish.redirect_url):
-            raise Refused(FORM_PARAM_FORMAT_INVALID.at("redirect_url", long_message=rules.REDIRECT_URL_RULE))
+        if (problem := rules.redirect_url_problem(wish.redirect_url)) is not None:
+            raise Refused(problem)
         now = self._clock()
         return self.new(
             Invitation(

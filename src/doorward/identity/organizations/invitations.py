@@ -16,7 +16,6 @@ from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
     ALREADY_A_MEMBER,
     DUPLICATE_RECORD,
-    FORM_PARAM_FORMAT_INVALID,
     INVITATION_SIGNS_NO_ADMINISTRATOR_IN,
     NOT_A_MEMBER,
     ORGANIZATION_INVITATION_NOT_PENDING,
@@ -111,10 +110,8 @@ class OrganizationInvitations:
         address = account_rules.normalise_email(wish.email_address)
         if address is None:
             raise Refused(account_rules.email_problem("email_address"))
-        if wish.redirect_url is not None and not ticket_rules.is_redirect_url(wish.redirect_url):
-            raise Refused(
-                FORM_PARAM_FORMAT_INVALID.at("redirect_url", long_message=ticket_rules.REDIRECT_URL_RULE)
-            )
+        if (problem := ticket_rules.redirect_url_problem(wish.redirect_url)) is not None:
+            raise Refused(problem)
         now = self._clock()
         return self._tickets.new(
             Invitation(

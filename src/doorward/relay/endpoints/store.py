@@ -54,21 +54,16 @@ def _row(row: Row) -> AllocationRow:
     return AllocationRow(**dict(zip(AllocationRow.__struct_fields__, row, strict=True)))
 
 
-def reserved(*, user_id: str, environment_id: str) -> Statement:
-    """What is reserved, for `allocations_of`."""
-    return Statement(
-        f"SELECT {_COLUMNS} FROM relay_managed_endpoint_allocations"  # noqa: S608
-        " WHERE user_id = ? AND environment_id = ?",
-        (user_id, environment_id),
-    )
-
-
 def allocations_of(rows: Sequence[Row]) -> list[AllocationRow]:
     return [_row(row) for row in rows]
 
 
 def find(tx: Tx, *, user_id: str, environment_id: str) -> AllocationRow | None:
-    row = tx.fetch_one(*reserved(user_id=user_id, environment_id=environment_id))
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM relay_managed_endpoint_allocations"  # noqa: S608
+        " WHERE user_id = ? AND environment_id = ?",
+        (user_id, environment_id),
+    )
     return None if row is None else _row(row)
 
 

@@ -102,15 +102,6 @@ def upsert(tx: Tx, link: LinkRow, capabilities: Capabilities, *, device_id: str 
     )
 
 
-def active(*, user_id: str, environment_id: str) -> Statement:
-    """The link, for `links_of`."""
-    return Statement(
-        f"SELECT {_COLUMNS} FROM relay_environment_links"  # noqa: S608
-        " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL",
-        (user_id, environment_id),
-    )
-
-
 def all_active(user_id: str) -> Statement:
     """The account's links, oldest first, for `links_of`."""
     return Statement(
@@ -125,7 +116,11 @@ def links_of(rows: Sequence[Row]) -> list[LinkRow]:
 
 
 def find_active(tx: Tx, *, user_id: str, environment_id: str) -> LinkRow | None:
-    row = tx.fetch_one(*active(user_id=user_id, environment_id=environment_id))
+    row = tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM relay_environment_links"  # noqa: S608
+        " WHERE user_id = ? AND environment_id = ? AND revoked_at IS NULL",
+        (user_id, environment_id),
+    )
     return None if row is None else _row(row)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward import __version__
-from doorward.client.configuration import PublicConfiguration, load_configuration
+from doorward.client.configuration import PublicConfiguration, has_machine, load_configuration
 from doorward.client.errors import ConfigurationMissing
 from doorward.environment.keys import Keys, SecretStore, SecretStoreFailed, names
 from doorward.environment.local import LocalMachine, Status, VerbFailed, open_machine
@@ -47,7 +47,7 @@ async def examine_machine(home: Path) -> AsyncIterator[Finding]:
             async for finding in _server(check, origin, configuration, outbound):
                 reachable = reachable and finding.level != "problem"
                 yield finding
-        if not (home / "userdata").is_dir():
+        if not has_machine(home):
             # Looking must not make one: a machine has an identity from its first moment on.
             yield problem(
                 "sign_in",
