@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import urllib.request
 
-from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
-from doorward.relay import SCHEMA as RELAY_SCHEMA
 from tests import databases
 from tests.e2e.processes import Program, command, free_ports
 
@@ -44,7 +42,7 @@ def test_a_start_on_a_database_that_exists_imports_nothing_it_does_not_use(tmp_p
     config.write_text(
         f"""data = "{tmp_path / "data"}"
 [database]
-url = "{databases.new_sqlite(tmp_path, [RELAY_SCHEMA, IDENTITY_SCHEMA])}"
+url = "{databases.new_sqlite(tmp_path, databases.SERVER_SCHEMAS)}"
 [identity]
 origin = "http://accounts.localhost:{control}"
 [relay]
