@@ -19,7 +19,6 @@ import msgspec
 import pytest
 
 from doorward.http1 import Answer, Peer, RequestHead
-from doorward.identity import SCHEMA as IDENTITY_SCHEMA
 from doorward.identity import DevelopmentInbox, create_identity
 from doorward.identity.accounts.new_accounts import Details, Identifier, NewPassword, NewUser
 from doorward.identity.instance import store as instance
@@ -27,7 +26,6 @@ from doorward.identity.webhooks.deliverer import Deliverer
 from doorward.identity.webhooks.deliveries import Event
 from doorward.jose import create_dpop_proof, generate_key
 from doorward.outbound import Outbound
-from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay import AccountsWebhook, RelaySettings
 from doorward.relay.credentials.rules import new_credential
 from doorward.relay.credentials.store import CredentialOwner, insert
@@ -76,7 +74,7 @@ class Pair:
 async def pair(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
     folder: Path = tmp_path_factory.mktemp("pair")
     async with contextlib.AsyncExitStack() as stack:
-        url = stack.enter_context(databases.new_postgresql([RELAY_SCHEMA, IDENTITY_SCHEMA]))
+        url = stack.enter_context(databases.new_postgresql(databases.SERVER_SCHEMAS))
         front = await stack.enter_async_context(balancer())
         keys = socket.create_server(("127.0.0.1", 0))
         inbox = DevelopmentInbox(system_clock)
@@ -317,7 +315,7 @@ async def test_an_organization_that_is_deleted_at_one_node_has_no_keys_at_the_ot
 
 
 async def test_a_relay_with_a_database_of_its_own_bars_nobody_it_does_not_know(tmp_path: Path) -> None:
-    schemas = [RELAY_SCHEMA, IDENTITY_SCHEMA]
+    schemas = databases.SERVER_SCHEMAS
     database = await open_database(databases.new_sqlite(tmp_path, schemas), schemas=schemas)
     is_barred = barred_by_identity(database)
     assert not await is_barred("user_elsewhere")
@@ -332,7 +330,7 @@ async def test_a_webhook_closes_the_tunnels_of_an_account_that_is_kept_elsewhere
         front = await stack.enter_async_context(balancer())
         plan = NodePlan(
             roles=("relay", "edge"),
-            database_url=databases.new_sqlite(tmp_path, [RELAY_SCHEMA, IDENTITY_SCHEMA]),
+            database_url=databases.new_sqlite(tmp_path, databases.SERVER_SCHEMAS),
             key_file=tmp_path / "kek",
             identity=SETTINGS,
             relay=RelaySettings(
@@ -369,7 +367,7 @@ async def test_a_webhook_closes_the_tunnels_of_an_account_that_is_kept_elsewhere
 
 async def test_a_relay_elsewhere_understands_what_identity_tells(tmp_path: Path) -> None:
     """The events of our own accounts server, as they leave it."""
-    schemas = [RELAY_SCHEMA, IDENTITY_SCHEMA]
+    schemas = databases.SERVER_SCHEMAS
     database = await open_database(databases.new_sqlite(tmp_path, schemas), schemas=schemas)
     sealer = Sealer.from_file(tmp_path / "kek")
     identity = await create_identity(SETTINGS, database, sealer=sealer, mailer=DevelopmentInbox(system_clock))
