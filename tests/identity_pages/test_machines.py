@@ -161,7 +161,10 @@ async def test_a_session_that_ended_elsewhere_leads_to_signing_in(
     accounts: World, page: Page, person: str
 ) -> None:
     session_id = await page.get_attribute("#machines", "data-session")
-    status = await page.evaluate(
+    # In another tab, one that stays: the page itself leaves, maybe before a script of its own has the answer.
+    elsewhere = await page.context.new_page()
+    await elsewhere.goto("/v1/client")
+    status = await elsewhere.evaluate(
         "async (id) => (await fetch(`/v1/client/sessions/${id}/end`, { method: 'POST' })).status", session_id
     )
     assert status == 200
