@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e.certificates import Certificates
-from tests.e2e.processes import free_ports
+from tests.ports import free_ports
 from tests.system_parts import require_system_part
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

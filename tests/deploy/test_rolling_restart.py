@@ -20,7 +20,7 @@ from doorward.tunnel import Connector
 from tests import databases
 from tests.deploy.fronts import ACCOUNTS, RELAY, ZONE, Behind, haproxy
 from tests.e2e.certificates import Certificates, issue
-from tests.e2e.processes import free_ports
+from tests.ports import free_ports
 from tests.server.machines import Machine
 from tests.server.nodes import ServedNode
 from tests.tunnel.carriers import until

@@ -16,7 +16,8 @@ import pytest
 from doorward.client.configuration import publishable_key_of
 from doorward.store import Schema
 from tests import databases
-from tests.e2e.processes import Program, command, free_ports, three_free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports, three_free_ports
 
 Host = Literal["server", "machine", "device"]
 Part = Literal["identity", "relay", "agent", "demo"]

@@ -14,8 +14,9 @@ from doorward.outbound import CertificateRefused, Outbound
 from tests.e2e.conftest import end
 from tests.e2e.installations import OneProcessOverTls
 from tests.e2e.people import person
-from tests.e2e.processes import Program, command, free_ports, three_free_ports
+from tests.e2e.processes import Program, command
 from tests.e2e.story import knock_be_let_in_and_shown_out
+from tests.ports import free_ports, three_free_ports
 
 pytestmark = pytest.mark.anyio
 

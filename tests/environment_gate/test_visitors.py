@@ -13,6 +13,7 @@ from doorward.environment.gate.rules import nonce_hash
 from doorward.jose import generate_key
 from tests.conftest import ClockForTests
 from tests.environment_gate.machine import NONCE, Machine, received
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.anyio
 
@@ -255,10 +256,8 @@ async def test_a_service_that_does_not_run_is_named_with_its_port_to_who_was_let
     machine: Machine,
 ) -> None:
     from doorward.environment.settings import Service
-    from tests.environment_gate.machine import bound_socket
 
-    with bound_socket() as unused:
-        port = unused.getsockname()[1]
+    (port,) = free_ports(1)
     await machine.environment.services.add(MACHINE, Service(name="notes", port=port))
     headers = await machine.cookie()
     let_in = await machine.ask("/", headers=headers | {"accept": "text/html"})

@@ -14,6 +14,7 @@ from doorward.environment.settings import Service
 from doorward.jose import key_phrase
 from tests.environment_gate.machine import Machine, bound_socket, serving
 from tests.environment_pages.devices import check, knock, open_connections, row_of
+from tests.ports import free_ports
 from tests.web.browser import Complaints, focused_without_ring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
@@ -213,9 +214,7 @@ async def test_older_entries_that_cannot_be_fetched_are_said_beside_their_button
 
 
 async def test_a_service_that_stopped_is_said_and_comes_back(machine: Machine, owner: Page) -> None:
-    door = bound_socket()
-    port = door.getsockname()[1]
-    door.close()
+    (port,) = free_ports(1)
     await machine.environment.services.add(MACHINE, Service(name="wiki", port=port))
     await open_connections(owner, machine)
     row = owner.locator('[data-part="services"] > [data-key="wiki"]')

@@ -11,11 +11,12 @@ import pytest
 
 from doorward.environment.local import open_machine
 from tests.e2e.installations import Part
-from tests.e2e.processes import Program, free_ports
+from tests.e2e.processes import Program
 from tests.e2e.storm import World, until
 from tests.faults.ledger import record
 from tests.faults.scale import DOWN_SECONDS, STOPPED_SECONDS
 from tests.faults.visitor import PATIENCE, Traffic, Visitor, steady_traffic
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-processes")]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.processes import Program, command, free_ports, three_free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports, three_free_ports
 
 
 class Server:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests import databases
-from tests.e2e.processes import Program, free_ports
+from tests.e2e.processes import Program
+from tests.ports import free_ports
 
 ROLES = ("identity", "relay", "edge")
 

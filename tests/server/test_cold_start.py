@@ -10,7 +10,8 @@ import re
 import urllib.request
 
 from tests import databases
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports
 
 #: And whatever is inside of them.
 NOT_AT_START = {

@@ -23,7 +23,8 @@ from doorward.server.doctor.machine import examine_machine
 from doorward.server.doctor.server import examine_server
 from tests.e2e.accounts import Account, keep
 from tests.e2e.certificates import issue
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports
 from tests.server.nodes import ServedNode, served
 
 pytestmark = pytest.mark.anyio

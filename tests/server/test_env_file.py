@@ -18,7 +18,8 @@ from doorward.server.stages import ProductionMissing, prepare_stage, relay_host,
 from doorward.store import open_database
 from doorward.webhook_signing import new_secret
 from tests import databases
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports
 
 SECRET = "sk_live_not-for-anybody-elses-eyes"
 KEY = "pk_live_" + base64.b64encode(b"clerk.example.org$").decode()

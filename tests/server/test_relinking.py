@@ -17,7 +17,8 @@ from doorward.outbound import Outbound
 from doorward.store import system_clock
 from doorward.t3_connect.messages import ClientMeta, ConnectPending
 from tests.e2e.accounts import Account, keep
-from tests.e2e.processes import Program, command, free_ports
+from tests.e2e.processes import Program, command
+from tests.ports import free_ports
 from tests.server.nodes import served
 
 pytestmark = pytest.mark.anyio

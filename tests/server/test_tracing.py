@@ -28,7 +28,8 @@ from doorward.t3_connect.messages import ClientMeta, ConnectPending
 from tests import databases
 from tests.conftest import ClockForTests
 from tests.e2e.accounts import Account
-from tests.e2e.processes import command, free_ports
+from tests.e2e.processes import command
+from tests.ports import free_ports
 from tests.relay.world import World, open_world
 
 pytestmark = pytest.mark.anyio

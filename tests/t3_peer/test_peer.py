@@ -21,7 +21,8 @@ from doorward.outbound import Outbound
 from tests.e2e.accounts import Account
 from tests.e2e.conftest import end
 from tests.e2e.installations import OneProcessOverTls
-from tests.e2e.processes import command, free_ports
+from tests.e2e.processes import command
+from tests.ports import free_ports
 from tests.system_parts import require_system_part
 from tests.t3_peer.peer import Client, Peer, Running, client_of, missing
 

@@ -2,18 +2,12 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.ports import free_ports
 from tests.system_parts import require_system_part
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def require_program(name: str) -> str:
@@ -53,7 +47,7 @@ async def _answers(port: int) -> bool:
 @asynccontextmanager
 async def nginx(folder: Path, server: str) -> AsyncIterator[int]:
     """nginx in the foreground with one `server` of these directives; its port."""
-    program, port = require_program("nginx"), free_port()
+    program, port = require_program("nginx"), free_ports(1)[0]
     configuration = folder / "nginx.conf"
     configuration.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;"
@@ -72,7 +66,7 @@ async def nginx(folder: Path, server: str) -> AsyncIterator[int]:
 @asynccontextmanager
 async def tinyproxy(folder: Path, *lines: str) -> AsyncIterator[int]:
     """A CONNECT proxy; `lines` are added to its configuration."""
-    program, port = require_program("tinyproxy"), free_port()
+    program, port = require_program("tinyproxy"), free_ports(1)[0]
     configuration = folder / "tinyproxy.conf"
     configuration.write_text(
         "\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 600", "MaxClients 20", *lines]) + "\n"

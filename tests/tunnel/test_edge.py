@@ -16,6 +16,7 @@ from doorward.tunnel import ConnectorToken, InvalidConnectorToken, InvalidEdgeUr
 from doorward.tunnel.backoff import Backoff
 from doorward.tunnel.dialing import edge_address, proxy_for
 from tests.http1.wire import Client, answers, client, origin
+from tests.ports import free_ports
 from tests.tunnel.carriers import FAST_HEARTBEAT, Registry, never, to_origin, until
 from tests.tunnel.certificate import write_certificate
 
@@ -445,8 +446,7 @@ async def test_a_tunnel_over_tls_carries_large_downloads_whole_past_a_slow_reade
 
 
 async def test_a_request_that_the_machine_cannot_forward_is_a_502_of_the_machine() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    (port,) = free_ports(1)
     async with Registry() as registry:
         await registry.start_edge()
         upstream = TcpUpstream("127.0.0.1", port)

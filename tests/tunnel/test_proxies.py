@@ -10,8 +10,9 @@ from doorward.http1 import Answer, Forward, Peer, ProxyServer, RequestHead, TcpU
 from doorward.tunnel import Connector
 from doorward.tunnel.upgrade import Upgrade
 from tests.http1.wire import answers, client, origin
+from tests.ports import free_ports
 from tests.tunnel.carriers import Registry, until
-from tests.tunnel.programs import free_port, tinyproxy
+from tests.tunnel.programs import tinyproxy
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def test_what_a_proxy_refuses_is_said(
 async def test_a_proxy_that_is_not_there_is_said_and_no_proxy_goes_around_it() -> None:
     async with Registry() as registry:
         await registry.start_edge()
-        environ = {"HTTP_PROXY": f"http://127.0.0.1:{free_port()}"}
+        environ = {"HTTP_PROXY": f"http://127.0.0.1:{free_ports(1)[0]}"}
         async with registry.connector(router=ok, wait=False, environ=environ) as connector:
             named(connector)
             await until(lambda: connector.state.reason == "unreachable", 20)
