@@ -369,6 +369,21 @@ async def test_another_service_is_published_without_touching_the_link(
         await until(lambda: len(relay.proofs) == links + 1)
 
 
+async def test_a_name_that_the_relay_gives_while_its_service_is_taken_back_leads_nowhere(
+    tmp_path: Path,
+) -> None:
+    async with agent_at(tmp_path, services=(Service(name="notes", port=9000),)) as agent:
+        services = agent.environment.services
+        await asyncio.gather(
+            services.remove(MACHINE, "notes"),
+            services.claimed(MACHINE, "notes", "http://notes.env.localhost:8080/"),
+        )
+        assert services.published() == ()
+        assert services.by_host("notes.env.localhost:8080") is None
+    async with agent_at(tmp_path) as agent:
+        assert agent.environment.services.published() == ()
+
+
 async def test_under_a_link_that_a_browser_made_services_get_their_names_too(
     tmp_path: Path, relay: ScriptedRelay
 ) -> None:

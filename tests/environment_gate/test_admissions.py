@@ -8,6 +8,7 @@ from inspect import isawaitable
 import pytest
 
 from doorward.environment.access import MACHINE
+from doorward.environment.children import Visitor
 from doorward.environment.children.service import COOKIE_LIFETIME_MS
 from doorward.environment.gate.assertion import REUSE_FOR
 from doorward.environment.settings import Service
@@ -94,6 +95,33 @@ async def test_a_service_that_moved_is_found_where_it_is_now(machine: Machine) -
     decision, _ = await decided(machine, request(headers))
     assert isinstance(decision, Forward)
     assert decision.upstream == TcpUpstream("127.0.0.1", 9)
+
+
+async def test_a_service_that_moves_or_goes_while_its_visitor_is_looked_up_is_not_reached_where_it_was(
+    machine: Machine,
+) -> None:
+    headers = await remembered(machine)
+    services, children = machine.environment.services, machine.environment.children
+    look = children.authorise_cookie
+
+    async def moved(value: str, host: str) -> Visitor | None:
+        visitor = await look(value, host)
+        await services.add(MACHINE, Service(name="notes", port=9))
+        return visitor
+
+    async def removed(value: str, host: str) -> Visitor | None:
+        visitor = await look(value, host)
+        await services.remove(MACHINE, "notes")
+        return visitor
+
+    children.authorise_cookie = moved  # type: ignore[method-assign]
+    decision, _ = await decided(machine, request(headers, method=b"DELETE"))
+    assert isinstance(decision, Forward)
+    assert decision.upstream == TcpUpstream("127.0.0.1", 9)
+    children.authorise_cookie = removed  # type: ignore[method-assign]
+    decision, _ = await decided(machine, request(headers, method=b"DELETE"))
+    assert isinstance(decision, Answer)
+    assert decision.status == 421
 
 
 async def test_a_cookie_is_not_remembered_past_its_end(machine: Machine, clock: ClockForTests) -> None:

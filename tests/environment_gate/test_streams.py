@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from doorward.environment.access import MACHINE
+from doorward.environment.app import create_environment
+from doorward.environment.settings import Service
+from doorward.outbound import Outbound
 from tests.conftest import ClockForTests
 from tests.environment_gate.machine import Machine
 
 pytestmark = pytest.mark.anyio
 
 
-def opening(machine: Machine, headers: dict[str, str], *, origin: str | None) -> connect:
+def opening(
+    machine: Machine, headers: dict[str, str], *, origin: str | None, host: str | None = None
+) -> connect:
     return connect(
-        f"ws://{machine.host}/socket?kept=1",
+        f"ws://{host or machine.host}/socket?kept=1",
         host="127.0.0.1",
         port=machine.port,
         origin=origin,  # type: ignore[arg-type]
@@ -94,6 +99,88 @@ async def test_revoking_a_device_ends_its_open_streams_within_a_second(machine: 
             with pytest.raises(Exception, match=r"closed|incomplete"):
                 await drained(pieces)
         await ticks(theirs, "still here")
+
+
+async def removed(machine: Machine) -> None:
+    assert await machine.environment.remove_service(MACHINE, "notes")
+
+
+async def moved(machine: Machine) -> None:
+    await machine.environment.add_service(MACHINE, Service(name="notes", port=9))
+
+
+async def readdressed(machine: Machine) -> None:
+    await machine.environment.services.claimed(MACHINE, "notes", f"http://n.env.localhost:{machine.port}/")
+
+
+async def removed_past_the_agent(machine: Machine) -> None:
+    outbound = Outbound()
+    beside = await create_environment(machine.environment.settings, outbound=outbound)
+    try:
+        assert await beside.services.remove(MACHINE, "notes")
+    finally:
+        await beside.stop()
+        await outbound.close()
+
+
+@pytest.mark.parametrize("take_back", [removed, moved, readdressed, removed_past_the_agent])
+async def test_taking_a_service_back_ends_its_streams_at_once_and_those_of_no_other(
+    machine: Machine, take_back: Callable[[Machine], Awaitable[None]]
+) -> None:
+    _, issued = await machine.session()
+    photos = f"photos.env.localhost:{machine.port}"
+    cookie = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id)).cookie}"}
+    at_photos = {"cookie": f"__Host-doorward={(await machine.child(issued.session.id, photos)).cookie}"}
+    async with (
+        opening(machine, cookie, origin=machine.origin) as notes,
+        opening(machine, await machine.cookie(), origin=machine.origin) as from_another_device,
+        opening(machine, at_photos, origin=f"http://{photos}", host=photos) as others,
+        machine.client.stream(
+            "GET", f"http://127.0.0.1:{machine.port}/events", headers={"host": machine.host, **cookie}
+        ) as events,
+    ):
+        for socket in (notes, from_another_device, others):
+            await socket.recv()
+        pieces = events.aiter_bytes()
+        assert await anext(pieces)
+        await take_back(machine)
+        async with asyncio.timeout(10):
+            for socket in (notes, from_another_device):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+            with pytest.raises(Exception, match=r"closed|incomplete"):
+                await drained(pieces)
+        await ticks(others, "still here")
+        await machine.environment.sessions.end(issued.session.id, by=MACHINE)
+        async with asyncio.timeout(10):
+            with pytest.raises(ConnectionClosed):
+                await others.recv()
+
+
+async def test_a_service_exposed_again_where_it_is_keeps_its_streams(machine: Machine) -> None:
+    async with opening(machine, await machine.cookie(), origin=machine.origin) as socket:
+        await socket.recv()
+        await machine.environment.add_service(MACHINE, Service(name="notes", port=machine.local.port))
+        await machine.environment.add_service(
+            MACHINE, Service(name="notes", port=machine.local.port, host_header="local")
+        )
+        await ticks(socket, "still here")
+
+
+async def test_a_service_taken_back_and_exposed_again_has_streams_again_that_end_with_it(
+    machine: Machine,
+) -> None:
+    cookie = await machine.cookie()
+    service = Service(name="notes", port=machine.local.port)
+    for _ in range(2):
+        async with opening(machine, cookie, origin=machine.origin) as socket:
+            await socket.recv()
+            await removed(machine)
+            async with asyncio.timeout(10):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+        await machine.environment.add_service(MACHINE, service)
+        await machine.environment.services.claimed(MACHINE, "notes", f"{machine.origin}/")
 
 
 async def drained(pieces: AsyncIterator[bytes]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx
 import pytest
 
 from doorward.environment.access import MACHINE
+from doorward.environment.pages import connections
 from doorward.environment.pages.doors import SESSION_COOKIE, require_machine_page, split_token
 from doorward.environment.pages.errors import Refused
 from doorward.environment.sessions.service import Caller
@@ -214,6 +216,24 @@ async def test_an_ended_session_decides_nothing_and_its_page_is_told(machine: Ma
     assert "event: ended" in lines
     key = await knock(machine)
     assert (await decide(machine, headers, key.public.thumbprint)).status_code == 401
+
+
+async def test_a_page_is_told_of_a_service_that_was_taken_back_before_it_looks_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_AGAIN", 600.0)
+    headers = await opened(machine)
+    async with (
+        asyncio.timeout(30),
+        machine.client.stream("GET", url(machine, "/connections/events"), headers=headers) as stream,
+    ):
+        lines = stream.aiter_lines()
+        while await anext(lines) != ": alive":
+            pass
+        await machine.environment.remove_service(MACHINE, "notes")
+        while not (line := await anext(lines)).startswith("data: "):
+            pass
+    assert [service["name"] for service in json.loads(line.removeprefix("data: "))["services"]] == ["photos"]
 
 
 async def test_opening_again_ends_the_session_this_browser_had(machine: Machine) -> None:

@@ -54,7 +54,8 @@ What `gate/`, `pages/` and the composition root use of an `Environment` (every m
     .link.is_api_host(host) -> bool (sync); .link.api_origin() -> str | None (sync)
     .pairing.one_time_link() -> str                                           http://machine.localhost:<port>/connections/open#token=…
     .audit.recent(limit) -> list[AuditEntry]
-    database channels: "environment.session_ended" (payload: session id; "" = reload), "environment.events"
+    .services.when_moved(tell) (sync)                                         tell(origin) once it leads nowhere or elsewhere
+    database channels: "environment.session_ended" (payload: session id; "" = reload), "environment.services" (a name), "environment.events"
 """
 
 from doorward.environment.settings import EnvironmentSettings, Service

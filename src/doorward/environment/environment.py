@@ -147,14 +147,16 @@ class Environment:
         await self.services.load()
         for service in self.settings.services:
             await self.add_service(MACHINE, service)
-        is_watching, is_telling = asyncio.Event(), asyncio.Event()
+        is_watching, is_telling, is_following = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._tasks = [
             asyncio.create_task(self.endings.watch(is_watching), name="session endings"),
             asyncio.create_task(self.notifications.watch(is_telling), name="notifications"),
+            asyncio.create_task(self.services.watch(is_following), name="services"),
             asyncio.create_task(self._prune_for_ever(), name="prune"),
         ]
         await is_watching.wait()
         await is_telling.wait()
+        await is_following.wait()
 
     async def stop(self) -> None:
         """Stop the tunnel and the background work; the database closes last."""

@@ -36,6 +36,7 @@ class Admission(msgspec.Struct, frozen=True):
     method: bytes
     upgrade: bytes
     session_id: str
+    tag: str
     expires_at: int
     sent: Headers
     upstream: TcpUpstream
@@ -46,7 +47,7 @@ class Admission(msgspec.Struct, frozen=True):
         return Forward(
             self.upstream,
             RequestHead(head.method, head.target, self.sent, head.upgrade, head.length),
-            tag=self.session_id,
+            tag=self.tag,
             rewrite_response=self.confine,
             rewrite_failure=self.explain,
         )

@@ -78,7 +78,7 @@ async def _sign_out(environment: Environment, streams: Streams, head: RequestHea
     if cookie is not None and is_opaque_secret(cookie):
         session_id = await environment.children.end(cookie)
         if session_id is not None:
-            # A tag is a session, so its streams at other services end too; those open again with their own cookies.
+            # At the other services too, where they open again with their own cookies.
             streams.end(session_id)
     return answers.page(
         200,

@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 class Gate:
     """`Gate(environment, api, close_tag).route` is the Router of the tunnel's connector.
 
-    `api` is the environment's tunnel application, `api_sockets` where it listens for WebSockets. Exchanges with a service carry the session id as their
-    tag, and `close_tag` (of whatever carries them) ends them with the session: run `watch` as a task.
+    `api` is the environment's tunnel application, `api_sockets` where it listens for WebSockets. Exchanges with a service carry a tag, by which
+    `close_tag` (of whatever carries them) ends them with their session, for which `watch` runs as a task, and with their service.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Gate:
         self._api = api
         self._api_sockets = api_sockets
         self._streams = Streams(environment, close_tag)
+        environment.services.when_moved(self._streams.end_service)
         self._admissions = Admissions(environment)
         self._assertions = AssertionMint(environment_id=environment.environment_id)
 
@@ -125,7 +126,12 @@ class Gate:
         if self._streams.has_ended(visit.session_id):
             # It ended while we were looking: whoever ended it has already closed what there was to close.
             return self._turn_away(head, service, Refusal.SIGN_IN_REQUIRED)
-        self._streams.opened(visit.session_id, expires_at=visit.session_expires_at)
+        if self._environment.services.generation != grounds.services_generation:
+            # The service may lead elsewhere since we began to look, and what there was to close is closed.
+            found = self._environment.services.by_host(host)
+            if found is None or found.origin != service.origin:
+                return answers.refusal(Refusal.UNKNOWN_HOST)
+            service = found
         admission = self._admit(head, peer, service, visit)
         if not by_proof:
             self._admissions.keep(head, grounds, admission)
@@ -177,6 +183,7 @@ class Gate:
             method=head.method,
             upgrade=head.upgrade,
             session_id=visit.session_id,
+            tag=self._streams.opened(visit.session_id, service.origin, expires_at=visit.session_expires_at),
             expires_at=min(visit.expires_at, visit.session_expires_at, assertion.until),
             sent=inbound_headers(
                 head.headers, visitor=visitor, assertion=assertion.token, host_rewrite=local

@@ -1,4 +1,4 @@
-"""Ends what the gate carries for a session when the session ends: revoked, signed out, or run out.
+"""Ends what the gate carries when the session ends (revoked, signed out, run out), or the service leads elsewhere.
 
 A cookie of 15 minutes opens a stream that may last; the stream's right to go on is the session's, an hour at most.
 """
@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from doorward.environment.sessions.ending import CHANNEL
 
 if TYPE_CHECKING:
@@ -17,13 +19,23 @@ if TYPE_CHECKING:
 _REMEMBERED = 60.0  # seconds; far longer than any look into the database takes
 
 
+class _Carried(msgspec.Struct):
+    """What is carried for one session: until when, and from which services, by their origins."""
+
+    expiry: asyncio.TimerHandle
+    origins: set[str]
+
+
 class Streams:
-    """`close_tag` ends every exchange of a session id, as `doorward.http1` and `doorward.tunnel` offer it."""
+    """An exchange's tag says for which session and from which service it is.
+
+    `close_tag` ends every exchange of a tag, as `doorward.http1` and `doorward.tunnel` offer it.
+    """
 
     def __init__(self, environment: Environment, close_tag: Callable[[str], object]) -> None:
         self._environment = environment
         self._close_tag = close_tag
-        self._expiries: dict[str, asyncio.TimerHandle] = {}
+        self._carried: dict[str, _Carried] = {}
         self._ended: dict[str, float] = {}
 
     def has_ended(self, session_id: str) -> bool:
@@ -34,19 +46,30 @@ class Streams:
         """
         return session_id in self._ended
 
-    def opened(self, session_id: str, *, expires_at: int) -> None:
-        """Something is carried for this session, which ends at `expires_at` (ms)."""
-        if session_id not in self._expiries:
+    def opened(self, session_id: str, origin: str, *, expires_at: int) -> str:
+        """Something is carried from this service for this session, which ends at `expires_at` (ms); the tag for it."""
+        carried = self._carried.get(session_id)
+        if carried is None:
             seconds = max(0, expires_at - self._environment.clock()) / 1000
-            loop = asyncio.get_running_loop()
-            self._expiries[session_id] = loop.call_later(seconds, self.end, session_id)
+            expiry = asyncio.get_running_loop().call_later(seconds, self.end, session_id)
+            carried = self._carried[session_id] = _Carried(expiry, set())
+        carried.origins.add(origin)
+        return _tag(session_id, origin)
 
     def end(self, session_id: str) -> None:
         """Everything carried for this session ends now."""
-        timer = self._expiries.pop(session_id, None)
-        if timer is not None:
-            timer.cancel()
-        self._close_tag(session_id)
+        carried = self._carried.pop(session_id, None)
+        if carried is not None:
+            carried.expiry.cancel()
+            for origin in carried.origins:
+                self._close_tag(_tag(session_id, origin))
+
+    def end_service(self, origin: str) -> None:
+        """Everything carried from this service ends now, whoever it is for."""
+        for session_id, carried in self._carried.items():
+            if origin in carried.origins:
+                carried.origins.discard(origin)
+                self._close_tag(_tag(session_id, origin))
 
     def _remember_end(self, session_id: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -66,11 +89,15 @@ class Streams:
                     else:
                         await self._look_at_all()
         finally:
-            for timer in self._expiries.values():
-                timer.cancel()
+            for carried in self._carried.values():
+                carried.expiry.cancel()
 
     async def _look_at_all(self) -> None:
         """Notifications may have been missed: ask after every session something is carried for."""
-        for session_id in list(self._expiries):
+        for session_id in list(self._carried):
             if await self._environment.sessions.find(session_id) is None:
                 self.end(session_id)
+
+
+def _tag(session_id: str, origin: str) -> str:
+    return f"{session_id} {origin}"

@@ -30,6 +30,7 @@ from doorward.environment.pages.wire import (
     ModeRequest,
     Right,
 )
+from doorward.environment.services import CHANNEL as SERVICES_CHANNEL
 from doorward.environment.stream import CHANNEL
 from doorward.store import DatabaseClosed
 from doorward.web import Pages
@@ -80,7 +81,11 @@ class ConnectionsRoutes:
 
     async def _changes(self, asker: Asker, first: bytes) -> AsyncIterator[bytes]:
         subscribe = self._environment.database.subscribe
-        async with subscribe(CHANNEL) as payloads, subscribe(LINK_CHANNEL) as link_changes:
+        async with (
+            subscribe(CHANNEL) as payloads,
+            subscribe(LINK_CHANNEL) as link_changes,
+            subscribe(SERVICES_CHANNEL) as service_changes,
+        ):
             stopping = self._environment.is_stopping
             sent = b""
             latest: bytes | None = first
@@ -97,7 +102,12 @@ class ConnectionsRoutes:
 
             listening = [
                 asyncio.create_task(work)
-                for work in (listen(payloads), listen(link_changes), listen_for_the_end())
+                for work in (
+                    listen(payloads),
+                    listen(link_changes),
+                    listen(service_changes),
+                    listen_for_the_end(),
+                )
             ]
             try:
                 while not stopping.is_set():

@@ -4,6 +4,6 @@
 `expose` adds a service to it.
 """
 
-from doorward.environment.services.service import PublishedService, Services
+from doorward.environment.services.service import CHANNEL, PublishedService, Services
 
-__all__ = ["PublishedService", "Services"]
+__all__ = ["CHANNEL", "PublishedService", "Services"]

@@ -1,5 +1,8 @@
 """The services of this machine: in memory for the gate's every request, in the database for the next start."""
 
+import asyncio
+from collections.abc import Callable
+
 import msgspec
 
 from doorward.environment.access import Action, Actor, require
@@ -9,24 +12,46 @@ from doorward.environment.services.published import PublishedService, hostname
 from doorward.environment.settings import Service
 from doorward.store import Clock, Database, Tx
 
-__all__ = ["PublishedService", "Services"]
+__all__ = ["CHANNEL", "PublishedService", "Services"]
+
+#: Carries the name of the service that was changed.
+CHANNEL = "environment.services"
 
 
 class Services:
-    """`load` once before use. Publishing follows with the next reconcile."""
+    """`load` once before use, then `watch` as a task. Publishing follows with the next reconcile."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._by_name: dict[str, PublishedService] = {}
         self._by_hostname: dict[str, PublishedService] = {}
+        # What is in memory is what was written last, so whoever writes or reads all of it does so alone.
+        self._changing = asyncio.Lock()
+        self._tell_moved: Callable[[str], object] = lambda _origin: None
         self.generation = 0
         """Another number after each change of what `by_host` answers."""
 
+    def when_moved(self, tell: Callable[[str], object]) -> None:
+        """`tell` is called with each origin that leads nowhere or elsewhere from now on, the moment it does."""
+        self._tell_moved = tell
+
     async def load(self) -> None:
-        services = await self._database.read(store.list_all)
-        self._by_name = {service.name: service for service in services}
-        self._index()
+        async with self._changing:
+            services = await self._database.read(store.list_all)
+            self._by_name = {service.name: service for service in services}
+            self._index()
+
+    async def watch(self, is_watching: asyncio.Event) -> None:
+        """Until cancelled: follow what another program of this machine does to the data folder, such as a CLI that
+        found no agent because this one was still starting. `is_watching` is set once nothing can be missed.
+        """
+        async with self._database.subscribe(CHANNEL) as payloads:
+            is_watching.set()
+            await self.load()  # what was done since the first look was told to nobody
+            async for name in payloads:
+                if not name:
+                    await self.load()
 
     def published(self) -> tuple[PublishedService, ...]:
         """Every service of this machine, by name; those without `public_url` are not reachable yet."""
@@ -39,16 +64,17 @@ class Services:
     async def add(self, actor: Actor, service: Service) -> PublishedService:
         """Add a service, or change the local side of one that exists. Raises NotAllowed."""
         require(actor, Action.LINK)
-        known = self._by_name.get(service.name)
-        published = PublishedService(
-            name=service.name,
-            host=service.host,
-            port=service.port,
-            host_header=service.host_header,
-            public_url=known.public_url if known is not None else None,
-        )
-        if published != known:
-            await self._save(actor, published, "service.add")
+        async with self._changing:
+            known = self._by_name.get(service.name)
+            published = PublishedService(
+                name=service.name,
+                host=service.host,
+                port=service.port,
+                host_header=service.host_header,
+                public_url=known.public_url if known is not None else None,
+            )
+            if published != known:
+                await self._save(actor, published, "service.add")
         return published
 
     async def remove(self, actor: Actor, name: str) -> bool:
@@ -60,11 +86,13 @@ class Services:
             is_removed = store.delete(tx, name)
             if is_removed:
                 record(tx, actor, "service.remove", name, now=now)
+                tx.notify(CHANNEL, name)
             return is_removed
 
-        is_removed = await self._database.write(remove)
-        self._by_name.pop(name, None)
-        self._index()
+        async with self._changing:
+            is_removed = await self._database.write(remove)
+            self._by_name.pop(name, None)
+            self._index()
         return is_removed
 
     async def claimed(self, actor: Actor, name: str, public_url: str) -> None:
@@ -82,12 +110,13 @@ class Services:
                 await self._change(actor, service.name, public_url=None, refusal=None)
 
     async def _change(self, actor: Actor, name: str, *, public_url: str | None, refusal: str | None) -> None:
-        known = self._by_name.get(name)
-        if known is None:
-            return
-        changed = msgspec.structs.replace(known, public_url=public_url, refusal=refusal)
-        if changed != known:
-            await self._save(actor, changed, "service.publish" if public_url else "service.withdraw")
+        async with self._changing:
+            known = self._by_name.get(name)
+            if known is None:
+                return
+            changed = msgspec.structs.replace(known, public_url=public_url, refusal=refusal)
+            if changed != known:
+                await self._save(actor, changed, "service.publish" if public_url else "service.withdraw")
 
     async def _save(self, actor: Actor, service: PublishedService, action: str) -> None:
         now = self._clock()
@@ -97,6 +126,7 @@ class Services:
             record(
                 tx, actor, action, service.name, now=now, detail=service.public_url or service.refusal or ""
             )
+            tx.notify(CHANNEL, service.name)
 
         await self._database.write(save)
         self._by_name[service.name] = service
@@ -104,11 +134,21 @@ class Services:
 
     def _index(self) -> None:
         self.generation += 1
+        before = self._by_hostname
         self._by_hostname = {
             hostname(service.public_host): service
             for service in self._by_name.values()
             if service.public_url is not None
         }
+        for host, service in before.items():
+            now = self._by_hostname.get(host)
+            if now is None or _way(now) != _way(service):
+                self._tell_moved(service.origin)
+
+
+def _way(service: PublishedService) -> tuple[str, str, int]:
+    """From where to where."""
+    return service.origin, service.host, service.port
 
 
 def _safe_hostname(host: str) -> str:
