@@ -323,7 +323,8 @@ async def invited(ada: Browser, organization_id: str, address: str = BOB, role: 
 
 async def mailed_ticket(world: World, address: str = BOB) -> str:
     await world.identity.mails.drain()
-    text = next(one.mail.text for one in world.inbox.messages if one.mail.to == address)
+    texts = [one.mail.text for one in world.inbox.messages if one.mail.to == address]
+    (text,) = (text for text in texts if "ticket=" in text)
     return text.split("ticket=")[1].split()[0]
 
 

@@ -101,6 +101,7 @@ async def test_unknown_paths_and_methods_are_told_in_clerks_shape(backend: Backe
     ("headers", "query"),
     [
         ({"clerk-api-version": "yesterday"}, ""),
+        ({"clerk-api-version": "1999-01-01"}, ""),
         ({"clerk-api-version": "2031-01-01"}, ""),
         ({"clerk-api-version": "2026-05-12"}, "?__clerk_api_version=2026-05-12"),
     ],
@@ -109,6 +110,18 @@ async def test_a_version_nobody_published_is_refused(
     backend: Backend, headers: dict[str, str], query: str
 ) -> None:
     await backend.refused("GET", f"/jwks{query}", 400, "api_version_invalid", headers=headers)
+
+
+@pytest.mark.conformance("clerk-backend", 11, 12)
+async def test_every_published_version_is_served_and_named_in_one_place_or_the_other(
+    backend: Backend,
+) -> None:
+    for version in ("2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", "2026-05-12"):
+        assert await backend.ask("GET", "/users", headers={"clerk-api-version": version}) == []
+    del backend.http.headers["clerk-api-version"]
+    assert await backend.ask("GET", "/users") == []
+    assert await backend.ask("GET", "/users?__clerk_api_version=2026-05-12") == []
+    await backend.refused("GET", "/users?__clerk_api_version=1999-01-01", 400, "api_version_invalid")
 
 
 async def test_a_nul_is_the_askers_mistake(backend: Backend) -> None:
@@ -124,6 +137,26 @@ async def test_the_openapi_document_tells_every_operation(backend: Backend) -> N
     assert {(operation.method, f"/v1{operation.path}") for operation in OPERATIONS} <= described
     ids = [m["operationId"] for methods in document["paths"].values() for m in methods.values()]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.conformance("clerk-backend", 21)
+def test_a_deletion_answers_what_is_gone() -> None:
+    """Of what is taken out of something, that thing is answered."""
+    others = {}
+    for operation in OPERATIONS:
+        if operation.method == "DELETE" and operation.answer is not None:
+            members = set(operation.answer.__struct_fields__)
+            if not {"object", "deleted"} <= members:
+                others[operation.path] = operation.answer.__name__
+    assert others == {
+        "/organization_roles/{organization_role_id}/permissions/{permission_id}": "Role",
+        "/organizations/{organization_id}/logo": "Organization",
+        "/organizations/{organization_id}/memberships/{user_id}": "OrganizationMembership",
+        "/users/{user_id}/backup_code": "UserId",
+        "/users/{user_id}/mfa": "UserId",
+        "/users/{user_id}/profile_image": "User",
+        "/users/{user_id}/totp": "UserId",
+    }
 
 
 @pytest.mark.conformance("clerk-backend-traps", 3)

@@ -374,7 +374,7 @@ async def test_a_machine_lists_its_own_tokens_only(backend: Backend) -> None:
     await token_refused(backend, "GET", "/m2m_tokens?subject=mch_none", 404, "resource_not_found")
 
 
-@pytest.mark.conformance("clerk-backend", 146)
+@pytest.mark.conformance("clerk-backend", 15, 146)
 async def test_a_list_leaves_out_what_ended_and_every_value(backend: Backend) -> None:
     machine = await make_machine(backend)
     short = await machine.mint(seconds_until_expiration=1)

@@ -30,6 +30,14 @@ async def test_a_machine_is_made_with_a_key_no_scopes_and_an_hour_for_its_tokens
     assert await recognised(backend, secret) == made["id"]
 
 
+@pytest.mark.conformance("clerk-backend", 13)
+async def test_a_member_nobody_declared_is_named_and_nothing_is_made(backend: Backend) -> None:
+    body = {"zzz": 1, "name": "a"}
+    error = await backend.refused("POST", "/machines", 422, "form_param_unknown", json=body)
+    assert error["meta"]["param_name"] == "zzz"
+    assert (await backend.ask("GET", "/machines"))["total_count"] == 0
+
+
 @pytest.mark.conformance("clerk-backend", 119, 120)
 @pytest.mark.parametrize(
     ("body", "param"),
@@ -45,6 +53,7 @@ async def test_what_no_machine_can_be_is_refused(backend: Backend, body: dict[st
     error = await backend.refused("POST", "/machines", 422, "form_param_value_invalid", json=body)
     assert error["meta"]["param_name"] == param
     assert (await backend.ask("GET", "/machines"))["total_count"] == 0
+    await make_machine(backend, "x" * 255, default_token_ttl=315_360_000)
 
 
 async def test_a_machine_with_a_scope_on_nothing_is_not_made(backend: Backend) -> None:
@@ -68,6 +77,7 @@ async def test_a_machine_is_renamed_and_its_scopes_stay(backend: Backend) -> Non
     await backend.refused("PATCH", f"/machines/{machine.id}", 422, "form_param_unknown", json=body)
 
 
+@pytest.mark.conformance("clerk-backend", 16, 17)
 async def test_machines_are_listed_found_and_ordered(backend: Backend) -> None:
     ids = {}
     for name in ("Anna", "hannah", "50%", "Zoe"):
@@ -81,6 +91,8 @@ async def test_machines_are_listed_found_and_ordered(backend: Backend) -> None:
     assert await names() == ["Zoe", "50%", "hannah", "Anna"]
     assert await names(order_by="+created_at", limit="2", offset="1") == ["hannah", "50%"]
     assert await names(order_by="-name", query="ANNA") == ["hannah", "Anna"]
+    for ascending in ("+name", " name", "name"):
+        assert await names(order_by=ascending, query="ANNA") == ["Anna", "hannah"]
     assert await names(query="%") == ["50%"]
     assert await names(query=ids["Zoe"]) == ["Zoe"]
     assert (await backend.ask("GET", "/machines?limit=1"))["total_count"] == 4
@@ -144,7 +156,10 @@ async def test_a_rotation_needs_a_time_of_eight_hours_at_most(
     backend: Backend, body: dict[str, Any], code: str
 ) -> None:
     machine = await make_machine(backend)
-    await backend.refused("POST", f"/machines/{machine.id}/secret_key/rotate", 422, code, json=body)
+    path = f"/machines/{machine.id}/secret_key/rotate"
+    await backend.refused("POST", path, 422, code, json=body)
+    assert await recognised(backend, machine.secret) == machine.id
+    await backend.ask("POST", path, json={"previous_token_ttl": 28_800})
     assert await recognised(backend, machine.secret) == machine.id
 
 

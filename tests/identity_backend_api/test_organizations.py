@@ -31,12 +31,20 @@ async def test_the_settings_of_organizations_have_every_required_member(backend:
     await backend.refused("GET", "/organizations", 403, "organization_not_enabled_in_instance")
     await enabled(backend, max_allowed_memberships=7)
     settings = await backend.ask("GET", "/instance/organization_settings")
-    assert {"enabled", "max_allowed_memberships", "max_allowed_roles", "max_allowed_domains"} <= set(settings)
-    assert {"creator_role", "admin_delete_enabled", "domains_enabled", "domains_default_role"} <= set(
-        settings
-    )
-    assert (settings["enabled"], settings["max_allowed_memberships"]) == (True, 7)
-    assert (settings["creator_role"], settings["domains_enrollment_modes"]) == ("org:admin", [])
+    limits = {name: settings.pop(name) for name in list(settings) if name.startswith("max_allowed_")}
+    assert limits.pop("max_allowed_memberships") == 7
+    assert set(limits) == {"max_allowed_roles", "max_allowed_domains", "max_allowed_permissions"}
+    assert all(isinstance(limit, int) for limit in limits.values())
+    assert settings == {
+        "object": "organization_settings",
+        "enabled": True,
+        "creator_role": "org:admin",
+        "admin_delete_enabled": True,
+        "domains_enabled": False,
+        "slug_disabled": False,
+        "domains_enrollment_modes": [],
+        "domains_default_role": "org:member",
+    }
     member = await backend.ask("GET", "/organization_roles/org:member")
     await backend.refused(
         "PATCH",
@@ -63,6 +71,24 @@ async def test_a_creator_becomes_administrator_and_the_slug_finds_the_organizati
     nobody = {"name": "B", "created_by": "user_x"}
     await backend.refused("POST", "/organizations", 400, "organization_creator_not_found", json=nobody)
     assert (await backend.ask("GET", "/organizations"))["total_count"] == 1
+
+
+@pytest.mark.conformance("clerk-backend", 177)
+async def test_a_creator_gets_the_role_that_the_settings_name(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    await enabled(backend)
+    admin = await backend.ask("GET", "/organization_roles/org:admin")
+    permissions = [permission["id"] for permission in admin["permissions"]]
+    body = {"name": "Founder", "key": "org:founder", "permissions": permissions}
+    founder = await backend.ask("POST", "/organization_roles", json=body)
+    made = await organization_of(backend, ada)
+    await enabled(backend, creator_role_id=founder["id"])
+    later = await organization_of(backend, ada)
+    roles = {}
+    for organization in (made, later):
+        page = await backend.ask("GET", f"/organizations/{organization['id']}/memberships")
+        roles[organization["id"]] = [one["role"] for one in page["data"]]
+    assert roles == {made["id"]: ["org:admin"], later["id"]: ["org:founder"]}
 
 
 async def test_users_are_found_by_their_organizations(backend: Backend) -> None:
@@ -173,7 +199,8 @@ async def test_ten_invitations_at_once_and_no_more(backend: Backend) -> None:
     made = await organization_of(backend)
     path = f"/organizations/{made['id']}/invitations"
     bodies = [{"email_address": f"n{number}@example.com", "role": "org:member"} for number in range(11)]
-    await backend.ask("POST", f"{path}/bulk", 422, json=bodies)
+    await backend.refused("POST", f"{path}/bulk", 422, "form_param_value_invalid", json=bodies)
+    assert (await backend.ask("GET", path))["total_count"] == 0
     assert (await backend.ask("POST", f"{path}/bulk", json=bodies[:10]))["total_count"] == 10
     assert (await backend.ask("GET", f"{path}?status=pending&limit=1"))["total_count"] == 10
 

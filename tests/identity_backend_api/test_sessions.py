@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from doorward.identity.sessions.rules import CATEGORY_SESSION
 from doorward.jose import verify_jwt
-from tests.identity.conftest import ORIGIN, PASSWORD, Browser
+from tests.identity.conftest import ORIGIN, PASSWORD, Browser, header_of
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -87,11 +86,13 @@ async def test_a_session_gives_tokens_of_the_life_asked_for(backend: Backend) ->
     claims = claims_of(backend, token["jwt"])
     assert (claims["sid"], claims["sub"]) == (session["id"], session["user_id"])
     assert claims["exp"] - claims["iat"] == 60
-    assert CATEGORY_SESSION.startswith("cl_")
+    assert header_of(token["jwt"])["cat"] == "cl_B7d4PD111AAA"
     longer = await backend.ask("POST", path, json={"expires_in_seconds": 90})
     claims = claims_of(backend, longer["jwt"])
     assert claims["exp"] - claims["iat"] == 90
-    for wrong in (10, 315_360_001):
+    for bound in (30, 315_360_000):
+        await backend.ask("POST", path, json={"expires_in_seconds": bound})
+    for wrong in (10, 29, 315_360_001):
         body = {"expires_in_seconds": wrong}
         await backend.refused("POST", path, 422, "form_param_value_invalid", json=body)
 
@@ -99,7 +100,9 @@ async def test_a_session_gives_tokens_of_the_life_asked_for(backend: Backend) ->
 @pytest.mark.conformance("clerk-backend", 74, 75)
 async def test_a_template_makes_a_token_of_its_own(backend: Backend) -> None:
     path = f"/sessions/{(await new_session(backend))['id']}/tokens"
-    claims = claims_of(backend, (await backend.ask("POST", f"{path}/t3-relay"))["jwt"])
+    jwt = (await backend.ask("POST", f"{path}/t3-relay"))["jwt"]
+    assert header_of(jwt)["cat"] == "cl_B7d4PD222AAA"
+    claims = claims_of(backend, jwt)
     assert claims["aud"] == "t3-code-relay"
     assert not {"sid", "v"} & set(claims)
     await backend.refused("POST", f"{path}/none", 404, "resource_not_found")
@@ -109,10 +112,19 @@ async def test_a_template_makes_a_token_of_its_own(backend: Backend) -> None:
 @pytest.mark.conformance("clerk-backend", 8, 76, 77)
 async def test_a_revoked_session_is_over_for_the_browser_and_the_back_end(backend: Backend) -> None:
     browser = await backend.world.signed_up(ADA)
-    path = f"/sessions/{(await browser.session())['id']}"
+    session_id = (await browser.session())["id"]
+    path = f"/sessions/{session_id}"
     headers = {"content-type": "application/json"}
+    await backend.world.identity.webhooks.create("https://hooks.example.com/in", actor=None)
     for _ in range(2):
         assert (await backend.ask("POST", f"{path}/revoke", headers=headers))["status"] == "revoked"
+    rows = await backend.world.database.read(
+        lambda tx: tx.fetch_all("SELECT kind, data FROM identity_webhook_events")
+    )
+    told = [(kind, msgspec.json.decode(data)) for kind, data in rows]
+    assert [(kind, data["id"], data["status"]) for kind, data in told] == [
+        ("session.revoked", session_id, "revoked")  # once: it had ended when it was revoked again
+    ]
     assert (await browser.get("/v1/client"))["response"]["sessions"] == []
     await backend.refused("POST", f"{path}/tokens", 404, "resource_not_found")
 

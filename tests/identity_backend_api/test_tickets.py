@@ -121,8 +121,10 @@ async def test_an_actor_token_begins_a_short_session_that_says_who_acts(backend:
 @pytest.mark.conformance("clerk-backend", 187)
 async def test_a_testing_token_is_taken_along(backend: Backend) -> None:
     token = await backend.ask("POST", "/testing_tokens")
+    assert set(token) == {"object", "token", "expires_at"}
     assert token["object"] == "testing_token"
-    assert token["expires_at"] == backend.world.clock() // 1000 + 3600
+    assert token["token"].startswith(f"{backend.world.clock() // 1000}-c_")
+    assert token["expires_at"] == backend.world.clock() // 1000 + 3600  # seconds, alone of all times
     await backend.world.browser().get(f"/v1/client?__clerk_testing_token={token['token']}")
 
 

@@ -156,7 +156,7 @@ async def test_one_address_joining_many_times_at_once_has_one_entry(backend: Bac
 async def test_an_invitation_waits_thirty_days_and_its_link_is_shown_once(backend: Backend) -> None:
     wish = {"email_address": "bob@example.com", "public_metadata": {"team": "blue"}}
     made = await backend.ask("POST", "/invitations", json=wish)
-    assert (made["status"], made["revoked"]) == ("pending", False)
+    assert (made["object"], made["status"], made["revoked"]) == ("invitation", "pending", False)
     assert made["expires_at"] == backend.world.clock.now + 30 * DAY
     assert made["public_metadata"] == {"team": "blue"}
     (listed,) = await backend.ask("GET", "/invitations")
