@@ -21,6 +21,8 @@ async def published(world: World) -> list[str]:
 @pytest.mark.conformance("clerk-frontend", 48)
 async def test_the_key_set_holds_rsa_2048_keys_in_clerks_shape_and_may_be_cached(world: World):
     response = await world.browser().http.get("/.well-known/jwks.json")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "public, max-age=300"
     assert response.headers["access-control-allow-origin"] == "*"
     for key in response.json()["keys"]:

@@ -199,3 +199,10 @@ HASURA: dict[str, Any] = {"x-hasura-default-role": "user", "x-hasura-allowed-rol
 )  # fmt: skip
 def test_an_author_hears_what_the_data_layers_would_refuse(claims: dict[str, Any], codes: list[str]) -> None:
     assert [warned.code for warned in lint(claims, len(msgspec.json.encode(claims)))] == codes
+
+
+@pytest.mark.conformance("data-access", 27)
+def test_the_largest_claim_of_a_token_that_is_too_large_is_named() -> None:
+    claims = {"small": "x", "photo": "x" * 4000, "bio": "x" * 500}
+    (warned,) = lint(claims, len(msgspec.json.encode(claims)))
+    assert (warned.code, warned.where) == ("large_token", "claims.photo")

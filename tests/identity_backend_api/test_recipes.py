@@ -14,7 +14,7 @@ import pytest
 from doorward.verify.hasura import HasuraAuth, HasuraRefused, read_auth_config
 from doorward.verify.hasura.generation import as_yaml, auth_config_for
 from doorward.verify.triplit import matched_roles, read_token
-from tests.identity.conftest import ORIGIN, Browser
+from tests.identity.conftest import ORIGIN, Browser, claims_of
 from tests.identity_backend_api.conftest import Backend
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,12 @@ async def test_hasura(backend: Backend) -> None:
     browser = await backend.world.signed_up()
     assert await preview_of(backend, browser, "hasura") == []
     token = await token_of(backend, browser, "hasura")
+    assert claims_of(token)["claims.jwt.hasura.io"] == {
+        "x-hasura-default-role": "user",
+        "x-hasura-allowed-roles": ["user"],
+        "x-hasura-user-id": await browser.user_id(),
+        "x-hasura-level": 0,
+    }
 
     async def fetch(url: str) -> bytes:
         assert url == "https://accounts.example.com/.well-known/jwks.json"

@@ -226,6 +226,8 @@ async def test_h18_expiry_and_skew() -> None:
     await resolved(token(exp=NOW - 30))
     await refused("token_invalid", token(exp=NOW - 90))
     await refused("token_invalid", token(exp=NOW - 1), {"allowedSkew": 0})
+    await resolved(token(exp=NOW - 9), {"allowedSkew": 10})
+    await refused("token_invalid", token(exp=NOW - 11), {"allowedSkew": 10})
 
 
 @pytest.mark.conformance("data-access", 32)
