@@ -58,7 +58,8 @@ class ServerCertificates:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(asked.wait(), interval)
+                    async with asyncio.timeout(interval):
+                        await asked.wait()
                 except TimeoutError:
                     if self._stamp_of_files() == self._stamp:
                         continue

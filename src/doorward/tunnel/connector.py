@@ -132,17 +132,16 @@ class Connector:
     async def connect(self, host: str, alternates: list[str]) -> ConnectorLink:
         """A link past its 101. Raises DialError, UpgradeRefused, TimeoutError."""
         address = self._choose(alternates)
-        request = await asyncio.wait_for(
-            dial(
+        # Not `wait_for`: on Python 3.11 a cancellation that comes just as the dial ends is lost in it, and `run` goes on for ever.
+        async with asyncio.timeout(HANDSHAKE_SECONDS):
+            request = await dial(
                 address,
                 lambda: UpgradeRequest(
                     host=host, upgrades=self._upgrades, new_link=lambda: self._new_link(address)
                 ),
                 context=self._context,
                 environ=self._environ,
-            ),
-            HANDSHAKE_SECONDS,
-        )
+            )
         late = self._engine.loop.call_later(HANDSHAKE_SECONDS, request.give_up)
         try:
             link = await request.outcome

@@ -122,4 +122,5 @@ class Line:
             delay = self._backoff.next(spread=spread, is_final=farewell.is_final)
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
