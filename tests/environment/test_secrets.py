@@ -1,11 +1,13 @@
 """Secret files, the environment's id and its keys (checklist 1-16)."""
 
 import os
+import resource
 import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,7 +104,35 @@ def test_a_folder_that_is_not_one_fails_loudly_and_an_absent_secret_is_removed_q
         broken.create("name", b"x")
     with pytest.raises(SecretStoreFailed):
         broken.remove("name")
-    SecretStore(tmp_path / "secrets").remove("name")
+    store = SecretStore(tmp_path / "secrets")
+    store.remove("name")
+    store.set("name", b"x")
+    store.remove("name")
+    assert store.get("name") is None
+
+
+@contextmanager
+def disk_that_takes(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond that many bytes: the kernel cuts the write short, then refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.conformance("connect-environment", 6)
+def test_a_disk_that_takes_a_part_of_a_secret_has_taken_nothing(store: SecretStore, tmp_path: Path) -> None:
+    store.set("kept", b"old")
+    with disk_that_takes(200):
+        store.set("fits", b"x" * 200)
+        with pytest.raises(SecretStoreFailed):
+            store.set("kept", b"x" * 201)
+        with pytest.raises(SecretStoreFailed):
+            store.create("new", b"x" * 201)
+    assert (store.get("fits"), store.get("kept"), store.get("new")) == (b"x" * 200, b"old", None)
+    assert sorted(path.name for path in (tmp_path / "secrets").iterdir()) == ["fits.bin", "kept.bin"]
 
 
 @pytest.mark.conformance("connect-environment", 8)
@@ -173,13 +203,39 @@ def test_the_link_key_is_made_once_and_kept_in_one_secret(store: SecretStore) ->
     assert stored["publicKey"].strip() == Keys(store).public_pem()
 
 
+@pytest.mark.conformance("connect-environment", 10, 11)
+def test_a_data_folder_of_t3_code_is_understood_by_its_names() -> None:
+    assert {
+        name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)
+    } == {
+        "SERVER_SIGNING_KEY": "server-signing-key",
+        "LINK_KEY_PAIR": "cloud-link-ed25519-key-pair",
+        "LEGACY_LINK_PRIVATE_KEY": "cloud-link-ed25519-private-key",
+        "LEGACY_LINK_PUBLIC_KEY": "cloud-link-ed25519-public-key",
+        "MINT_PUBLIC_KEY": "cloud-mint-ed25519-public-key",
+        "ENDPOINT_RUNTIME": "cloud-endpoint-runtime-config",
+        "LINKED_USER": "cloud-linked-user-id",
+        "RELAY_URL": "cloud-relay-url",
+        "RELAY_ISSUER": "cloud-relay-issuer",
+        "ENVIRONMENT_CREDENTIAL": "cloud-relay-environment-credential",
+        "PUBLISH_ACTIVITY": "cloud-publish-agent-activity",
+        "DESIRED_LINK": "cloud-cli-desired-link",
+        "CLI_TOKEN": "cloud-cli-oauth-token",
+        "SECURITY_MODE": "connect-security-mode",
+        "SECURITY_MODE_STORED": "connect-security-mode-stored",
+        "MANAGED_ENDPOINT": "cloud-managed-endpoint",
+        "VAPID_KEY": "web-push-vapid-key",
+    }
+
+
 @pytest.mark.conformance("connect-environment", 11)
 def test_the_halves_of_an_older_data_folder_are_joined(store: SecretStore) -> None:
     key = generate_key("EdDSA")
     store.set(names.LEGACY_LINK_PRIVATE_KEY, key.to_pem().encode())
     store.set(names.LEGACY_LINK_PUBLIC_KEY, key.public.to_pem().encode())
     assert Keys(store).link_key().thumbprint == key.thumbprint
-    assert store.get(names.LINK_KEY_PAIR) is not None
+    store.remove(names.LEGACY_LINK_PRIVATE_KEY)
+    assert Keys(store).link_key().thumbprint == key.thumbprint
 
 
 @pytest.mark.parametrize("stored", [b"", b"{}", b'{"privateKey":"x","publicKey":"y"}'])
@@ -190,11 +246,13 @@ def test_a_broken_link_key_is_an_error_and_never_replaced(store: SecretStore, st
     assert store.get(names.LINK_KEY_PAIR) == stored
 
 
+@pytest.mark.conformance("connect-environment", 14)
 @pytest.mark.parametrize("bound", [None, "0.0.0.0", "::"])
 def test_the_runtime_note_names_an_origin_that_can_be_dialled(tmp_path: Path, bound: str | None) -> None:
     written = write_runtime_file(tmp_path, host=bound, port=3773, now=1_782_561_600_000)
     assert written.origin == "http://127.0.0.1:3773"
     assert written.started_at == "2026-06-27T12:00:00.000Z"
+    assert written.version == 1
     assert (tmp_path / "server-runtime.json").read_text().endswith("}\n")
     assert read_runtime_file(tmp_path) == written
     remove_runtime_file(tmp_path)

@@ -214,12 +214,13 @@ class SecretStore:
 
     def _write_new(self, path: Path, content: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)
-            os.write(descriptor, content)
+            file.write(
+                content
+            )  # all of it, or OSError: a disk that fills up takes a part of what it is given
+            file.flush()
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY)
