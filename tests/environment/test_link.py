@@ -1,5 +1,6 @@
 """Link proof, relay configuration, link state, unlink (checklist 76-94)."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -8,13 +9,29 @@ from doorward.environment.access import MACHINE
 from doorward.environment.keys import names
 from doorward.http1 import Answer, Peer, RequestHead
 from doorward.jose import generate_key, verify_jwt
+from doorward.t3_connect.messages import EndpointRuntime
 from doorward.t3_connect.scopes import STANDARD_SCOPES
 from doorward.tunnel import ConnectorToken
 from doorward.tunnel.connector import Connector
 from tests.environment.conftest import RELAY, USER, Machine, MakeMachine
+from tests.environment.test_secrets import disk_that_takes
 
 pytestmark = pytest.mark.anyio
 
+
+def tunnel_token(*, generation: int = 1) -> str:
+    return ConnectorToken(
+        edge_url="https://edge.localhost:8445",
+        hostnames=["box-0123456789abcdef.env.example.test", "demo.env.example.test"],
+        environment_id="tunnel-1",
+        generation=generation,
+        seed=b"\x01" * 32,
+    ).encode()
+
+
+TUNNEL = EndpointRuntime(
+    provider_kind="cloudflare_tunnel", connector_token=tunnel_token(), tunnel_id="tunnel-1"
+)
 TO_NOWHERE = ConnectorToken(
     edge_url="nonsense", hostnames=[], environment_id="t", generation=1, seed=b"\x01" * 32
 ).encode()
@@ -60,7 +77,6 @@ async def test_a_local_request_gets_a_proof_that_says_who_and_where_this_machine
     owner = await unlinked.bearer()
     answer = await unlinked.local.post("/api/connect/link-proof", json=PROOF_REQUEST, headers=owner)
     assert answer.status_code == 200
-    assert answer.headers["cache-control"] == "no-store"
     key = unlinked.environment.keys.link_key().public
     claims = verify_jwt(
         answer.json(),
@@ -72,7 +88,11 @@ async def test_a_local_request_gets_a_proof_that_says_who_and_where_this_machine
     ).claims
     assert claims["iss"] == f"t3-env:{unlinked.id}"
     assert claims["sub"] == claims["environmentId"] == claims["descriptor"]["environmentId"] == unlinked.id
+    assert claims["iat"] == unlinked.clock() // 1000
     assert claims["exp"] == claims["iat"] + 300
+    assert uuid.UUID(claims["jti"]).version == 4
+    descriptor = await unlinked.local.get("/.well-known/t3/environment")
+    assert claims["descriptor"] == descriptor.json()
     assert claims["environmentPublicKey"] == key.to_pem().strip()
     assert claims["challenge"] == "challenge-1"
     assert (claims["endpoint"], claims["origin"]) == (PROOF_REQUEST["endpoint"], PROOF_REQUEST["origin"])
@@ -134,7 +154,19 @@ async def test_a_proof_needs_the_scope_and_the_machines_own_door(unlinked: Machi
         ({"relayUrl": "http://relay.example.test"}, "Relay URL must be a secure absolute HTTPS URL."),
         ({"relayUrl": f"{RELAY}/path"}, "Relay URL must be a secure absolute HTTPS URL."),
         ({"relayUrl": f"{RELAY}/?q"}, "Relay URL must be a secure absolute HTTPS URL."),
+        ({"relayUrl": f"{RELAY}/#f"}, "Relay URL must be a secure absolute HTTPS URL."),
         ({"relayUrl": "https://me:x@relay.example.test"}, "Relay URL must be a secure absolute HTTPS URL."),
+        # In the order of the protocol: the first fault is the one that is told.
+        (
+            {"relayUrl": "nonsense", "relayIssuer": "nonsense"},
+            "Relay URL must be a secure absolute HTTPS URL.",
+        ),
+        (
+            {"relayIssuer": "nonsense", "environmentCredential": " "},
+            "Relay issuer must be a secure absolute HTTPS URL.",
+        ),
+        ({"environmentCredential": " ", "cloudUserId": " "}, "Relay environment credential is required."),
+        ({"cloudUserId": " ", "cloudMintPublicKey": "garbage"}, "Cloud user id is required."),
         ({"relayIssuer": "nonsense"}, "Relay issuer must be a secure absolute HTTPS URL."),
         ({"environmentCredential": " "}, "Relay environment credential is required."),
         ({"cloudUserId": " "}, "Cloud user id is required."),
@@ -153,11 +185,14 @@ async def test_a_configuration_with_a_fault_is_refused_whole(
     answer = await unlinked.local.post(
         "/api/connect/relay-config", json=configuration(unlinked, **change), headers=owner
     )
-    assert (answer.status_code, answer.json()["message"]) == (400, message)
+    assert answer.status_code == 400
+    assert answer.json() == {"_tag": "EnvironmentHttpBadRequestError", "message": message}
     assert (await unlinked.local.get("/api/connect/link-state", headers=owner)).json()["linked"] is False
-    assert unlinked.environment.secrets.get(names.MINT_PUBLIC_KEY) is None
+    for name in names.LINK_SECRETS:
+        assert unlinked.environment.secrets.get(name) is None, name
 
 
+@pytest.mark.conformance("connect-environment", 85)
 async def test_a_pem_that_passed_through_an_environment_variable_is_taken(unlinked: Machine) -> None:
     owner = await unlinked.bearer()
     pem = unlinked.relay.key.public.to_pem().replace("\n", "\\n")
@@ -172,13 +207,19 @@ async def test_a_pem_that_passed_through_an_environment_variable_is_taken(unlink
 @pytest.mark.conformance("connect-environment", 86)
 async def test_another_account_does_not_take_a_linked_machine_over(machine: Machine) -> None:
     owner = await machine.bearer()
-    body = configuration(machine, cloudUserId="user_other", environmentCredential="other")
+    secrets = machine.environment.secrets
+    before = {name: secrets.get(name) for name in names.LINK_SECRETS}
+    body = configuration(
+        machine, cloudUserId="user_other", environmentCredential="other", relayUrl="https://other.example"
+    )
     answer = await machine.local.post("/api/connect/relay-config", json=body, headers=owner)
     assert answer.status_code == 409
-    assert "Unlink it before switching accounts." in answer.json()["message"]
-    state = (await machine.local.get("/api/connect/link-state", headers=owner)).json()
-    assert state["cloudUserId"] == USER
-    assert machine.environment.link.environment_credential() == "t3env_secret"
+    assert answer.json() == {
+        "_tag": "EnvironmentHttpConflictError",
+        "message": "This environment is already linked to a different cloud account."
+        " Unlink it before switching accounts.",
+    }
+    assert {name: secrets.get(name) for name in names.LINK_SECRETS} == before
 
 
 @pytest.mark.conformance("connect-environment", 87)
@@ -198,6 +239,8 @@ async def test_a_connector_that_cannot_start_is_told_with_its_reason_and_nothing
     owner = await unlinked.bearer()
     body = configuration(unlinked, endpointRuntime=runtime)
     answer = await unlinked.local.post("/api/connect/relay-config", json=body, headers=owner)
+    for name in names.LINK_SECRETS:
+        assert unlinked.environment.secrets.get(name) is None, name
     assert answer.status_code == 503
     assert answer.json()["_tag"] == "EnvironmentCloudEndpointUnavailableError"
     assert answer.json()["message"] == "Managed endpoint runtime could not be started."
@@ -236,19 +279,39 @@ async def test_linking_is_never_started_over_http(machine: Machine) -> None:
         assert (await door.post("/api/connect/reconcile", headers=owner)).status_code == 404
 
 
+FORGOTTEN = (
+    "cloud-linked-user-id",
+    "cloud-relay-url",
+    "cloud-relay-issuer",
+    "cloud-relay-environment-credential",
+    "cloud-mint-ed25519-public-key",
+    "cloud-endpoint-runtime-config",
+    "cloud-publish-agent-activity",
+    "cloud-cli-desired-link",
+)
+
+
 @pytest.mark.conformance("connect-environment", 92)
 async def test_unlinking_forgets_the_link_and_nothing_else(machine: Machine) -> None:
     device = machine.device()
     await machine.admit(device)
     owner = await machine.bearer()
     secrets = machine.environment.secrets
+    supervisor = machine.environment.supervisor
+    supervisor.use(lambda made: Connector(made, router=nobody))
+    await machine.link(endpoint_runtime=TUNNEL)
+    await machine.environment.link.prefer(MACHINE, publish_agent_activity=True)
     secrets.set(names.CLI_TOKEN, b"{}")
     machine.environment.link.want()
     key = machine.environment.keys.public_pem()
+    assert (supervisor.status.status, supervisor.connector is None) == ("running", False)
+    assert None not in [secrets.get(name) for name in FORGOTTEN]
     for _ in range(2):
         answer = await machine.local.post("/api/connect/unlink", headers=owner)
+        assert answer.status_code == 200
         assert answer.json() == {"ok": True, "endpointRuntimeStatus": {"status": "disabled"}}
-        for name in (*names.LINK_SECRETS, names.DESIRED_LINK):
+        assert supervisor.connector is None
+        for name in FORGOTTEN:
             assert secrets.get(name) is None, name
     assert machine.environment.keys.public_pem() == key
     assert secrets.get(names.CLI_TOKEN) == b"{}"
@@ -268,12 +331,21 @@ async def test_no_visit_lives_on_into_the_link_of_another_account(machine: Machi
 
 
 @pytest.mark.conformance("connect-environment", 93)
-async def test_a_preference_is_kept_with_the_secrets(machine: Machine) -> None:
+async def test_a_preference_is_shown_and_survives_a_restart(
+    machine: Machine, make_machine: MakeMachine
+) -> None:
+    async def shown(asked: Machine) -> object:
+        state = await asked.local.get("/api/connect/link-state", headers=await asked.bearer())
+        return state.json()["publishAgentActivity"]
+
     owner = await machine.bearer()
-    body = {"publishAgentActivity": True}
-    answer = await machine.local.post("/api/connect/preferences", json=body, headers=owner)
-    assert answer.json()["publishAgentActivity"] is True
-    assert machine.environment.secrets.get(names.PUBLISH_ACTIVITY) == b"true"
+    for wanted in (False, True):
+        body = {"publishAgentActivity": wanted}
+        answer = await machine.local.post("/api/connect/preferences", json=body, headers=owner)
+        assert answer.json()["publishAgentActivity"] is wanted
+        assert await shown(machine) is wanted
+    later = await make_machine(linked=False, home=machine.environment.settings.home)
+    assert await shown(later) is True
 
 
 @pytest.mark.conformance("connect-environment", 94)
@@ -289,17 +361,121 @@ async def test_an_unreadable_mode_is_shown_as_unknown_and_never_as_account(machi
     assert machine.environment.secrets.get(names.PUBLISH_ACTIVITY) == b"true"
 
 
-async def test_a_link_made_by_a_browser_learns_its_host_from_the_connector_token(unlinked: Machine) -> None:
-    token = ConnectorToken(
-        edge_url="https://edge.localhost:8445",
-        hostnames=["box-0123456789abcdef.env.example.test", "demo.env.example.test"],
-        environment_id="tunnel-1",
-        generation=1,
-        seed=b"\x01" * 32,
+async def test_a_configuration_that_cannot_be_stored_leaves_the_link_and_its_tunnel_as_they_were(
+    machine: Machine,
+) -> None:
+    environment, owner = machine.environment, await machine.bearer()
+    environment.supervisor.use(lambda made: Connector(made, router=nobody))
+    await machine.link(endpoint_runtime=TUNNEL)
+    before = {name: environment.secrets.get(name) for name in names.LINK_SECRETS}
+    body = configuration(
+        machine,
+        relayUrl="https://other.example",
+        environmentCredential="other",
+        cloudMintPublicKey=generate_key("EdDSA").public.to_pem(),
+        endpointRuntime={
+            "providerKind": "cloudflare_tunnel",
+            "connectorToken": tunnel_token(generation=2),
+            "tunnelId": "tunnel-1",
+        },
     )
+    # Enough for everything but the connector's configuration, which comes last.
+    with disk_that_takes(200):
+        answer = await machine.local.post("/api/connect/relay-config", json=body, headers=owner)
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "_tag": "EnvironmentHttpInternalServerError",
+        "message": "Could not persist environment relay configuration.",
+    }
+    assert {name: environment.secrets.get(name) for name in names.LINK_SECRETS} == before
+    assert environment.supervisor.config == TUNNEL
+    assert environment.supervisor.status.status == "running"
+
+
+def break_secret(machine: Machine, name: str) -> None:
+    """A folder in its place: whatever is asked of the secret fails, root's questions too."""
+    path = machine.environment.settings.state_dir / "secrets" / f"{name}.bin"
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("broken", "method", "path", "body", "message"),
+    [
+        (
+            names.LINKED_USER,
+            "POST",
+            "/api/connect/relay-config",
+            "configuration",
+            "Could not verify the linked cloud account.",
+        ),
+        (
+            names.RELAY_URL,
+            "GET",
+            "/api/connect/link-state",
+            None,
+            "Could not read environment relay configuration.",
+        ),
+        (
+            names.RELAY_ISSUER,
+            "POST",
+            "/api/connect/unlink",
+            None,
+            "Could not remove environment relay configuration.",
+        ),
+        (
+            names.PUBLISH_ACTIVITY,
+            "POST",
+            "/api/connect/preferences",
+            {"publishAgentActivity": True},
+            "Could not persist environment cloud preferences.",
+        ),
+        (
+            names.LINK_KEY_PAIR,
+            "POST",
+            "/api/connect/link-proof",
+            PROOF_REQUEST,
+            "Could not generate environment link proof.",
+        ),
+        (
+            names.LINKED_USER,
+            "POST",
+            "/api/t3-connect/health",
+            "health",
+            "Could not read the linked cloud account.",
+        ),
+        (names.LINK_KEY_PAIR, "POST", "/api/t3-connect/health", "health", "Failed to sign cloud health JWT."),
+        (
+            names.LINK_KEY_PAIR,
+            "POST",
+            "/api/t3-connect/mint-credential",
+            "mint",
+            "Failed to sign cloud mint JWT.",
+        ),
+    ],
+    ids=lambda value: value.rpartition("/")[2] if isinstance(value, str) and value[0] == "/" else None,
+)
+async def test_a_secret_that_fails_is_told_by_what_could_not_be_done(
+    machine: Machine, broken: str, method: str, path: str, body: object, message: str
+) -> None:
+    owner = await machine.bearer()
+    break_secret(machine, broken)
+    asked = {
+        "configuration": configuration(machine),
+        "health": {"proof": machine.relay.health(machine.id)},
+        "mint": {"proof": machine.relay.mint(machine.id, machine.device().thumbprint)},
+    }
+    door = machine.public if body in ("health", "mint") else machine.local
+    json = asked[body] if isinstance(body, str) else body
+    answer = await door.request(method, path, json=json, headers={} if door is machine.public else owner)
+    assert answer.status_code == 500
+    assert answer.json() == {"_tag": "EnvironmentHttpInternalServerError", "message": message}
+
+
+async def test_a_link_made_by_a_browser_learns_its_host_from_the_connector_token(unlinked: Machine) -> None:
     unlinked.environment.supervisor.use(lambda made: Connector(made, router=nobody))
     owner = await unlinked.bearer()
-    runtime = {"providerKind": "cloudflare_tunnel", "connectorToken": token.encode(), "tunnelId": "tunnel-1"}
+    runtime = {"providerKind": "cloudflare_tunnel", "connectorToken": tunnel_token(), "tunnelId": "tunnel-1"}
     body = configuration(unlinked, endpointRuntime=runtime)
     answer = await unlinked.local.post("/api/connect/relay-config", json=body, headers=owner)
     status = answer.json()["endpointRuntimeStatus"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -185,7 +186,9 @@ class Link:
                 await self._supervisor.apply(previous)
                 raise ConnectorRefused(status)
             self.revision += 1
+            before: dict[str, bytes | None] = {}
             try:
+                before = {name: self._secrets.get(name) for name in names.LINK_SECRETS}
                 self._secrets.set(names.RELAY_URL, relay_url.encode())
                 self._secrets.set(names.RELAY_ISSUER, issuer.encode())
                 self._secrets.set(names.LINKED_USER, user_id.encode())
@@ -196,6 +199,7 @@ class Link:
                 self._store_or_remove(names.ENDPOINT_RUNTIME, config.endpoint_runtime)
                 self._store_or_remove(names.MANAGED_ENDPOINT, endpoint)
             except SecretStoreFailed as error:
+                self._put_back(before)
                 await self._supervisor.apply(previous)
                 raise LinkRefused("internal", "Could not persist environment relay configuration.") from error
             self._api_origin = _api_origin(endpoint, config.endpoint_runtime)
@@ -277,6 +281,15 @@ class Link:
             self._secrets.remove(name)
         else:
             self._secrets.set(name, msgspec.json.encode(value))
+
+    def _put_back(self, before: dict[str, bytes | None]) -> None:
+        """After a write that failed: a link is the old one or the new one, and never some of each."""
+        for name, content in before.items():
+            with suppress(SecretStoreFailed):
+                if content is None:
+                    self._secrets.remove(name)
+                else:
+                    self._secrets.set(name, content)
 
     def _required(self, name: str, message: str) -> str:
         try:
