@@ -1,11 +1,14 @@
 """The auth endpoints as they are framed, refused and answered (checklist 37-56), and the two doors."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from doorward.environment.access import MACHINE
 from doorward.environment.keys import names
+from doorward.t3_connect import parse_iso
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES, STANDARD_SCOPES
-from tests.environment.conftest import LOCAL, Machine, MakeMachine
+from tests.environment.conftest import LOCAL, RELAY, Machine, MakeMachine
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +27,8 @@ MANAGEMENT = [
     ("POST", "/api/connect/unlink", None),
     ("POST", "/api/connect/preferences", {"publishAgentActivity": True}),
     ("GET", "/api/connect/link-state", None),
+    ("POST", "/api/connect/link-proof", {}),
+    ("POST", "/api/connect/relay-config", {}),
 ]
 DEVICE_PATHS = {path for _, path, _ in MANAGEMENT if "connect-clients" in path}
 
@@ -60,8 +65,9 @@ async def test_a_good_credential_becomes_a_cookie_that_authenticates(machine: Ma
     token, *attributes = opened.headers["set-cookie"].split("; ")
     assert token.startswith("t3_session=")
     assert attributes[0] == "Path=/"
-    assert attributes[1].startswith("Expires=")
     assert attributes[1].endswith("GMT")
+    expires = parsedate_to_datetime(attributes[1].removeprefix("Expires=")).timestamp()
+    assert expires == parse_iso(opened.json()["expiresAt"]) // 1000
     assert attributes[2:] == ["HttpOnly", "SameSite=Lax"]
     state = await machine.local.get("/api/auth/session", headers={"cookie": token})
     assert state.json()["authenticated"] is True
@@ -122,11 +128,22 @@ async def test_a_missing_scope_is_named(machine: Machine) -> None:
         assert answer.status_code == 403
         assert answer.json()["_tag"] == "EnvironmentScopeRequiredError"
         assert answer.json()["requiredScope"] == "access:write"
+        # What is malformed is told first: the scope is asked for what was understood.
+        malformed = await machine.local.post(path, content=b"{", headers=reader)
+        assert (malformed.status_code, malformed.content) == (400, b"")
     standard = await machine.bearer(*STANDARD_SCOPES)
-    answer = await machine.local.get("/api/auth/connect-clients", headers=standard)
-    assert answer.json()["requiredScope"] == "access:read"
-    unlink = await machine.local.post("/api/connect/unlink", headers=standard)
-    assert unlink.json()["requiredScope"] == "relay:write"
+    for method, path, scope in (
+        ("GET", "/api/auth/connect-clients", "access:read"),
+        ("GET", "/api/auth/pairing-links", "access:read"),
+        ("GET", "/api/auth/clients", "access:read"),
+        ("POST", "/api/auth/clients/revoke-others", "access:write"),
+        ("POST", "/api/connect/unlink", "relay:write"),
+    ):
+        answer = await machine.local.request(method, path, headers=standard)
+        assert (answer.status_code, answer.json()["requiredScope"]) == (403, scope)
+    blind = await machine.bearer("access:read")
+    answer = await machine.local.get("/api/connect/link-state", headers=blind)
+    assert (answer.status_code, answer.json()["requiredScope"]) == (403, "relay:read")
 
 
 @pytest.mark.conformance("connect-environment", 44, 45)
@@ -142,6 +159,19 @@ async def test_scopes_are_handed_on_only_by_whoever_holds_them(machine: Machine)
     assert (answer.status_code, answer.json()["requiredScope"]) == (403, "relay:write")
     unknown = await machine.local.post("/api/auth/pairing-token", json={"scopes": ["all"]}, headers=owner)
     assert (unknown.status_code, unknown.content) == (400, b"")
+
+
+@pytest.mark.conformance("connect-environment", 46)
+async def test_unless_others_are_asked_for_a_pairing_token_grants_the_standard_scopes(
+    machine: Machine,
+) -> None:
+    owner = await machine.bearer()
+    made = await machine.local.post("/api/auth/pairing-token", json={}, headers=owner)
+    assert set(made.json()) == {"id", "credential", "expiresAt"}
+    exchanged = await machine.exchange(made.json()["credential"])
+    assert exchanged.json()["scope"] == (
+        "orchestration:read orchestration:operate terminal:operate review:write relay:read"
+    )
 
 
 @pytest.mark.conformance("connect-environment", 50)
@@ -169,12 +199,15 @@ async def test_every_preflight_is_answered(machine: Machine, path: str) -> None:
 @pytest.mark.conformance("connect-environment", 52)
 async def test_with_a_development_origin_only_that_one_is_echoed(make_machine: MakeMachine) -> None:
     machine = await make_machine(development_origins=("http://localhost:5173",))
-    good = await machine.local.get("/api/auth/session", headers={"origin": "http://localhost:5173"})
-    assert good.headers["access-control-allow-origin"] == "http://localhost:5173"
-    assert good.headers["access-control-allow-credentials"] == "true"
-    assert "Origin" in good.headers["vary"]
-    bad = await machine.local.get("/api/auth/session", headers={"origin": "https://evil.example"})
-    assert "access-control-allow-origin" not in bad.headers
+    for origin in ("http://localhost:5173", "t3code://app", "t3code-dev://app"):
+        good = await machine.local.get("/api/auth/session", headers={"origin": origin})
+        assert good.headers["access-control-allow-origin"] == origin
+        assert good.headers["access-control-allow-credentials"] == "true"
+        assert "Origin" in good.headers["vary"]
+    for origin in ("https://evil.example", "http://localhost:5174", "null"):
+        bad = await machine.local.get("/api/auth/session", headers={"origin": origin})
+        assert not {name for name in bad.headers if name.startswith("access-control-")}
+        assert "Origin" in bad.headers["vary"]
 
 
 @pytest.mark.conformance("connect-environment", 53)
@@ -204,11 +237,31 @@ async def test_malformed_requests_get_the_frameworks_empty_answers(machine: Mach
 
 @pytest.mark.conformance("connect-environment", 56)
 async def test_answers_that_carry_secrets_are_not_stored(machine: Machine) -> None:
-    device = machine.device()
+    device, owner = machine.device(), await machine.bearer()
+    pending = await machine.ask_mint(device)
     await machine.admit(device)
+    minted = await machine.ask_mint(device)
+    assert ("credential" in pending.json(), "credential" in minted.json()) == (False, True)
     link = await machine.environment.pairing.create(MACHINE, scopes=STANDARD_SCOPES, label=None)
-    ticket = await machine.as_device(device, "POST", "/api/auth/websocket-ticket")
-    for answer in (await machine.exchange(link.credential), ticket):
+    credential = (await machine.environment.pairing.one_time_link()).rpartition("=")[2]
+    proof_request = {
+        "challenge": "x",
+        "relayIssuer": RELAY,
+        "endpoint": {"httpBaseUrl": LOCAL, "wsBaseUrl": LOCAL, "providerKind": "cloudflare_tunnel"},
+        "origin": {"localHttpHost": "127.0.0.1", "localHttpPort": 3773},
+    }
+    health = {"proof": machine.relay.health(machine.id)}
+    for answer in (
+        pending,
+        minted,
+        await machine.exchange(link.credential),
+        await machine.as_device(device, "POST", "/api/auth/websocket-ticket"),
+        await machine.local.post("/api/auth/pairing-token", json={}, headers=owner),
+        await machine.local.post("/api/connect/link-proof", json=proof_request, headers=owner),
+        await machine.public.post("/api/t3-connect/health", json=health),
+        # Last, for its cookie stays with whoever asked.
+        await machine.local.post("/api/auth/browser-session", json={"credential": credential}),
+    ):
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["pragma"] == "no-cache"

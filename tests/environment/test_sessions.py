@@ -140,7 +140,8 @@ def test_a_client_is_described_by_its_agent_unless_it_says_otherwise(
         ip_address="::1",
         presented=Presented(label=" Mine ", device_type="tablet", os="Plan 9"),
     )
-    assert (told.label, told.device_type, told.os, told.user_agent) == ("Mine", "tablet", "Plan 9", agent)
+    assert (told.label, told.device_type, told.os) == ("Mine", "tablet", "Plan 9")
+    assert (told.user_agent, told.ip_address, told.browser) == (agent, "::1", browser)
     assert (
         describe_client(
             user_agent=agent, ip_address=None, presented=Presented(label="x"), grant_label="y"
@@ -161,6 +162,7 @@ def test_what_a_client_says_of_itself_is_cut_to_a_line() -> None:
     [
         ("127.0.0.1", "loopback-browser"),
         ("::1", "loopback-browser"),
+        ("localhost", "loopback-browser"),
         ("0.0.0.0", "remote-reachable"),
         ("192.168.1.20", "remote-reachable"),
     ],
@@ -169,15 +171,15 @@ def test_the_policy_says_whether_others_can_reach_this_server(host: str, policy:
     auth = describe_auth(host)
     assert auth.policy == policy
     assert auth.bootstrap_methods == ("one-time-token",)
+    assert auth.session_methods == ("browser-session-cookie", "bearer-access-token", "dpop-access-token")
     assert auth.session_cookie_name == "t3_session"
 
 
 @pytest.mark.anyio
 class TestConversations:
-    @pytest.mark.conformance("connect-environment", 18, 46)
+    @pytest.mark.conformance("connect-environment", 18)
     async def test_a_credential_opens_one_session(self, machine: Machine) -> None:
         link = await machine.environment.pairing.create(MACHINE, scopes=STANDARD_SCOPES, label=None)
-        assert link.expires_at == machine.clock() + 300_000
         assert (await machine.exchange(link.credential)).status_code == 200
         again = await machine.exchange(link.credential)
         assert again.status_code == 401
@@ -199,10 +201,26 @@ class TestConversations:
         assert (await machine.exchange(credential)).status_code == 401
         assert (await machine.exchange(credential, device)).status_code == 200
 
-    async def test_a_credential_ends_at_its_expiry(self, machine: Machine) -> None:
+    @pytest.mark.conformance("connect-environment", 17)
+    @pytest.mark.parametrize(("age", "status"), [(299_999, 200), (300_000, 401)])
+    async def test_a_credential_ends_after_five_minutes(
+        self, machine: Machine, age: int, status: int
+    ) -> None:
         link = await machine.environment.pairing.create(MACHINE, scopes=STANDARD_SCOPES, label=None)
-        machine.clock.advance(300_000)
-        assert (await machine.exchange(link.credential)).status_code == 401
+        assert link.expires_at == machine.clock() + 300_000
+        machine.clock.advance(age)
+        assert (await machine.exchange(link.credential)).status_code == status
+
+    @pytest.mark.conformance("connect-environment", 25)
+    @pytest.mark.parametrize(("age", "status"), [(3_599_999, 200), (3_600_000, 401), (3_600_001, 401)])
+    async def test_a_session_opens_nothing_from_its_expiry_on(
+        self, machine: Machine, age: int, status: int
+    ) -> None:
+        owner = await machine.bearer()  # for an hour
+        machine.clock.advance(age)
+        answer = await machine.local.get("/api/auth/clients", headers=owner)
+        assert answer.status_code == status
+        assert status == 200 or answer.json()["reason"] == "invalid_credential"
 
     @pytest.mark.conformance("connect-environment", 24)
     @pytest.mark.parametrize("spoil", ["abc", "{0}.{1}x", "{0}x.{1}", "{0}"])
@@ -224,10 +242,18 @@ class TestConversations:
         link_id = made.json()["id"]
         [listed] = (await machine.local.get("/api/auth/pairing-links", headers=owner)).json()
         assert (listed["id"], listed["label"], listed["subject"]) == (link_id, "Tablet", "one-time-token")
+        assert listed["scopes"] == list(ADMINISTRATIVE_SCOPES)
         revoke = {"url": "/api/auth/pairing-links/revoke", "json": {"id": link_id}, "headers": owner}
         assert (await machine.local.post(**revoke)).json() == {"revoked": True}
         assert (await machine.local.get("/api/auth/pairing-links", headers=owner)).json() == []
         assert (await machine.local.post(**revoke)).json() == {"revoked": False}
+
+    async def test_the_newest_pairing_link_comes_first(self, machine: Machine) -> None:
+        for label in ("first", "second", "third"):
+            await machine.environment.pairing.create(MACHINE, scopes=STANDARD_SCOPES, label=label)
+            machine.clock.advance(1)
+        listed = await machine.environment.pairing.list(MACHINE)
+        assert [link.label for link in listed] == ["third", "second", "first"]
 
     @pytest.mark.conformance("connect-environment", 33)
     async def test_the_owners_own_link_opens_an_administrative_session_and_is_never_listed(
@@ -241,7 +267,7 @@ class TestConversations:
         )
         assert opened.json()["scopes"] == list(ADMINISTRATIVE_SCOPES)
 
-    @pytest.mark.conformance("connect-environment", 26, 48)
+    @pytest.mark.conformance("connect-environment", 26)
     async def test_a_ticket_counts_while_its_session_does(self, machine: Machine) -> None:
         device = machine.device()
         await machine.admit(device)
@@ -252,6 +278,19 @@ class TestConversations:
         assert session.thumbprint == device.thumbprint
         await machine.environment.sessions.end(session.id, by=MACHINE)
         with pytest.raises(Exception, match="ended"):
+            await machine.environment.authentication.session_of_ticket(body["ticket"])
+
+    @pytest.mark.conformance("connect-environment", 48)
+    async def test_a_ticket_lasts_five_minutes(self, machine: Machine) -> None:
+        owner = await machine.bearer()
+        body = (await machine.local.post("/api/auth/websocket-ticket", headers=owner)).json()
+        assert parse_iso(body["expiresAt"]) == machine.clock() + 300_000
+        machine.clock.advance(299_999)
+        for _ in range(2):  # as often as one likes, as long as it lasts
+            session = await machine.environment.authentication.session_of_ticket(body["ticket"])
+            assert session.method == "bearer-access-token"
+        machine.clock.advance(1)
+        with pytest.raises(AuthenticationFailed):
             await machine.environment.authentication.session_of_ticket(body["ticket"])
 
     @pytest.mark.conformance("connect-environment", 26)
@@ -295,6 +334,21 @@ class TestConversations:
         assert not (await sessions.list(MACHINE))[0].is_connected
         await sessions.connected(listed.session)
         assert (await sessions.list(MACHINE))[0].session.last_connected_at == machine.clock()
+
+    async def test_who_may_decide_is_listed_first_then_who_is_connected_then_who_came_last(
+        self, machine: Machine
+    ) -> None:
+        sessions = machine.environment.sessions
+        made = []
+        for scopes in (ADMINISTRATIVE_SCOPES, STANDARD_SCOPES, STANDARD_SCOPES, STANDARD_SCOPES):
+            issued = await sessions.issue(
+                subject="test", scopes=scopes, label=None, lifetime_ms=3_600_000, actor=MACHINE
+            )
+            made.append(issued.session)
+            machine.clock.advance(1)
+        await sessions.connected(made[1])
+        everybody = [item.session.id for item in await sessions.list(MACHINE)]
+        assert everybody == [made[index].id for index in (0, 1, 3, 2)]
 
     @pytest.mark.conformance("connect-environment", 29, 64)
     async def test_a_bound_session_lasts_an_hour_and_a_bearer_a_month(self, machine: Machine) -> None:

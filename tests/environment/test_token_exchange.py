@@ -110,15 +110,24 @@ async def test_a_proof_counts_once_even_when_presented_many_times_at_once(machin
 async def test_the_host_header_and_the_forwarded_scheme_make_the_url_of_a_proof(machine: Machine) -> None:
     device = machine.device()
     secret = await bound_credential(machine, device)
-    for url in (
-        "https://forwarded.example/oauth/token",
-        TOKEN_URL.replace("https:", "http:"),
-        f"{LOCAL}/oauth/token",
-    ):
-        answer = await machine.exchange(secret, device, proof=device.proof("POST", url))
-        assert answer.status_code == 401
     machine.public.headers["x-forwarded-host"] = "forwarded.example"
-    assert (await machine.exchange(secret, device)).status_code == 200
+    over_http = TOKEN_URL.replace("https:", "http:")
+    for scheme, url in (
+        ("https", "https://forwarded.example/oauth/token"),
+        ("https", over_http),
+        ("https", f"{LOCAL}/oauth/token"),
+        ("http", TOKEN_URL),
+        ("HTTPS", TOKEN_URL),
+        ("https, http", TOKEN_URL),
+    ):
+        machine.public.headers["x-forwarded-proto"] = scheme
+        answer = await machine.exchange(secret, device, proof=device.proof("POST", url))
+        assert answer.status_code == 401, (scheme, url)
+    for scheme, url in (("https", TOKEN_URL), ("http", over_http)):
+        machine.public.headers["x-forwarded-proto"] = scheme
+        answer = await machine.exchange(secret, device, proof=device.proof("POST", url))
+        assert answer.status_code == 200, (scheme, url)
+        secret = await bound_credential(machine, device)
 
 
 @pytest.mark.conformance("connect-environment", 68, 69)
