@@ -189,6 +189,7 @@ def test_the_url_claim_is_compared_as_received(htu) -> None:
     assert code(proof(claims={"htu": htu})) == "url_mismatch"
 
 
+@pytest.mark.conformance("connect-relay", 33)
 def test_the_request_url_is_normalised_before() -> None:
     for url in (URL + "?q=1#f", URL.replace("https://relay.example", "HTTPS://Relay.Example:443")):
         assert verify(proof(), url=url)

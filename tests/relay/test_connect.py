@@ -115,6 +115,8 @@ def both_credential_and_pending(environment: Environment, request: dict[str, Any
     [
         pytest.param(with_body(credential="OTHERCREDENT"), id="another credential in the body"),
         pytest.param(with_body(expiresAt="2027-01-15T09:00:00.000Z"), id="longer expiry in the body"),
+        pytest.param(with_body(expiresAt="2027-01-15T08:02:01.000Z"), id="a second longer in the body"),
+        pytest.param(with_body(expiresAt="2027-01-15T08:01:59.999Z"), id="a moment shorter in the body"),
         pytest.param(with_body(expiresAt="soon"), id="expiry that is no date"),
         pytest.param(with_claims(requestNonce="another"), id="answer to another request"),
         pytest.param(with_claims(clientProofKeyThumbprint="another"), id="credential for another key"),
@@ -124,6 +126,7 @@ def both_credential_and_pending(environment: Environment, request: dict[str, Any
         pytest.param(with_claims(exp=1_800_000_000 - 60), id="expired proof"),
         pytest.param(pending_with(requestedAt="2027-01-15T07:00:00.000Z"), id="pending since another time"),
         pytest.param(pending_with(approvalStatus="approved"), id="pending body says approved"),
+        pytest.param(pending_with(approvalStatus="rejected"), id="pending body says rejected"),
         pytest.param(pending_with(clientProofKeyThumbprint="another"), id="pending for another key"),
         pytest.param(by_another_key, id="another key's signature"),
         pytest.param(credential_with_pending_proof, id="credential, proof of pending"),
@@ -142,6 +145,13 @@ async def test_an_answer_that_its_signature_does_not_bear_out_is_not_passed_on(
     assert answer.json()["_tag"] == "RelayEnvironmentEndpointUnavailableError"
     assert answer.json()["reason"] == "endpoint_response_invalid"
     assert "ABCDEFGHJKLM" not in answer.text
+
+
+@pytest.mark.conformance("connect-relay", 95)
+async def test_an_expiry_is_compared_by_whole_seconds(linked: World) -> None:
+    within = with_body(expiresAt="2027-01-15T08:02:00.999Z")
+    linked.environment.answer_mint = lambda request: within(linked.environment, request)
+    assert (await linked.connect()).json()["expiresAt"] == "2027-01-15T08:02:00.999Z"
 
 
 async def test_an_incomplete_pending_body_beside_a_credential_is_a_credential(linked: World) -> None:
@@ -307,6 +317,15 @@ async def test_nothing_is_sent_unless_link_and_allocation_agree(
     for call in (linked.connect, linked.status):
         answer = await call()
         assert (answer.status_code, answer.json()["reason"]) == (403, reason)
+    assert linked.environment.received == []
+
+
+async def test_nothing_is_sent_where_no_zone_is_configured_any_more(linked: World) -> None:
+    await linked.restart(zone=" . ")
+    for call in (linked.connect, linked.status):
+        answer = await call()
+        assert (answer.status_code, answer.json()["_tag"]) == (403, "RelayEnvironmentConnectNotAuthorizedError")
+        assert answer.json()["reason"] == "managed_endpoint_base_domain_not_configured"
     assert linked.environment.received == []
 
 

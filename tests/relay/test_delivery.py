@@ -215,7 +215,16 @@ async def test_a_delivery_to_a_replaced_token_is_skipped(notified: Notified) -> 
 
 
 @pytest.mark.conformance("connect-relay", 136)
-@pytest.mark.parametrize("refusal", [(410, "Unregistered"), (400, "BadDeviceToken")])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (410, "Unregistered"),
+        (410, "ExpiredToken"),
+        (400, "BadDeviceToken"),
+        (400, "DeviceTokenNotForTopic"),
+        (400, "Unregistered"),
+    ],
+)
 async def test_a_dead_token_is_forgotten(notified: Notified, refusal: tuple[int, str]) -> None:
     world = notified.world
     await notified.phone()

@@ -38,7 +38,7 @@ async def refusal(world: World, **proof: Any) -> tuple[int, str, str]:
     return answer.status_code, body.get("reason", ""), body.get("dpopFailureReason", "")
 
 
-@pytest.mark.conformance("connect-relay", 31, 32, 51, 52)
+@pytest.mark.conformance("connect-relay", 31, 32, 37, 51, 52)
 @pytest.mark.parametrize(
     ("proof", "failure"),
     [
@@ -76,27 +76,56 @@ def test_the_thumbprint_is_that_of_rfc_7638() -> None:
     assert shown.thumbprint == key.public.thumbprint
 
 
-@pytest.mark.conformance("connect-relay", 30, 34)
-@pytest.mark.parametrize("spoil", ["header", "payload", "private", "parts", "empty", "signature", "long"])
+SPOILT = (
+    "header",
+    "header_list",
+    "payload",
+    "payload_list",
+    "private",
+    "parts",
+    "empty",
+    "blank",
+    "signature",
+    "long",
+)
+
+
+@pytest.mark.conformance("connect-relay", 30, 34, 52)
+@pytest.mark.parametrize("spoil", SPOILT)
 async def test_a_malformed_proof_is_refused(wire: World, spoil: str) -> None:
+    """Each is well signed, where there is something to sign: nothing but its own fault speaks against it."""
     token = await wire.token()
     proof = wire.proof("POST", PATH, token=token)
     header, payload, signature = proof.split(".")
-    jwk = {**wire.device.public.to_jwk(), "d": "AA"}
-    with_private = b64url_encode(json.dumps({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}).encode())
+    whole = {"typ": "dpop+jwt", "alg": "ES256", "jwk": wire.device.public.to_jwk()}
+
+    def signed(header: bytes, payload: bytes = b64url_decode(payload)) -> str:
+        text = f"{b64url_encode(header)}.{b64url_encode(payload)}"
+        return f"{text}.{b64url_encode(wire.device.sign(text.encode()))}"
+
+    def with_header(**jwk: str) -> str:
+        return signed(json.dumps({**whole, "jwk": {**wire.device.public.to_jwk(), **jwk}}).encode())
+
     flipped = bytes([b64url_decode(signature)[0] ^ 1]) + b64url_decode(signature)[1:]
     spoilt = {
-        "header": f"{b64url_encode(b'{')}.{payload}.{signature}",
-        "payload": f"{header}.{b64url_encode(b'[]')}.{signature}",
-        "private": f"{with_private}.{payload}.{signature}",
+        "header": signed(b"{"),
+        "header_list": signed(b"[]"),
+        "payload": signed(json.dumps(whole).encode(), b"{"),
+        "payload_list": signed(json.dumps(whole).encode(), b"[]"),
+        "private": with_header(d="AA"),
         "parts": f"{header}.{payload}",
         "empty": "..",
+        "blank": "",
         "signature": f"{header}.{payload}.{b64url_encode(flipped)}",
-        "long": proof + "A" * 8192,
+        "long": with_header(use="x" * 8192),
     }[spoil]
     answer = await wire.http.post(PATH, headers={"authorization": f"DPoP {token}", "dpop": spoilt})
     assert answer.status_code == 401
     assert (answer.json()["reason"], answer.json()["dpopFailureReason"]) == ("invalid_dpop", "invalid_proof")
+    assert len(await wire.rows("SELECT jti FROM relay_dpop_proofs")) == 1  # the token exchange's own
+    # A member that says nothing is none of these faults: the proof is made as those above are.
+    honest = {"authorization": f"DPoP {token}", "dpop": with_header(use="sig")}
+    assert (await wire.http.post(PATH, headers=honest)).status_code == 403
 
 
 async def test_two_proofs_in_one_request_are_none(wire: World) -> None:
@@ -136,6 +165,16 @@ async def test_of_many_uses_of_one_proof_at_once_exactly_one_is_accepted(world: 
     assert outcomes == [401] * 11 + [403]
     replays = [answer.json() for answer in answers if answer.status_code == 401]
     assert {replay["dpopFailureReason"] for replay in replays} == {"replay"}
+    written = await world.rows("SELECT thumbprint, jti FROM relay_dpop_proofs")
+    assert len(written) == 2  # this proof, once, and the token exchange's own
+
+
+@pytest.mark.conformance("connect-relay", 35)
+async def test_the_same_id_by_another_key_is_another_proof(world: World) -> None:
+    token_path = "/v1/client/dpop-token"
+    for key in (world.device, generate_key("ES256")):
+        proof = world.proof("POST", token_path, key=key, jti="the-same")
+        assert [(await world.exchange(proof)).status_code for _ in range(2)] == [200, 401]
 
 
 async def test_a_proof_used_at_the_token_endpoint_cannot_be_used_again(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from doorward.t3_connect import iso
 from tests.relay.world import World
 
 pytestmark = pytest.mark.anyio
@@ -28,14 +29,21 @@ async def test_a_linked_machine_can_be_listed_probed_and_connected_to(world: Wor
         "client": {"label": "Phone", "deviceType": "mobile"},
     })  # fmt: skip
     assert connected.status_code == 200
-    assert set(connected.json()) == {"environmentId", "endpoint", "credential", "expiresAt"}
-    assert connected.json()["credential"] == "ABCDEFGHJKLM"
+    assert connected.json() == {
+        "environmentId": "env-1",
+        "endpoint": linked["endpoint"],
+        "credential": "ABCDEFGHJKLM",
+        "expiresAt": iso(world.clock() + 120_000),
+    }
 
-    (health_path, health, _), (mint_path, mint, _) = world.environment.received
+    (health_path, health, health_headers), (mint_path, mint, mint_headers) = world.environment.received
+    host = linked["endpoint"]["httpBaseUrl"].split("/")[2]
+    assert health_headers[b"host"] == mint_headers[b"host"] == host.encode()
     assert health_path == "/api/t3-connect/health"
     assert health["iss"] == world.origin
     assert (health["aud"], health["sub"]) == ("t3-env:env-1", "user_alice")
     assert health["scope"] == ["environment:status"]
+    assert health["exp"] - health["iat"] == 120
     assert mint_path == "/api/t3-connect/mint-credential"
     assert mint["clientProofKeyThumbprint"] == mint["cnf"]["jkt"] == world.device.public.thumbprint
     assert (mint["deviceId"], mint["client"]) == ("device-1", {"label": "Phone", "deviceType": "mobile"})

@@ -30,6 +30,10 @@ pytestmark = pytest.mark.anyio
         " VALUES ('u', 'd', 'windows', '{}', 0, 0)",
         "INSERT INTO relay_mobile_devices (user_id, device_id, platform, aps_environment, preferences_json,"
         " created_at, updated_at) VALUES ('u', 'd', 'ios', 'staging', '{}', 0, 0)",
+        "INSERT INTO relay_managed_tunnel_limits (user_id, max_tunnels, created_at, updated_at)"
+        " VALUES ('u', -1, 0, 0)",
+        "INSERT INTO relay_deliveries (id, user_id, device_id, kind, job, token_suffix, not_before, created_at)"
+        " VALUES ('i', 'u', 'd', 'carrier_pigeon', '', '', 0, 0)",
     ],
 )
 async def test_a_value_outside_the_known_ones_cannot_be_stored(world: World, statement: str) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from doorward.relay import RelaySettings
 from doorward.t3_connect import iso
 from tests.relay.conftest import OpenWorld
 from tests.relay.foreign import Answer, Environment
@@ -129,7 +131,15 @@ async def test_a_machine_that_hangs_is_offline_by_timeout(open_wire: OpenWorld) 
     world.environment.delay = 1.0
     answer = await world.status()
     assert answer.status_code == 200
-    assert answer.json()["error"] == "Managed endpoint health request timed out."
+    told = answer.json()
+    assert (told["status"], told["error"]) == ("offline", "Managed endpoint health request timed out.")
+
+
+@pytest.mark.conformance("connect-relay", 87, 97)
+def test_the_environment_has_eight_seconds_and_a_whole_request_nine() -> None:
+    """Below the ten after which clients give up; with the original's ten for the one, the other would hide its answer."""
+    times = {field.name: field.default for field in msgspec.structs.fields(RelaySettings)}
+    assert (times["environment_timeout"], times["request_deadline"]) == (8.0, 9.0)
 
 
 async def test_any_body_of_a_status_request_is_ignored(linked: World) -> None:
