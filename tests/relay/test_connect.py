@@ -324,7 +324,10 @@ async def test_nothing_is_sent_where_no_zone_is_configured_any_more(linked: Worl
     await linked.restart(zone=" . ")
     for call in (linked.connect, linked.status):
         answer = await call()
-        assert (answer.status_code, answer.json()["_tag"]) == (403, "RelayEnvironmentConnectNotAuthorizedError")
+        assert (answer.status_code, answer.json()["_tag"]) == (
+            403,
+            "RelayEnvironmentConnectNotAuthorizedError",
+        )
         assert answer.json()["reason"] == "managed_endpoint_base_domain_not_configured"
     assert linked.environment.received == []
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from doorward.relay import AccountsWebhook
 from tests.relay import raw
 from tests.relay.conftest import OpenWorld
 from tests.relay.world import ALL, World
@@ -266,6 +267,66 @@ async def test_the_api_describes_itself_as_openapi(wire: World) -> None:
     connect = document["paths"]["/v1/environments/{environmentId}/connect"]["post"]
     assert connect["security"] == [{"dpop": []}]
     assert connect["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ConnectRequest")
+
+
+async def test_the_document_tells_of_every_refusal_by_its_status_and_shape(open_wire: OpenWorld) -> None:
+    """That each real answer is one of these, `World` holds every other test here to."""
+    world = await open_wire(accounts_webhook=AccountsWebhook(secret="whsec_" + "A" * 32))
+    document = json.loads((await raw.send(world, "GET", "/openapi.json")).body)
+
+    def told(method: str, path: str) -> dict[str, set[str]]:
+        """Status to the tags (or other names) of what it may hold; nothing for no body."""
+        found: dict[str, set[str]] = {}
+        for status, answer in document["paths"][path][method]["responses"].items():
+            assert answer["description"]
+            names = found[status] = set()
+            for media_type, content in answer["content"].items():
+                for shape in content["schema"].get("anyOf", []):
+                    name = shape["$ref"].rpartition("/")[2]
+                    properties = document["components"]["schemas"][name]["properties"]
+                    names |= set(properties.get("_tag", {}).get("enum", [name]))
+                if media_type != "application/json":
+                    names.add(media_type)
+        return found
+
+    auth, internal, rate = "RelayAuthInvalidError", "RelayInternalError", "RelayRateLimitedError"
+    every = {"500": {internal}, "504": {"DeadlineExceeded"}}
+    body = {"400": set(), "413": set(), "415": {"text/plain"}}
+    below = {"400": set(), "404": set()}
+    assert told("get", "/v1/environments") == {**every, "200": {"EnvironmentList"}, "401": {auth}}
+    assert told("get", "/health") == {**every, "200": {"RelayHealth"}}
+    assert told("post", "/v1/webhooks/accounts") == {**every, **body, "204": set(), "401": {auth}}
+    assert told("post", "/v1/client/environment-links") == {
+        "200": {"LinkResponse"},
+        "400": {"RelayEnvironmentLinkProofInvalidError"},
+        "401": {auth, "RelayEnvironmentLinkProofExpiredError"},
+        "403": {"RelayEnvironmentLinkLimitExceededError"},
+        "413": set(),
+        "415": {"text/plain"},
+        "429": {rate},
+        "500": {internal, "RelayEnvironmentLinkFailedError"},
+        "503": {"RelayEnvironmentLinkUnavailableError"},
+        "504": {"DeadlineExceeded"},
+    }
+    assert told("post", "/v1/environments/{environmentId}/connect") == {
+        **body,
+        **below,
+        "200": {"ConnectAuthorized", "ConnectPending"},
+        "401": {auth},
+        "403": {"RelayEnvironmentConnectNotAuthorizedError"},
+        "429": {rate},
+        "500": {internal},
+        "502": {"RelayEnvironmentEndpointUnavailableError"},
+        "504": {"DeadlineExceeded", "RelayEnvironmentEndpointTimedOutError"},
+    }
+    assert told("put", "/v1/environments/{environmentId}/services/{name}") == {
+        **every,
+        **below,
+        "200": {"ServiceRegistration"},
+        "401": {auth},
+        "409": {"RelayServiceNameTakenError", "RelayServiceNameLimitError"},
+        "422": {"RelayServiceNameRefusedError"},
+    }
 
 
 async def test_a_body_over_64_kib_is_refused_with_and_without_a_length(wire: World) -> None:

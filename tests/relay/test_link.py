@@ -186,7 +186,9 @@ async def test_the_last_moment_of_a_date_is_the_last_at_which_a_proof_may_expire
     late = wire.environment.link_proof(await wire.challenge(), exp=last + 1)
     assert await refused(wire, late) == (400, "invalid_signature_or_scope")
     assert await wire.rows("SELECT jti FROM relay_dpop_proofs") == []
-    assert (await wire.post_link(wire.environment.link_proof(await wire.challenge(), exp=last))).status_code == 200
+    assert (
+        await wire.post_link(wire.environment.link_proof(await wire.challenge(), exp=last))
+    ).status_code == 200
 
 
 @pytest.mark.conformance("connect-relay", 61)

@@ -16,6 +16,7 @@ from doorward.relay.settings import CloudflareSettings
 from doorward.store import Database, Sealer
 from tests.conftest import ClockForTests
 from tests.relay.cloudflare import FakeCloudflare
+from tests.relay.described import Described
 from tests.relay.foreign import AccountsServer, Environment
 from tests.relay.servers import listen, serve
 
@@ -55,6 +56,7 @@ class World:
         self.port = port
         self.device: PrivateKey = generate_key("ES256")
         self.saved_token = self.saved_credential = ""
+        self.described = Described()
 
     @property
     def origin(self) -> str:
@@ -68,7 +70,7 @@ class World:
         )
 
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.relay.app(scope, receive, send)
+        await self.described.serve(self.relay.app, scope, receive, send)
 
     def bearer(self, user_id: str = "user_alice") -> dict[str, str]:
         return {"authorization": f"Bearer {self.accounts.session(user_id)}"}
@@ -175,7 +177,9 @@ async def open_world(
 ) -> AsyncIterator[World]:
     async with contextlib.AsyncExitStack() as stack:
         sockets = [stack.enter_context(contextlib.closing(listen())) for _ in range(3)]
-        yield await _start(database, clock, folder, stack, sockets, changes)
+        world = await _start(database, clock, folder, stack, sockets, changes)
+        yield world
+    assert world.described.faults == [], "an answer that the relay's OpenAPI document does not know"
 
 
 async def _start(

@@ -20,7 +20,16 @@ class AccountsApi:
         # The signature is over the body's very bytes, and so is judged by the handler and not by a guard.
         body = Body("application/json", AccountEvent, lambda raw: raw)
         return [
-            Route("POST", PATH, self.hear, anyone, "Hear that an account was banned or deleted", body=body)
+            Route(
+                "POST",
+                PATH,
+                self.hear,
+                anyone,
+                "Hear that an account was banned or deleted",
+                body=body,
+                status=204,
+                refusals=(AuthInvalid,),
+            )
         ]
 
     async def hear(self, call: Call[None, bytes]) -> Response:

@@ -5,7 +5,9 @@ from typing import Any
 from doorward.relay.activity.publication import Publications, Queued
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import Guards, require_own_environment
+from doorward.relay.api.refusals import PUBLISHING
 from doorward.relay.credentials.store import CredentialOwner
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
 from doorward.t3_connect.messages import DeliveryResult, PublishActivityRequest, PublishActivityResponse
@@ -27,6 +29,7 @@ class ActivityApi:
                 "Publish what a thread's agent does",
                 body=json_body(PublishActivityRequest),
                 response=(PublishActivityResponse,),
+                refusals=(RateLimited, *PUBLISHING),
             )
         ]
 

@@ -6,6 +6,8 @@ from typing import Any
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.endpoints import endpoint_of, runtime_of
 from doorward.relay.api.guards import Guards
+from doorward.relay.api.refusals import LINKING
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
 from doorward.relay.links.directory import ListedEnvironment
@@ -71,6 +73,7 @@ class ClientApi:
                 "A challenge for an environment to sign",
                 body=json_body(LinkChallengeRequest),
                 response=(LinkChallengeResponse,),
+                refusals=(RateLimited,),
                 no_store=True,
             ),
             Route(
@@ -81,6 +84,7 @@ class ClientApi:
                 "Link the environment that signed a proof",
                 body=json_body(LinkRequest),
                 response=(LinkResponse,),
+                refusals=(RateLimited, *LINKING),
                 no_store=True,
             ),
             Route(

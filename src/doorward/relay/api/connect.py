@@ -7,11 +7,12 @@ from doorward.metering import RELAY_CONNECTS
 from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import DpopPrincipal, Guards
 from doorward.relay.api.proofs import RequestProofs, require_scope
-from doorward.relay.api.refusals import invalid_dpop
+from doorward.relay.api.refusals import CONNECTING, PROBING, invalid_dpop
 from doorward.relay.connect.errors import EndpointTimedOut, EndpointUnavailable, NotAuthorized
 from doorward.relay.connect.service import Connector, Minted, Probed
 from doorward.relay.connect.store import StoredTarget, stored_target, stored_target_of
 from doorward.relay.connect.target import Target
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.routing import Arrival, Call, Route
 from doorward.t3_connect import iso
 from doorward.t3_connect.messages import (
@@ -42,6 +43,7 @@ class ConnectApi:
                 "Ask an environment for a credential bound to the caller's key",
                 body=json_body(ConnectRequest),
                 response=(ConnectAuthorized, ConnectPending),
+                refusals=(RateLimited, *CONNECTING),
                 no_store=True,
                 **dpop,
             ),
@@ -52,6 +54,7 @@ class ConnectApi:
                 self._guards.dpop,
                 "Whether an environment answers now",
                 response=(StatusResponse,),
+                refusals=(RateLimited, *PROBING),
                 **dpop,
             ),
         ]

@@ -7,6 +7,7 @@ from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import Guards
 from doorward.relay.devices.service import Devices
 from doorward.relay.devices.store import ListedDevice
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.body import BodyRefused
 from doorward.relay.http.responses import SCHEMA_MISMATCH
 from doorward.relay.http.routing import Call, Route
@@ -75,6 +76,7 @@ class DevicesApi:
                 "Register a browser for notifications",
                 body=json_body(BrowserRegistration),
                 response=(Ok,),
+                refusals=(RateLimited,),
             ),
             Route(
                 "DELETE",

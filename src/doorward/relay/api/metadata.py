@@ -28,7 +28,14 @@ class MetadataApi:
 
     def routes(self) -> list[Route[Any, Any]]:
         return [
-            Route("GET", "/health", self.health, anyone, "Whether the relay and its database answer"),
+            Route(
+                "GET",
+                "/health",
+                self.health,
+                anyone,
+                "Whether the relay and its database answer",
+                response=(RelayHealth,),
+            ),
             Route(
                 "GET",
                 "/.well-known/oauth-authorization-server",

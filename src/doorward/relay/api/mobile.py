@@ -8,6 +8,7 @@ from doorward.relay.api.bodies import json_body
 from doorward.relay.api.guards import DpopPrincipal, Guards
 from doorward.relay.api.proofs import RequestProofs, require_scope
 from doorward.relay.devices.service import Devices
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.body import BodyRefused
 from doorward.relay.http.responses import SCHEMA_MISMATCH
 from doorward.relay.http.routing import Call, Route
@@ -33,7 +34,11 @@ class MobileApi:
         self._publications = publications
 
     def routes(self) -> list[Route[Any, Any]]:
-        dpop: dict[str, Any] = {"required_headers": ("dpop",), "is_dpop": True}
+        dpop: dict[str, Any] = {
+            "required_headers": ("dpop",),
+            "is_dpop": True,
+            "refusals": (RateLimited,),
+        }
         guard = self._guards.dpop
         return [
             Route(

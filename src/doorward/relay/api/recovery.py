@@ -6,6 +6,7 @@ from doorward.relay.api.bodies import json_body
 from doorward.relay.api.endpoints import endpoint_of, runtime_of
 from doorward.relay.api.guards import Guards
 from doorward.relay.credentials.store import CredentialOwner
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.limits.service import Limits
 from doorward.relay.recovery.rules import RecoveryWish
@@ -37,6 +38,7 @@ class RecoveryApi:
                 self._guards.account,
                 "End an environment's tunnel, but not its link",
                 response=(Ok,),
+                refusals=(RateLimited,),
             ),
             Route(
                 "POST",
@@ -46,6 +48,7 @@ class RecoveryApi:
                 "Whether the environment's tunnel is still the right one",
                 body=json_body(TunnelRecoveryRequest),
                 response=(TunnelRecoveryStatus,),
+                refusals=(RateLimited,),
                 no_store=True,
             ),
             Route(
@@ -56,6 +59,7 @@ class RecoveryApi:
                 "A fresh connector token for the environment's names",
                 body=json_body(TunnelRequest),
                 response=(TunnelResponse,),
+                refusals=(RateLimited,),
                 no_store=True,
             ),
         ]

@@ -17,6 +17,20 @@ from doorward.relay.services.service import NameRefused
 from doorward.t3_connect import RelayError
 from doorward.t3_connect import errors as wire
 
+LINKING: tuple[type[wire.ErrorBody], ...] = (
+    wire.LinkProofExpired,
+    wire.LinkProofInvalid,
+    wire.LinkLimitExceeded,
+    wire.LinkFailed,
+    wire.LinkUnavailable,
+)
+"""What keeps a link from being made; as the tuples below, for the route that may answer so."""
+
+PROBING: tuple[type[wire.ErrorBody], ...] = (wire.ConnectNotAuthorized, wire.EndpointUnavailable)
+CONNECTING: tuple[type[wire.ErrorBody], ...] = (*PROBING, wire.EndpointTimedOut)
+PUBLISHING: tuple[type[wire.ErrorBody], ...] = (wire.ActivityProofExpired, wire.ActivityProofInvalid)
+NAMING: tuple[type[wire.ErrorBody], ...] = (ServiceNameTaken, ServiceNameLimit, ServiceNameRefused)
+
 _LINK_FAILURES: dict[link_errors.Stage, wire.ErrorBody] = {
     "replay": wire.LinkFailed(reason="replay_persistence_failed"),
     "endpoint": wire.LinkUnavailable(reason="managed_endpoint_provisioning_failed"),

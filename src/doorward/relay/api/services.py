@@ -3,6 +3,7 @@
 from typing import Any
 
 from doorward.relay.api.guards import Guards, require_own_environment
+from doorward.relay.api.refusals import NAMING
 from doorward.relay.credentials.store import CredentialOwner
 from doorward.relay.http.routing import Call, Route
 from doorward.relay.services.service import NamedService, ServiceNames
@@ -27,6 +28,7 @@ class ServicesApi:
                 guard,
                 "Claim a service name",
                 response=(ServiceRegistration,),
+                refusals=NAMING,
             ),
             Route("DELETE", _PATH + "/{name}", self.release, guard, "Free a service name", response=(Ok,)),
         ]

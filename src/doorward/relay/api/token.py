@@ -5,6 +5,7 @@ from typing import Any
 from doorward.relay.api.bodies import form_body
 from doorward.relay.api.metadata import TOKEN_PATH
 from doorward.relay.api.refusals import invalid_dpop
+from doorward.relay.extension_errors import RateLimited
 from doorward.relay.http.routing import Call, Route, anyone
 from doorward.relay.limits.service import Limits
 from doorward.relay.replay.service import DpopProofs
@@ -46,6 +47,7 @@ class TokenApi:
                 "Exchange a subject token for a DPoP-bound access token",
                 body=form_body(TokenExchangeRequest, _token_type_fits_client),
                 response=(TokenExchangeResponse,),
+                refusals=(AuthInvalid, RateLimited),
                 required_headers=("dpop",),
                 no_store=True,
             )

@@ -9,6 +9,7 @@ import msgspec
 
 from doorward.relay.audit.store import Origin
 from doorward.relay.tracing import Trace
+from doorward.t3_connect.errors import AuthInvalid, ErrorBody, RelayInternal
 
 PrincipalT = TypeVar("PrincipalT")
 BodyT = TypeVar("BodyT")
@@ -82,7 +83,8 @@ class Route(Generic[PrincipalT, BodyT]):
     """One line of the API.
 
     `is_dpop` marks routes whose every 401 carries `www-authenticate: DPoP`; `no_store` marks answers that hold
-    secrets, from the moment the handler starts. `response` lists the structs a 200 may be, for the API page.
+    secrets, from the moment the handler starts. For the API's description: `response` lists the structs a success may
+    be, `status` is the one it has, and `refusals` are the handler's own errors; the guard's and the database's are added.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -92,6 +94,8 @@ class Route(Generic[PrincipalT, BodyT]):
     summary: str
     body: Body[BodyT] | None = None
     response: tuple[type[Any], ...] = ()
+    status: int = 200
+    refusals: tuple[type[ErrorBody], ...] = ()
     required_headers: tuple[str, ...] = ()
     is_dpop: bool = False
     no_store: bool = False
@@ -101,6 +105,16 @@ class Route(Generic[PrincipalT, BodyT]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", _span_name(self.handler))
         object.__setattr__(self, "segments", tuple(self.path.strip("/").encode().split(b"/")))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(segment[1:-1].decode() for segment in self.segments if segment.startswith(b"{"))
+
+    @property
+    def errors(self) -> tuple[type[ErrorBody], ...]:
+        """Every tagged error it answers with, each once."""
+        guard = () if self.guard is anyone else (AuthInvalid,)
+        return tuple(dict.fromkeys((*guard, *self.refusals, RelayInternal)))
 
 
 def _span_name(handler: Callable[..., Any]) -> str:
