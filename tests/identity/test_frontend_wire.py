@@ -8,6 +8,32 @@ from tests.identity.conftest import ORIGIN, MakeWorld, World, error_codes
 
 pytestmark = pytest.mark.anyio
 
+SECTIONS = {
+    "auth_config",
+    "display_config",
+    "user_settings",
+    "organization_settings",
+    "fraud_settings",
+    "commerce_settings",
+    "api_keys_settings",
+    "protect_config",
+    "client_debug_mode",
+    "partitioned_cookies",
+    "maintenance_mode",
+}
+#: Clerk's SDK reads each of these of every attribute.
+ATTRIBUTE = {
+    "enabled",
+    "required",
+    "used_for_first_factor",
+    "first_factors",
+    "used_for_second_factor",
+    "second_factors",
+    "verifications",
+    "verify_at_sign_up",
+    "immutable",
+}
+
 
 @pytest.mark.conformance("clerk-frontend", 10)
 @pytest.mark.parametrize("path", ["/v1/client", "/v1/me", "/v1/no/such/route"])
@@ -110,11 +136,12 @@ async def test_the_environment_document_is_complete_and_the_same_for_both_ways_t
     browser = world.browser()
     document = await browser.get("/v1/environment")
     assert await browser.post("/v1/environment?_method=PATCH") == document
-    assert len(document) == 11
+    assert set(document) == SECTIONS
     assert {"user", "organization"} <= set(document["commerce_settings"]["billing"])
     assert document["user_settings"]["sign_up"]["mode"] == "restricted"
-    for attribute in document["user_settings"]["attributes"].values():
-        assert len(attribute) == 9
+    attributes = document["user_settings"]["attributes"]
+    assert {"email_address", "password", "first_name", "last_name", "ticket"} <= set(attributes)
+    assert all(set(attribute) == ATTRIBUTE for attribute in attributes.values())
     display = document["display_config"]
     assert isinstance(display["logo_image_url"], str)
     assert display["sign_in_url"] == f"{ORIGIN}/sign-in"

@@ -300,6 +300,7 @@ async def test_the_token_answer_and_both_tokens_have_clerks_shape(world: World):
         "openid profile email",
     )
     assert isinstance(body["expires_in"], int)
+    assert all(isinstance(body[name], str) for name in ("access_token", "refresh_token", "id_token"))
     keys = (await browser.get("/.well-known/jwks.json"))["keys"]
     key = pyjwt.PyJWK(keys[0]).key
     options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
@@ -309,6 +310,7 @@ async def test_the_token_answer_and_both_tokens_have_clerks_shape(world: World):
     assert access["sub"] == session["user"]["id"]
     assert access["sid"] == session["id"]
     assert (access["client_id"], access["scope"]) == ("doorward-cli", "openid profile email")
+    assert access["exp"] - access["iat"] == 86400
     assert access["jti"].startswith("oat_")
     assert "aud" not in access
     id_token = pyjwt.decode(

@@ -63,6 +63,7 @@ async def joined(world: World, backend: Backend, organization_id: str, role: str
 # -- the active organization
 
 
+@pytest.mark.conformance("clerk-frontend", 16)
 async def test_a_session_acts_in_the_organization_chosen_last(world: World, backend: Backend) -> None:
     ada = await world.signed_up()
     made = await founded(ada, slug="acme")

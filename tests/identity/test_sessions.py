@@ -185,7 +185,7 @@ async def test_a_session_of_another_browser_gives_no_token(world: World):
     await world.browser().post(f"/v1/client/sessions/{session['id']}/tokens", 404)
 
 
-@pytest.mark.conformance("clerk-frontend", 16, 40, 86, 87)
+@pytest.mark.conformance("clerk-frontend", 40, 86, 87)
 async def test_touch_makes_the_session_current_with_a_fresh_token_and_leaves_the_clients_time_alone(
     world: World,
 ):

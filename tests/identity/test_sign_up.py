@@ -94,7 +94,11 @@ async def test_an_expired_code_is_refused(world: World):
     browser, _, path = await start(world)
     await browser.post(f"{path}/prepare_verification", strategy="email_code")
     code = await world.code_for("ada@example.com")
-    world.clock.advance(600_000)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    world.clock.advance(599_999)
+    body = await browser.post(f"{path}/attempt_verification", 422, strategy="email_code", code=wrong)
+    assert error_codes(body) == ["form_code_incorrect"]
+    world.clock.advance(1)
     body = await browser.post(f"{path}/attempt_verification", 400, strategy="email_code", code=code)
     assert error_codes(body) == ["verification_expired"]
 
@@ -185,7 +189,7 @@ async def test_empty_names_and_unknown_parameters_are_no_errors(world: World):
     browser, body, _ = await start(
         world, first_name="", last_name="", timezone="UTC", locale="en-US", captcha_token="x"
     )
-    assert body["response"]["first_name"] is None
+    assert (body["response"]["first_name"], body["response"]["last_name"]) == (None, None)
     assert browser.http.cookies.get("__client")
 
 
@@ -271,9 +275,13 @@ async def test_a_mailed_invitation_lets_its_address_in_without_a_code(make_world
 
 
 @pytest.mark.conformance("clerk-frontend", 69)
-async def test_a_made_up_or_expired_ticket_is_refused(world: World):
+async def test_a_made_up_a_revoked_and_an_expired_ticket_are_refused_by_their_own_codes(world: World):
     body = await world.browser().post(SIGN_UPS, 400, strategy="ticket", ticket="made-up")
     assert error_codes(body) == ["ticket_invalid_code"]
+    (gone,) = await world.identity.invitations.create([InvitationWish("eve@example.com")], actor="sk_x")
+    await world.identity.invitations.revoke(gone.invitation.id, actor="sk_x")
+    body = await world.browser().post(SIGN_UPS, 400, strategy="ticket", ticket=gone.ticket)
+    assert error_codes(body) == ["revoked_invitation"]
     url = await invited(world, "bob@example.com")
     world.clock.advance(30 * 86_400_000)
     body = await world.browser().post(SIGN_UPS, 400, strategy="ticket", ticket=url.rpartition("=")[2])

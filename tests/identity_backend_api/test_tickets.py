@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.identity.conftest import error_codes
 from tests.identity_backend_api.conftest import Backend
 from tests.identity_backend_api.test_sessions import claims_of
 
@@ -38,6 +39,8 @@ async def test_a_sign_in_token_signs_in_once(backend: Backend) -> None:
         )
     )
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400]
+    refused = [answer.json() for answer in answers if answer.status_code == 400]
+    assert [error_codes(body) for body in refused] == [["sign_in_token_already_used_code"]] * 2
     winner = browsers[[answer.status_code for answer in answers].index(200)]
     assert await winner.user_id() == token["user_id"]
     await backend.refused(
@@ -81,7 +84,9 @@ async def test_a_sign_in_token_that_ended_signs_nobody_in(backend: Backend) -> N
     assert revoked["status"] == "revoked"
     assert "token" not in revoked
     refused = await browser.post("/v1/client/sign_ins", 400, strategy="ticket", ticket=token["token"])
-    assert refused["errors"][0]["code"] == "ticket_invalid_code"
+    assert error_codes(refused) == ["sign_in_token_revoked_code"]
+    refused = await browser.post("/v1/client/sign_ins", 400, strategy="ticket", ticket="made-up")
+    assert error_codes(refused) == ["ticket_invalid_code"]
     await backend.refused("POST", "/sign_in_tokens/sit_none/revoke", 404, "resource_not_found")
     await backend.refused("POST", "/sign_in_tokens", 404, "resource_not_found", json={"user_id": "user_none"})
 
@@ -116,6 +121,14 @@ async def test_an_actor_token_begins_a_short_session_that_says_who_acts(backend:
     await backend.refused(
         "POST", f"/actor_tokens/{token['id']}/revoke", 400, "actor_token_cannot_be_revoked_code"
     )
+    again = {"strategy": "ticket", "ticket": token["token"]}
+    refused = await backend.world.browser().post("/v1/client/sign_ins", 400, **again)
+    assert error_codes(refused) == ["actor_token_already_used_code"]
+    other = await backend.ask("POST", "/actor_tokens", json={"user_id": user_id, "actor": actor})
+    assert (await backend.ask("POST", f"/actor_tokens/{other['id']}/revoke"))["status"] == "revoked"
+    again = {"strategy": "ticket", "ticket": other["token"]}
+    refused = await backend.world.browser().post("/v1/client/sign_ins", 400, **again)
+    assert error_codes(refused) == ["actor_token_revoked_code"]
 
 
 @pytest.mark.conformance("clerk-backend", 187)

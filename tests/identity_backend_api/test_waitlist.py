@@ -197,7 +197,7 @@ async def test_a_revoked_invitation_opens_nothing_and_is_listed_only_when_asked_
     body = await backend.world.browser().post(
         SIGN_UPS, 400, strategy="ticket", ticket=query["__clerk_ticket"], password=PASSWORD
     )
-    assert error_codes(body) == ["ticket_invalid_code"]
+    assert error_codes(body) == ["revoked_invitation"]
 
 
 async def test_up_to_ten_invitations_are_made_together_or_not_at_all(backend: Backend) -> None:

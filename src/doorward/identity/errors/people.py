@@ -42,6 +42,9 @@ VERIFICATION_MISSING = Problem(
 VERIFICATION_STRATEGY_INVALID = Problem(400, "verification_strategy_invalid", "has invalid strategy")
 TICKET_INVALID = Problem(400, "ticket_invalid_code", "ticket is invalid", "The ticket is invalid.")
 TICKET_EXPIRED = Problem(400, "ticket_expired_code", "ticket has expired", "The ticket has expired.")
+INVITATION_REVOKED = Problem(
+    400, "revoked_invitation", "invitation revoked", "This invitation has been revoked."
+)
 INVITATION_ALREADY_ACCEPTED = Problem(
     400,
     "invitation_already_accepted",
@@ -70,6 +73,30 @@ SIGN_IN_TOKEN_NOT_REVOCABLE = Problem(
     "sign_in_token_cannot_be_revoked_code",
     "Sign-in token cannot be revoked",
     "Only a pending sign-in token can be revoked.",
+)
+SIGN_IN_TOKEN_REVOKED = Problem(
+    400,
+    "sign_in_token_revoked_code",
+    "Sign-in token revoked",
+    "This sign-in token has been revoked and cannot be used.",
+)
+SIGN_IN_TOKEN_ALREADY_USED = Problem(
+    400,
+    "sign_in_token_already_used_code",
+    "Sign-in token already used",
+    "This sign-in token has been used: it signs in once.",
+)
+ACTOR_TOKEN_REVOKED = Problem(
+    400,
+    "actor_token_revoked_code",
+    "Actor token revoked",
+    "This actor token has been revoked and cannot be used.",
+)
+ACTOR_TOKEN_ALREADY_USED = Problem(
+    400,
+    "actor_token_already_used_code",
+    "Actor token already used",
+    "This actor token has been used: it signs in once.",
 )
 ACTOR_TOKEN_NOT_REVOCABLE = Problem(
     400,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from doorward.identity.errors import (
     FORM_PARAM_FORMAT_INVALID,
     INVITATION_ALREADY_ACCEPTED,
+    INVITATION_REVOKED,
     TICKET_EXPIRED,
     TICKET_INVALID,
     Problem,
@@ -36,8 +37,10 @@ def status_of(invitation: Invitation, now: int) -> InvitationStatus:
 
 def problem_of(invitation: Invitation | None, *, has_administrator: bool, now: int) -> Problem | None:
     """Why a ticket cannot be redeemed, or None."""
-    if invitation is None or invitation.revoked_at is not None:
+    if invitation is None:
         return TICKET_INVALID
+    if invitation.revoked_at is not None:
+        return INVITATION_REVOKED
     if invitation.accepted_at is not None:
         return INVITATION_ALREADY_ACCEPTED
     if invitation.kind == "administrator" and has_administrator:

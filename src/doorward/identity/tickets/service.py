@@ -12,11 +12,16 @@ from doorward.identity.accounts import store as accounts
 from doorward.identity.accounts.administrators import require_may_let_in
 from doorward.identity.audit import store as audit
 from doorward.identity.errors import (
+    ACTOR_TOKEN_ALREADY_USED,
     ACTOR_TOKEN_NOT_REVOCABLE,
+    ACTOR_TOKEN_REVOKED,
     ORGANIZATION_NOT_FOUND_OR_UNAUTHORIZED,
+    SIGN_IN_TOKEN_ALREADY_USED,
     SIGN_IN_TOKEN_NOT_REVOCABLE,
+    SIGN_IN_TOKEN_REVOKED,
     TICKET_EXPIRED,
     TICKET_INVALID,
+    Problem,
     Refused,
     not_found,
 )
@@ -30,6 +35,11 @@ from doorward.store import Clock, Database, Tx
 
 _PURPOSE = "ticket"
 _PREFIX: dict[TicketKind, str] = {"sign_in": "sit", "actor": "act"}
+_USED: dict[TicketKind, Problem] = {
+    "sign_in": SIGN_IN_TOKEN_ALREADY_USED,
+    "actor": ACTOR_TOKEN_ALREADY_USED,
+}
+_REVOKED: dict[TicketKind, Problem] = {"sign_in": SIGN_IN_TOKEN_REVOKED, "actor": ACTOR_TOKEN_REVOKED}
 
 
 class MadeTicket(msgspec.Struct, frozen=True):
@@ -120,13 +130,17 @@ class Tickets:
         """Use it up, inside the sign-in's transaction. Raises Refused (400)."""
         ticket = self._usable(tx, token)
         if not store.accept(tx, ticket.id, now):
-            raise Refused(TICKET_INVALID)
+            raise Refused(_USED[ticket.kind])
         return ticket
 
     def _usable(self, tx: Tx, token: str) -> Ticket:
         ticket = store.find_by_hash(tx, self._hash.of(_PURPOSE, token))
-        if ticket is None or ticket.accepted_at is not None or ticket.revoked_at is not None:
+        if ticket is None:
             raise Refused(TICKET_INVALID)
+        if ticket.accepted_at is not None:
+            raise Refused(_USED[ticket.kind])
+        if ticket.revoked_at is not None:
+            raise Refused(_REVOKED[ticket.kind])
         if self._clock() >= ticket.expire_at:
             raise Refused(TICKET_EXPIRED)
         return ticket
