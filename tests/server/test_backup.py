@@ -196,6 +196,11 @@ def test_a_backup_is_never_overwritten(home: Path, archive: Path) -> None:
     assert archive.read_bytes() == before
 
 
+def test_a_folder_that_is_missing_is_named(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupFailed, match=r"There is no folder .*/absent\. Make it"):
+        backup(place_of_home(home), tmp_path / "absent" / "x.backup", with_keys=False)
+
+
 def test_nothing_is_not_backed_up(tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="nothing to back up"):
         backup(place_of_home(tmp_path / "nobody"), tmp_path / "x.backup", with_keys=False)

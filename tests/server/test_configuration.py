@@ -108,6 +108,12 @@ def test_a_missing_file_is_told(tmp_path):
         load_serve_configuration(tmp_path / "absent.toml")
 
 
+def test_a_file_of_bytes_is_told(tmp_path):
+    (tmp_path / "doorward.toml").write_bytes(b"\x7fELF\xd0\xff")
+    with pytest.raises(ConfigurationInvalid, match=r"doorward\.toml is not UTF-8 text"):
+        load_serve_configuration(tmp_path / "doorward.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "address"), [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:443", ("::1", 443))]
 )

@@ -40,9 +40,24 @@ async def where_configured(work: Awaitable[T]) -> T:
 class Program(LazyGroup):
     """The root. `connect` stays callable where it is not listed: a script deserves a reason, not "no such command"."""
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for arg in args:
+            # A byte of another encoding: nothing that is stored, sent or printed could hold it.
+            if not _is_text(arg):
+                raise click.UsageError(f"{arg!r} is not UTF-8 text.")
+        return super().parse_args(context, args)
+
     def list_commands(self, context: click.Context) -> list[str]:
         names = super().list_commands(context)
         return names if unavailable_reason() is None else [name for name in names if name != "connect"]
+
+
+def _is_text(arg: str) -> bool:
+    try:
+        arg.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class ConnectGroup(click.Group):

@@ -89,15 +89,15 @@ def doctor(
 def token_command(
     token: str, hasura: Path | None, triplit: Path | None, template: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Say what Clerk's SDKs, Hasura and Triplit make of a token, claim by claim.
+    """Say why a token is refused. By Clerk's SDKs, Hasura and Triplit, claim by claim.
 
     TOKEN is the token, or - to read it from standard input, where no list of processes shows it. With --config, --env-file
     or --home, and with --template, its signature is checked with the keys of that server. The token itself is never printed.
     """
     text = (sys.stdin.read() if token == "-" else token).strip()  # noqa: S105
-    auth_config = None if hasura is None else hasura.read_text("utf-8")
+    auth_config = None if hasura is None else _text_of(hasura, "--hasura")
     # An editor's last line break is not in the variable.
-    key_text = None if triplit is None else triplit.read_text("utf-8").removesuffix("\n")
+    key_text = None if triplit is None else _text_of(triplit, "--triplit").removesuffix("\n")
     wants_server = template is not None or any(
         options[name] for name in ("config", "env_file", "home", "database")
     )
@@ -122,6 +122,15 @@ def token_command(
         for finding in findings:
             print(_text(finding))
     _conclude(findings, as_json)
+
+
+def _text_of(file: Path, option: str) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{file} cannot be read ({error.strerror}).", param_hint=option) from error
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{file} is not UTF-8 text.", param_hint=option) from error
 
 
 def _conclude(findings: list[Finding], as_json: bool) -> NoReturn:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from doorward.cli.options import home_option, json_option
+from doorward.cli.options import Number, home_option, json_option
 from doorward.cli.output import event_json, fail, run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @click.command("expose")
-@click.argument("port", type=click.IntRange(1, 65535), required=False)
+@click.argument("port", type=Number(1, 65535), required=False)
 @click.option("--name", help="First label of the service's public host name (default: this machine's name).")
 @click.option(
     "--remote-admin",
@@ -53,7 +53,7 @@ class Exposed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 @click.option("--remove", metavar="NAME", help="Instead: expose the service of this name no longer.")
 @click.option(
     "--environment-port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
     help="Loopback port of this machine's own page.",

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from doorward.cli.machines import service_url
-from doorward.cli.options import home_option, json_option
+from doorward.cli.options import Number, home_option, json_option
 from doorward.cli.output import event_json, plain, run
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Connected(msgspec.Struct, frozen=True):
 
 @click.command("forward")
 @click.argument("name")
-@click.argument("local_port", type=click.IntRange(0, 65535), default=0)
+@click.argument("local_port", type=Number(0, 65535), default=0)
 @home_option
 @json_option
 def forward(name: str, local_port: int, home: Path | None, as_json: bool) -> None:

@@ -30,7 +30,7 @@ class Rotated(msgspec.Struct, frozen=True, rename="camel"):
 
 @click.group("keys")
 def keys() -> None:
-    """The keys a server signs and seals with, and the secret keys of back ends."""
+    """What a server signs and seals with; secret keys."""
 
 
 keys.add_command(secret_keys)
@@ -81,8 +81,8 @@ def rotate(
 
     \b
     signing     every token of the accounts server; verifiers follow by themselves
-    mint        the relay's requests to machines; each machine must be linked again
-    encryption  what seals the keys in the database; `keys retire encryption` ends it
+    mint        the relay's requests to machines; each must be linked again
+    encryption  what seals the keys in the database; `keys retire` ends it
     """
     match kind:
         case "signing":

@@ -32,7 +32,7 @@ STAGES = {
 @home_option
 @json_option
 def relay_client(install: bool, home: Path | None, as_json: bool) -> None:
-    """Show or install cloudflared, for a relay with Cloudflare's tunnels."""
+    """Show or install cloudflared. A relay with Cloudflare's tunnels needs it."""
     status = run(_relay_client(home, install=install, is_quiet=as_json), as_json=as_json)
     if as_json:
         answer_json(status)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from doorward.cli.collector import collect_rarely
-from doorward.cli.options import home_option, json_option
+from doorward.cli.options import Number, home_option, json_option
 from doorward.cli.output import fail, run
 
 
@@ -19,12 +19,12 @@ from doorward.cli.output import fail, run
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65533),
+    type=Number(1, 65533),
     help="Public port (default 8080; with --tls the first of three, default 8443).",
 )
 @click.option(
     "--environment-port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     default=3773,
     show_default=True,
     help="Loopback port of this machine's own page.",

@@ -269,10 +269,7 @@ class ServeConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 def load_serve_configuration(path: Path) -> ServeConfiguration:
     """Read and check the file. Raises ConfigurationInvalid."""
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
+    text = read_text(path)
     try:
         configuration = msgspec.convert(tomllib.loads(text), ServeConfiguration, dec_hook=_path, strict=True)
     except tomllib.TOMLDecodeError as error:
@@ -283,6 +280,16 @@ def load_serve_configuration(path: Path) -> ServeConfiguration:
         ) from error
     check_configuration(configuration, path)
     return configuration
+
+
+def read_text(path: Path) -> str:
+    """The configuration, or what a file it names holds. Raises ConfigurationInvalid."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationInvalid(f"{path} is not UTF-8 text.") from error
 
 
 def check_configuration(configuration: ServeConfiguration, path: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from doorward.jose import JoseError, PrivateKey
 from doorward.push.fcm import ServiceAccount
 from doorward.relay import ApnsSettings
-from doorward.server.configuration import ApnsSection, ConfigurationInvalid, PushSection
+from doorward.server.configuration import ApnsSection, ConfigurationInvalid, PushSection, read_text
 
 
 class PushSettings(TypedDict):
@@ -35,7 +35,7 @@ def push_settings(section: PushSection) -> PushSettings:
 
 
 def _apns(section: ApnsSection) -> ApnsSettings:
-    pem = section.private_key if section.key_file is None else _text(section.key_file)
+    pem = section.private_key if section.key_file is None else read_text(section.key_file).strip()
     if pem is None or (section.key_file is not None and section.private_key is not None):
         raise ConfigurationInvalid("push.apns takes one of key_file and private_key.")
     try:
@@ -55,18 +55,10 @@ def _apns(section: ApnsSection) -> ApnsSettings:
 
 def _service_account(path: Path) -> ServiceAccount:
     try:
-        account = msgspec.json.decode(_text(path), type=ServiceAccount)
+        account = msgspec.json.decode(read_text(path), type=ServiceAccount)
         PrivateKey.from_pem(account.private_key, alg="RS256")
     except (msgspec.DecodeError, JoseError) as error:
         raise ConfigurationInvalid(
             f"{path} is not the JSON key of a service account of Google's console."
         ) from error
     return account
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ConfigurationInvalid(f"Cannot read {path}: {reason}.") from error

@@ -22,6 +22,7 @@ from doorward.server.configuration import (
     ConfigurationInvalid,
     MailSection,
     ServeConfiguration,
+    read_text,
     split_address,
 )
 from doorward.server.dotenv import set_variable
@@ -275,12 +276,7 @@ def _authorities(path: Path | None) -> Path | None:
 
 
 def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
+    return None if path is None else read_text(path).strip()
 
 
 async def _tls(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> ssl.SSLContext | None:

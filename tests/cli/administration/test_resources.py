@@ -6,6 +6,10 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from doorward.cli import program
 from doorward.verify.hasura import read_auth_config
 from tests.cli.administration.conftest import Installation
 
@@ -208,3 +212,59 @@ def test_an_export_holds_everything_and_no_secret(either: Installation, tmp_path
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not any(file.name.endswith(".partial") for file in files)
     assert either.refusal("export", folder)["code"] == "folder_not_empty"
+
+
+def test_an_export_leaves_out_what_is_switched_off_and_says_so(either: Installation, tmp_path: Path) -> None:
+    either.run("users", "create", "ada@example.com")
+    told = either.say("export", tmp_path / "told")
+    assert "users 1" in told
+    assert "doorward orgs settings --on" in told
+    answer = either.json("export", tmp_path / "out")
+    assert "organizations" in answer["switchedOff"]
+    assert not set(answer["switchedOff"]) & set(answer["counts"])
+    assert (tmp_path / "out" / "organization_settings.json").exists()
+    refused = either.refusal("orgs", "list")
+    assert refused["code"] == "organization_not_enabled_in_instance"
+    assert "doorward orgs settings --on" in refused["message"]
+
+
+def test_an_export_overwrites_nothing(installation: Installation, tmp_path: Path) -> None:
+    kept = tmp_path / "users.jsonl"
+    kept.write_text("precious", "utf-8")
+    assert installation.refusal("users", "export", kept)["code"] == "file_exists"
+    assert "is a file" in installation.refusal("export", kept)["message"]
+    assert kept.read_text("utf-8") == "precious"
+    assert installation.refusal("users", "export", "")["code"] == "file_exists"  # the folder it is typed in
+    too_long = tmp_path / ("a" * 300)
+    assert installation.refusal("users", "export", too_long)["code"] == "file_unwritable"
+
+
+def test_rejects_never_go_into_the_file_that_is_read(installation: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text('{"email_address": "ada@example.com"}\n', "utf-8")
+    before = file.read_bytes()
+    arguments = ("users", "import", file, "--from", "generic", "--rejects")
+    assert "would overwrite" in installation.refusal(*arguments, file)["message"]
+    assert file.read_bytes() == before
+    installation.run(*arguments, tmp_path / "refused.jsonl")
+
+
+@pytest.mark.parametrize(
+    "command", [("machines", "show"), ("api-keys", "show"), ("invitations", "revoke"), ("orgs", "show")]
+)
+def test_an_empty_name_names_nothing(installation: Installation, command: tuple[str, ...]) -> None:
+    assert installation.refusal(*command, "")["code"] in ("name_missing", "resource_not_found")
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF\xd0\xff", None])
+def test_a_key_file_that_holds_no_text_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    where = ("--url", "http://localhost:9", "--secret-key-file", file)
+    answer = CliRunner().invoke(program, ["users", "list", *map(str, where)])
+    assert answer.exit_code == 1
+    assert (
+        f"{file} cannot be read ({'No such file or directory' if content is None else 'not text'})."
+        in answer.stderr
+    )

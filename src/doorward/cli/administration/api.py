@@ -12,6 +12,10 @@ PREFIX = "/api/v1"
 #: Of a list that is read to its end.
 WHOLE_PAGE = 100
 
+ORGANIZATIONS_OFF = "organization_not_enabled_in_instance"
+#: What to type where the API names an operation.
+WAYS_OUT = {ORGANIZATIONS_OFF: "Here: `doorward orgs settings --on`."}
+
 Query = Mapping[str, object | Sequence[object] | None]
 
 
@@ -58,6 +62,10 @@ class Api:
         key: str | None = None,
     ) -> Any:
         """The answer, or None where there is none. Absent and None members of `query` are left out. Raises ApiRefused."""
+        if "//" in path or path.endswith("/"):  # the list itself, or what is below nothing
+            raise ApiRefused(
+                "An empty text names nothing. Give a name or an id.", code="name_missing", status=404
+            )
         given = {name: value for name, value in (query or {}).items() if value is not None and value != ()}
         text = urlencode({name: _written(value) for name, value in given.items()}, doseq=True)
         target = f"{PREFIX}{path}" + (f"?{text}" if text else "")
@@ -111,4 +119,6 @@ def _refusal(status: int, answer: bytes) -> ApiRefused:
         sentences.append(
             "Look at CLERK_SECRET_KEY or --secret-key-file; `doorward keys secret list` shows which keys count."
         )
+    if way_out := WAYS_OUT.get(problems[0].code):
+        sentences.append(way_out)
     return ApiRefused("\n".join(sentences), code=problems[0].code, status=status)

@@ -16,6 +16,7 @@ from doorward.cli.administration.options import (
 )
 from doorward.cli.administration.tables import Column, Record
 from doorward.cli.administration.users import find_user
+from doorward.cli.options import Number
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -46,8 +47,8 @@ def api_keys() -> None:
 @click.argument("owner")
 @click.option("--all", "all_keys", is_flag=True, help="Those too that are revoked or expired.")
 @click.option("--query", help="Whose name or id contains this.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 100), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_keys(target: Target, owner: str, all_keys: bool, query: str | None, limit: int, offset: int) -> None:
     """List an owner's keys."""
@@ -74,7 +75,7 @@ def show_key(target: Target, key_id: str) -> None:
 @click.argument("owner")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated.")
-@click.option("--seconds", type=click.IntRange(1), help="How long it lives (default: until it is revoked).")
+@click.option("--seconds", type=Number(1), help="How long it lives (default: until it is revoked).")
 @click.option("--description")
 @click.option("--claims", help="A JSON object, or @file.")
 @administration

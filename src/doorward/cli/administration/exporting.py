@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -70,11 +71,12 @@ SINGLE = (
 
 
 class Exported(msgspec.Struct, rename="camel"):
-    """What `--json` answers: how many of each were written."""
+    """What `--json` answers: how many of each were written, and what the instance has switched off."""
 
     file: str
     counts: dict[str, int]
     has_password_hashes: bool
+    switched_off: list[str] = []
 
 
 hashes_option = click.option(
@@ -98,6 +100,10 @@ hashes_option = click.option(
 @administration
 def export_users(target: Target, file: Path, form: str, with_password_hashes: bool) -> None:
     """Write every user to FILE, which `users import` reads again."""
+    if os.path.lexists(file):
+        target.fail(
+            f"{file} exists already. Choose another name: an export overwrites nothing.", code="file_exists"
+        )
     count = target.run(lambda api: _users_to(target, api, file, form, with_password_hashes))
     _tell(target, Exported(str(file), {"users": count}, with_password_hashes))
 
@@ -113,16 +119,24 @@ def export(target: Target, folder: Path, with_password_hashes: bool) -> None:
     them; `doorward backup` is what brings a server back.
     """
 
-    async def work(api: Api) -> dict[str, int]:
+    async def work(api: Api) -> Exported:
+        from doorward.cli.administration.api import ORGANIZATIONS_OFF, ApiRefused
+
         _folder(target, folder)
         counts = {"users": await _users_to(target, api, folder / "users.jsonl", "json", with_password_hashes)}
+        switched_off = []
         for name, path, asked in LISTS:
-            counts[name] = await _lines_to(target, folder / f"{name}.jsonl", api.every(path, asked))
+            try:
+                counts[name] = await _lines_to(target, folder / f"{name}.jsonl", api.every(path, asked))
+            except ApiRefused as refused:
+                if refused.code != ORGANIZATIONS_OFF:
+                    raise
+                switched_off.append(name)
         for name, path in SINGLE:
             await _lines_to(target, folder / f"{name}.json", _only(await api.ask("GET", path)))
-        return counts
+        return Exported(str(folder), counts, with_password_hashes, switched_off)
 
-    _tell(target, Exported(str(folder), target.run(work), with_password_hashes))
+    _tell(target, target.run(work))
 
 
 async def _users_to(target: Target, api: Api, file: Path, form: str, with_hashes: bool) -> int:
@@ -261,11 +275,14 @@ def _written(target: Target, file: Path) -> Iterator[TextIO]:
     except OSError as error:
         target.fail(f"{file} cannot be written ({error.strerror}).", code="file_unwritable")
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be made, it cannot be removed
+            partial.unlink(missing_ok=True)
 
 
 def _folder(target: Target, folder: Path) -> None:
     try:
+        if folder.is_file():
+            target.fail(f"{folder} is a file. Name a new folder.", code="folder_not_empty")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             target.fail(f"{folder} is not empty. Name a new folder.", code="folder_not_empty")
@@ -278,8 +295,13 @@ def _tell(target: Target, exported: Exported) -> None:
         answer_json(exported)
         return
     said = ", ".join(
-        f"{count:,} {name.replace('_', ' ')}" for name, count in exported.counts.items() if count
+        f"{name.replace('_', ' ')} {count:,}" for name, count in exported.counts.items() if count
     )
     print(f"Written to {exported.file}: {said or 'nothing, as there is nothing'}.")
+    if exported.switched_off:
+        print(
+            "Organizations are switched off here, and what was kept of them is left out. With"
+            " `doorward orgs settings --on` before the export it is there."
+        )
     if exported.has_password_hashes:
         print("It holds the hashes of passwords. Keep it where only you can read it.")

@@ -67,7 +67,8 @@ def secret_key(file: Path | None) -> str:
         try:
             found = file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise AdministrationFailed(f"{file} cannot be read ({error}).", code="key_unreadable") from error
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            raise AdministrationFailed(f"{file} cannot be read ({reason}).", code="key_unreadable") from error
         source = str(file)
     if not found or not found.isascii() or not found.isprintable() or " " in found:
         raise AdministrationFailed(

@@ -86,11 +86,15 @@ def import_users(
     dry_run: bool,
     rejects: Path | None,
 ) -> None:
-    """Take over the users of FILE with the hashes of their passwords: they go on signing in as before.
+    """Take over the users of FILE. They come with the hashes of their passwords, and go on signing in as before.
 
     Whoever is here already (by id, external id or address) stays as they are, so an import that was interrupted is simply run
     again. Ends with 1 where rows were refused; the others are here.
     """
+    if rejects is not None and any(_is_same(rejects, one) for one in (file, hash_config)):
+        target.fail(
+            f"--rejects {rejects} would overwrite what is read. Name another file.", code="option_invalid"
+        )
     report = Report(dry_run=dry_run)
     with _rejects(target, rejects) as keep:
 
@@ -267,6 +271,13 @@ def _rejects(target: Target, path: Path | None) -> Iterator[Callable[[Reject], N
         target.fail(f"{path} cannot be written ({error.strerror}).", code="file_unwritable")
     with file:
         yield lambda reject: print(msgspec.json.encode(reject).decode(), file=file, flush=True)
+
+
+def _is_same(one: Path, other: Path | None) -> bool:
+    try:
+        return other is not None and one.samefile(other)
+    except OSError:
+        return False  # one of them is not there
 
 
 def private_file(path: Path) -> TextIO:

@@ -9,6 +9,7 @@ import click
 from doorward.cli.administration.answers import Page, answer_change, answer_page
 from doorward.cli.administration.options import Target, administration, json_object
 from doorward.cli.administration.tables import Column
+from doorward.cli.options import Number
 
 COLUMNS = (
     Column("Invitation", "id", is_whole=True),
@@ -27,8 +28,8 @@ def invitations() -> None:
 @invitations.command("list")
 @click.argument("query", required=False)
 @click.option("--status", multiple=True, type=click.Choice(["pending", "accepted", "revoked", "expired"]))
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_invitations(
     target: Target, query: str | None, status: tuple[str, ...], limit: int, offset: int
@@ -48,7 +49,7 @@ def list_invitations(
 @invitations.command("create")
 @click.argument("email_address")
 @click.option("--quiet", is_flag=True, help="Send no message: you hand the link over.")
-@click.option("--days", type=click.IntRange(1, 365), help="How long it can be used (default: 30).")
+@click.option("--days", type=Number(1, 365), help="How long it can be used (default: 30).")
 @click.option("--redirect-url", help="Where to go after the sign-up.")
 @click.option("--public-metadata", help="What the new user has from the start: a JSON object, or @file.")
 @administration

@@ -9,6 +9,7 @@ import click
 from doorward.cli.administration.answers import Page, answer_change, answer_page, answer_record
 from doorward.cli.administration.options import Target, administration, confirmed, json_object, yes_option
 from doorward.cli.administration.tables import Column, Record
+from doorward.cli.options import Number
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -52,8 +53,8 @@ def machines() -> None:
 @click.option(
     "--order", type=click.Choice(["name", "-name", "created_at", "-created_at"]), default="-created_at"
 )
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_machines(target: Target, query: str | None, order: str, limit: int, offset: int) -> None:
     """List machines, or those whose id or name contains QUERY."""
@@ -77,7 +78,7 @@ def show_machine(target: Target, machine: str) -> None:
 @click.option(
     "--scope", "scopes", multiple=True, metavar="MACHINE", help="A machine it may call; may be repeated."
 )
-@click.option("--token-ttl", type=click.IntRange(1), help="Seconds its tokens live (default: 3600).")
+@click.option("--token-ttl", type=Number(1), help="Seconds its tokens live (default: 3600).")
 @administration
 def create_machine(target: Target, name: str, scopes: tuple[str, ...], token_ttl: int | None) -> None:
     """Make a machine, and show its secret key."""
@@ -97,7 +98,7 @@ def create_machine(target: Target, name: str, scopes: tuple[str, ...], token_ttl
 @machines.command("update")
 @click.argument("machine")
 @click.option("--name")
-@click.option("--token-ttl", type=click.IntRange(1), help="Seconds its tokens live from now on.")
+@click.option("--token-ttl", type=Number(1), help="Seconds its tokens live from now on.")
 @administration
 def update_machine(target: Target, machine: str, name: str | None, token_ttl: int | None) -> None:
     """Change a machine's name, or how long its tokens live."""
@@ -157,7 +158,7 @@ def disallow(target: Target, machine: str, other: str) -> None:
 @machines.command("rotate-key")
 @click.argument("machine")
 @click.option(
-    "--grace", type=click.IntRange(0), default=0, show_default=True, help="Seconds the old key still works."
+    "--grace", type=Number(0), default=0, show_default=True, help="Seconds the old key still works."
 )
 @administration
 def rotate_key(target: Target, machine: str, grace: int) -> None:
@@ -178,8 +179,8 @@ def rotate_key(target: Target, machine: str, grace: int) -> None:
 @machines.command("tokens")
 @click.argument("machine")
 @click.option("--all", "all_tokens", is_flag=True, help="Those too that are revoked or expired.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 100), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_tokens(target: Target, machine: str, all_tokens: bool, limit: int, offset: int) -> None:
     """List a machine's M2M tokens."""
@@ -201,7 +202,7 @@ def list_tokens(target: Target, machine: str, all_tokens: bool, limit: int, offs
 
 @machines.command("create-token")
 @click.argument("machine")
-@click.option("--seconds", type=click.IntRange(1), help="How long it lives (default: the machine's).")
+@click.option("--seconds", type=Number(1), help="How long it lives (default: the machine's).")
 @click.option("--claims", help="A JSON object, or @file.")
 @click.option(
     "--jwt", "is_jwt", is_flag=True, help="A JWT, which others verify by themselves; nobody can revoke it."

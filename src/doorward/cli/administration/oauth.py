@@ -9,6 +9,7 @@ import click
 from doorward.cli.administration.answers import Page, answer_change, answer_page, answer_record
 from doorward.cli.administration.options import Target, administration, confirmed, yes_option
 from doorward.cli.administration.tables import Column
+from doorward.cli.options import Number
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -32,8 +33,8 @@ def oauth() -> None:
 
 @oauth.command("list")
 @click.argument("query", required=False)
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_applications(target: Target, query: str | None, limit: int, offset: int) -> None:
     """List applications, or those whose name contains QUERY."""
@@ -93,7 +94,7 @@ def create_application(
 @click.argument("application")
 @administration
 def rotate_secret(target: Target, application: str) -> None:
-    """Replace an application's client secret, and show the new one. The old one works no more."""
+    """Replace a client secret, and show the new one. The old one works no more."""
 
     async def work(api: Api) -> Any:
         return await api.ask(

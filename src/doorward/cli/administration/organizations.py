@@ -10,6 +10,7 @@ from doorward.cli.administration.answers import Page, answer_change, answer_page
 from doorward.cli.administration.options import Target, administration, confirmed, yes_option
 from doorward.cli.administration.tables import Column, Record
 from doorward.cli.administration.users import find_user
+from doorward.cli.options import Number
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -55,8 +56,8 @@ INVITATION_COLUMNS = (
     Column("State", "status", is_whole=True),
     Column("Ends", "expires_at"),
 )
-limit_option = click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-offset_option = click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+limit_option = click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+offset_option = click.option("--offset", type=Number(0), default=0, show_default=True)
 
 
 @click.group("orgs")
@@ -73,7 +74,10 @@ def orgs() -> None:
 @offset_option
 @administration
 def list_organizations(target: Target, query: str | None, limit: int, offset: int) -> None:
-    """List organizations, or those whose id, name or slug contains QUERY."""
+    """List organizations, or find some.
+
+    QUERY is part of an id, a name or a slug.
+    """
     asked = {"query": query, "limit": limit, "offset": offset, "include_members_count": True}
     answer = target.run(lambda api: api.ask("GET", "/organizations", query=asked))
     answer_page(target, answer, Page.of(answer, asked), COLUMNS, nothing="No organization matches.")
@@ -91,7 +95,7 @@ def show_organization(target: Target, org: str) -> None:
 @click.argument("name")
 @click.option("--slug", help="Its name in addresses (default: made of NAME).")
 @click.option("--creator", metavar="USER", help="Who is its first administrator.")
-@click.option("--max-members", type=click.IntRange(0), help="0 is without limit.")
+@click.option("--max-members", type=Number(0), help="0 is without limit.")
 @administration
 def create_organization(
     target: Target, name: str, slug: str | None, creator: str | None, max_members: int | None
@@ -112,7 +116,7 @@ def create_organization(
 @click.argument("org")
 @click.option("--name")
 @click.option("--slug")
-@click.option("--max-members", type=click.IntRange(0), help="0 is without limit.")
+@click.option("--max-members", type=Number(0), help="0 is without limit.")
 @administration
 def update_organization(
     target: Target, org: str, name: str | None, slug: str | None, max_members: int | None
@@ -136,7 +140,7 @@ def update_organization(
 @yes_option
 @administration
 def delete_organization(target: Target, org: str, yes: bool) -> None:
-    """Delete an organization with its memberships and invitations."""
+    """Delete an organization. Its memberships and invitations go with it."""
     found = target.run(lambda api: _find(api, org))
     if confirmed(target, f"Delete {found['name']}, with its memberships and invitations?", yes=yes):
         gone = target.run(lambda api: api.ask("DELETE", f"/organizations/{found['id']}"))
@@ -207,7 +211,7 @@ def remove_member(target: Target, org: str, user: str, yes: bool) -> None:
 
 @orgs.command("settings")
 @click.option("--on/--off", "enabled", default=None, help="Whether there are organizations at all.")
-@click.option("--max-members", type=click.IntRange(0), help="Of a new organization; 0 is without limit.")
+@click.option("--max-members", type=Number(0), help="Of a new organization; 0 is without limit.")
 @administration
 def settings(target: Target, enabled: bool | None, max_members: int | None) -> None:
     """Show what holds for all organizations, or change it."""
@@ -235,7 +239,7 @@ def list_roles(target: Target) -> None:
 @click.option("--inviter", metavar="USER", help="A member in whose name it is sent.")
 @administration
 def invite(target: Target, org: str, email_address: str, role: str, inviter: str | None) -> None:
-    """Invite an address to an organization, by mail; the link is shown as well."""
+    """Invite an address by mail. The link is shown as well."""
     from doorward.cli.administration.api import given
 
     async def work(api: Api) -> Any:

@@ -12,6 +12,7 @@ from doorward.cli.administration.answers import Page, answer_change, answer_page
 from doorward.cli.administration.options import Target, administration, confirmed, yes_option
 from doorward.cli.administration.tables import Column
 from doorward.cli.administration.users import find_user, primary_email
+from doorward.cli.options import Number
 from doorward.cli.output import answer_json, plain
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ COLUMNS = (
     Column("Algorithm", "signing_algorithm", is_whole=True),
     Column("Changed", "updated_at", is_whole=True),
 )
-_FILE = """FILE is JSON: {"name", "claims", "lifetime", "allowed_clock_skew", "signing_algorithm", "signing_key"}, of which all but the
-    first two may be missing; or the claims alone, with --name."""
+_FILE = (
+    'FILE is JSON: {"name", "claims", "lifetime", "allowed_clock_skew", "signing_algorithm", "signing_key"}, of which all but'
+    " the first two may be missing; or the claims alone, with --name."
+)
 
 
 @click.group("templates")
@@ -37,8 +40,8 @@ def templates() -> None:
 
 
 @templates.command("list")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=50, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_templates(target: Target, limit: int, offset: int) -> None:
     """List templates."""
@@ -102,7 +105,7 @@ def delete_template(target: Target, template: str, yes: bool) -> None:
 @click.option("--user", required=True, help="For whom: id, address, username or external id.")
 @administration
 def preview_template(target: Target, template: str, user: str) -> None:
-    """Show what TEMPLATE gives a user, and warn of what looks wrong.
+    """Show what TEMPLATE gives a user. What looks wrong is warned of.
 
     TEMPLATE is an id, a name, or a file that is not a template yet. Nothing is signed and nothing is changed.
     """
@@ -128,7 +131,7 @@ def preview_template(target: Target, template: str, user: str) -> None:
 @click.argument("template")
 @administration
 def print_auth_config(target: Target, template: str) -> None:
-    """Print the AuthConfig with which Hasura takes TEMPLATE's tokens.
+    """Print the AuthConfig for Hasura. With it the engine takes TEMPLATE's tokens.
 
     It names audience and issuer. Put it into the supergraph's auth-config.hml; with --json it is JSON.
     """

@@ -17,6 +17,7 @@ from doorward.cli.administration.options import (
     yes_option,
 )
 from doorward.cli.administration.tables import Column, Record
+from doorward.cli.options import Number
 from doorward.cli.output import answer_json
 
 if TYPE_CHECKING:
@@ -87,14 +88,17 @@ def users() -> None:
     metavar="[-]MEMBER",
     help="What to sort by; - from the end.",
 )
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @click.option(
     "--after", "starting_after", help="With the order of created_at: the last user of the page before."
 )
 @administration
 def list_users(target: Target, query: str | None, order: str, **filters: Any) -> None:
-    """List users, or those whose id, names, addresses or numbers contain QUERY."""
+    """List users, or find some.
+
+    QUERY is part of an id, a name, an address or a number.
+    """
     asked = {"query": query, "order_by": order, **filters}
     answer = target.run(lambda api: api.ask("GET", "/users", query=asked))
     answer_page(target, answer, Page.of(answer, asked), COLUMNS, nothing="No user matches.")

@@ -9,6 +9,7 @@ import click
 from doorward.cli.administration.answers import Page, answer_change, answer_page
 from doorward.cli.administration.options import Target, administration, confirmed, yes_option
 from doorward.cli.administration.tables import Column
+from doorward.cli.options import Number
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -32,8 +33,8 @@ def waitlist() -> None:
 @waitlist.command("list")
 @click.argument("query", required=False)
 @click.option("--status", type=click.Choice(["pending", "invited", "completed", "rejected"]))
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_entries(target: Target, query: str | None, status: str | None, limit: int, offset: int) -> None:
     """List entries, newest first, or those whose address contains QUERY."""

@@ -11,6 +11,7 @@ import click
 from doorward.cli.administration.answers import Page, answer_change, answer_page, answer_record
 from doorward.cli.administration.options import Target, administration, confirmed, yes_option
 from doorward.cli.administration.tables import Column, Record, details
+from doorward.cli.options import Number
 from doorward.cli.output import answer_json
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ DELIVERY_COLUMNS = (
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """Webhooks: who is told of what happens, and whether it arrived.
+    """Webhooks: endpoints, their secrets, what arrived.
 
     An ENDPOINT is an id or a URL.
     """
@@ -154,7 +155,7 @@ def delete_endpoint(target: Target, endpoint: str, yes: bool) -> None:
 @click.argument("endpoint")
 @administration
 def rotate(target: Target, endpoint: str) -> None:
-    """Replace an endpoint's signing secret; the old one signs as well for 24 hours."""
+    """Replace an endpoint's signing secret. The old one signs as well for 24 hours."""
 
     async def work(api: Api) -> Any:
         return await api.ask("POST", f"/webhook_endpoints/{(await _find(api, endpoint))['id']}/rotate_secret")
@@ -185,8 +186,8 @@ def test_endpoint(target: Target, endpoint: str) -> None:
 @click.argument("endpoint")
 @click.option("--status", type=click.Choice(["pending", "delivered", "failed", "skipped"]))
 @click.option("--delivery", help="Show this one, with every attempt.")
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=Number(1, 500), default=20, show_default=True)
+@click.option("--offset", type=Number(0), default=0, show_default=True)
 @administration
 def list_deliveries(
     target: Target, endpoint: str, status: str | None, delivery: str | None, limit: int, offset: int
@@ -219,10 +220,10 @@ def list_deliveries(
 @webhooks.command("replay")
 @click.argument("endpoint")
 @click.argument("delivery", required=False)
-@click.option("--since", metavar="AGE", help="Everything that never arrived of the last 30m, 12h, 7d…")
+@click.option("--since", metavar="AGE", help="What never arrived since so long ago: 30m, 12h, 7d.")
 @administration
 def replay(target: Target, endpoint: str, delivery: str | None, since: str | None) -> None:
-    """Send a delivery once more, or with --since all that never arrived."""
+    """Send a delivery once more. With --since all that never arrived."""
     if (delivery is None) == (since is None):
         raise click.UsageError("Name a delivery, or --since.")
     begun = None if since is None else int(time.time() * 1000) - _age(since)

@@ -135,8 +135,9 @@ class SigningKeys:
             ready_at = rules.may_sign_from(waiting.created_at)
             if now < ready_at and not force:
                 raise ValueError(
-                    f"The next key was published {(now - waiting.created_at) // 1000} s ago and verifiers cache key "
-                    f"sets for {rules.JWKS_MAX_AGE} s: rotate in {(ready_at - now) // 1000} s, or force it."
+                    f"The next key was published {(now - waiting.created_at) // 1000} s ago; verifiers cache key sets, "
+                    f"and know it {(ready_at - waiting.created_at) // 1000} s after that: rotate in "
+                    f"{(ready_at - now) // 1000} s, or force it where the key leaked."
                 )
             until = rules.publish_until(now, templates.longest_lifetime(tx) * 1000)
             store.promote(tx, waiting.kid, now=now, publish_until=until)

@@ -36,6 +36,8 @@ def backup(place: Place, target: Path, *, with_keys: bool) -> Manifest:
         raise BackupFailed(
             f"There is nothing to back up in {place.root}. Name the folder with --home or --config."
         )
+    if not target.parent.is_dir():
+        raise BackupFailed(f"There is no folder {target.parent}. Make it, or choose another place.")
     try:
         with (
             tempfile.TemporaryDirectory(dir=target.parent, prefix=".doorward-backup-") as name,

@@ -67,7 +67,8 @@ def load_hash_config(path: Path) -> HashConfig:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"{path} cannot be read ({error}).") from error
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise FileUnreadable(f"{path} cannot be read ({reason}).") from error
     try:
         found = msgspec.json.decode(text)
         members = found.get("hash_config", found) if isinstance(found, dict) else {}
