@@ -280,7 +280,7 @@ async def test_the_one_time_link_opens_one_session_and_no_second(tmp_path: Path)
         assert (first.status_code, second.status_code) == (200, 401)
 
 
-@pytest.mark.conformance("connect-environment", 49, 154)
+@pytest.mark.conformance("connect-environment", 48, 49, 154)
 async def test_a_real_socket_is_refused_without_credentials_answers_with_them_and_ends_with_its_session(
     tmp_path: Path,
 ) -> None:
@@ -295,9 +295,17 @@ async def test_a_real_socket_is_refused_without_credentials_answers_with_them_an
             subject="test", scopes=ADMINISTRATIVE_SCOPES, label=None, lifetime_ms=HOUR, actor=MACHINE
         )
         ticket, _ = environment.sessions.ticket(issued.session)
+        bearer = {"authorization": f"Bearer {issued.token}"}
+        # A ticket that is there decides alone, and goes by no other name.
+        for query, headers in ((f"token={ticket}", {}), (f"wsTicket={ticket}x", bearer), ("wsTicket=", {})):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{url}?{query}", additional_headers=headers)
+            assert refused.value.response.status_code == 401
+        for query, headers in ((f"wsTicket={ticket}", {}), ("wsTicket=%20", bearer)):
+            async with connect(f"{url}?{query}", additional_headers=headers) as socket:
+                await socket.send('{"_tag":"Ping"}')
+                assert json.loads(await socket.recv()) == {"_tag": "Pong"}
         async with connect(f"{url}?wsTicket={ticket}") as socket:
-            await socket.send('{"_tag":"Ping"}')
-            assert json.loads(await socket.recv()) == {"_tag": "Pong"}
             async with asyncio.timeout(1.0):
                 await environment.sessions.end(issued.session.id, by=MACHINE)
                 with pytest.raises(ConnectionClosed):

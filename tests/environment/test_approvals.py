@@ -199,6 +199,13 @@ async def events_of(machine: Machine, act: Awaitable[object]) -> list[Event]:
     return seen
 
 
+async def rows_of(machine: Machine) -> list[tuple[object, ...]]:
+    """The table of devices as it is, revoked ones too."""
+    return await machine.environment.database.read(
+        lambda tx: tx.fetch_all("SELECT * FROM auth_connect_clients ORDER BY client_proof_key_thumbprint")
+    )
+
+
 @pytest.mark.conformance("connect-environment", 126, 146)
 async def test_a_broken_mode_is_repaired_by_storing_one_and_everybody_hears_of_it(machine: Machine) -> None:
     machine.environment.secrets.set(names.SECURITY_MODE, b"broken")
@@ -215,17 +222,25 @@ async def test_nothing_is_decided_about_a_key_that_is_not_there(machine: Machine
     device = machine.device()
     await machine.ask_mint(device)
     await approvals.revoke(MACHINE, device.thumbprint)
-    for thumbprint in ("unknown", device.thumbprint):
-        assert await events_of(machine, approvals.approve(MACHINE, thumbprint)) == []
-        assert await events_of(machine, approvals.reject(MACHINE, thumbprint)) == []
-        assert await approvals.approve(MACHINE, thumbprint) is None
+    before = await rows_of(machine)
+    machine.clock.advance(10)
     owner = await machine.bearer()
-    reference = {"clientProofKeyThumbprint": "unknown"}
-    for verb in ("approve", "reject"):
-        answer = await machine.local.post(f"/api/auth/connect-clients/{verb}", json=reference, headers=owner)
-        assert answer.json() == {"client": None}
-    answer = await machine.local.post("/api/auth/connect-clients/revoke", json=reference, headers=owner)
-    assert answer.json() == {"revoked": False}
+    for thumbprint in ("unknown", device.thumbprint):
+        for decide in (approvals.approve, approvals.reject, approvals.revoke):
+            assert await events_of(machine, decide(MACHINE, thumbprint)) == []
+            assert not await decide(MACHINE, thumbprint)
+        for verb, said in (
+            ("approve", {"client": None}),
+            ("reject", {"client": None}),
+            ("revoke", {"revoked": False}),
+        ):
+            answer = await machine.local.post(
+                f"/api/auth/connect-clients/{verb}",
+                json={"clientProofKeyThumbprint": thumbprint},
+                headers=owner,
+            )
+            assert (answer.status_code, answer.json()) == (200, said)
+    assert await rows_of(machine) == before
 
 
 @pytest.mark.conformance("connect-environment", 134, 148)
@@ -254,6 +269,11 @@ async def test_a_mint_and_a_decision_never_cross(machine: Machine) -> None:
         assert all(answer.status_code == 200 for answer in (answers[0], answers[2]))
         status = await approvals.status(device.thumbprint)
         assert status in (("rejected",) if verdict == approvals.reject else ("pending", "unknown"))
+        listed = [client.thumbprint for client in await approvals.list(MACHINE)]
+        assert (device.thumbprint in listed) == (status != "unknown")
+        for answer in (answers[0], answers[2]):
+            if "credential" in answer.json():
+                assert (await machine.exchange(answer.json()["credential"], device)).status_code == 401
     device = machine.device()
     await machine.ask_mint(device)
     await approvals.approve(MACHINE, device.thumbprint)
@@ -267,16 +287,25 @@ async def test_a_mint_and_a_decision_never_cross(machine: Machine) -> None:
 @pytest.mark.conformance("connect-environment", 138)
 async def test_the_list_puts_who_waits_first_and_then_the_latest(machine: Machine) -> None:
     approvals = machine.environment.approvals
-    devices = [machine.device() for _ in range(5)]
-    for device in devices:
+    devices = sorted((machine.device() for _ in range(8)), key=lambda device: device.thumbprint)
+    for index in (0, 1, 2, 4, 3, 5, 6, 7):
+        # 4 and 3 ask in the same millisecond.
+        machine.clock.advance(0 if index == 3 else 10)
+        await machine.ask_mint(devices[index])
+    for index, verdict in (
+        (2, approvals.approve),
+        (0, approvals.approve),
+        (7, approvals.reject),
+        (1, approvals.reject),
+        (6, approvals.revoke),
+    ):
         machine.clock.advance(10)
-        await machine.ask_mint(device)
-    machine.clock.advance(10)
-    await approvals.approve(MACHINE, devices[0].thumbprint)
-    await approvals.reject(MACHINE, devices[1].thumbprint)
-    await approvals.revoke(MACHINE, devices[2].thumbprint)
+        await verdict(MACHINE, devices[index].thumbprint)
     listed = [client.thumbprint for client in await approvals.list(MACHINE)]
-    assert listed == [devices[index].thumbprint for index in (4, 3, 0, 1)]
+    assert listed == [devices[index].thumbprint for index in (5, 4, 3, 0, 2, 1, 7)]
+    owner = await machine.bearer()
+    told = await machine.local.get("/api/auth/connect-clients", headers=owner)
+    assert [client["clientProofKeyThumbprint"] for client in told.json()] == listed
 
 
 @pytest.mark.conformance("connect-environment", 139, 140)

@@ -118,8 +118,15 @@ async def test_every_change_is_told_once_and_counted_for_each_subscriber(machine
         await late.call("subscribeAuthAccess", "7")
         assert (await late.value("7"))["revision"] == 1
         machine.clock.advance(1)
-        await approvals.approve(MACHINE, device.thumbprint)
-        assert (await early.value())["payload"]["status"] == "approved"
+        for decide, status in (
+            (approvals.approve, "approved"),
+            (approvals.reject, "rejected"),
+            (approvals.approve, "approved"),
+        ):
+            await decide(MACHINE, device.thumbprint)
+            decided = await early.value()
+            assert (decided["type"], decided["payload"]["status"]) == ("connectClientUpserted", status)
+        assert decided["revision"] == 5
         assert (await late.value("7"))["revision"] == 2
         machine.clock.advance(1)
         await machine.ask_mint(device)
@@ -132,7 +139,7 @@ async def test_every_change_is_told_once_and_counted_for_each_subscriber(machine
         removed = [await early.value() for _ in range(2)]
         assert [event["type"] for event in removed] == ["pairingLinkRemoved", "connectClientRemoved"]
         assert removed[1]["payload"] == {"clientProofKeyThumbprint": device.thumbprint}
-        assert removed[1]["revision"] == 9
+        assert removed[1]["revision"] == 11
 
 
 @pytest.mark.conformance("connect-environment", 149, 150)
@@ -144,22 +151,33 @@ async def test_links_and_sessions_come_and_go_in_the_stream(machine: Machine) ->
         await me.call("subscribeAuthAccess")
         [own] = (await me.value())["payload"]["clientSessions"]
         assert own["current"] is True
-        link = await machine.environment.pairing.create(MACHINE, scopes=STANDARD_SCOPES, label="x")
-        assert (await me.value())["payload"]["id"] == link.id
-        await machine.exchange(link.credential)
-        assert await me.value() | {"revision": 0} == {
-            "version": 1,
-            "revision": 0,
-            "type": "pairingLinkRemoved",
-            "payload": {"id": link.id},
-        }
+        pairing = machine.environment.pairing
+        for end in (
+            lambda link: pairing.revoke(MACHINE, link.id),
+            lambda link: machine.exchange(link.credential),
+        ):
+            link = await pairing.create(MACHINE, scopes=STANDARD_SCOPES, label="x")
+            made = await me.value()
+            assert (made["type"], made["payload"]["id"]) == ("pairingLinkUpserted", link.id)
+            await end(link)
+            gone = await me.value()
+            assert (gone["type"], gone["payload"]) == ("pairingLinkRemoved", {"id": link.id})
         opened = await me.value()
         assert (opened["type"], opened["payload"]["current"]) == ("clientUpserted", False)
         await machine.environment.sessions.end(opened["payload"]["sessionId"], by=MACHINE)
-        assert (await me.value())["payload"] == {"sessionId": opened["payload"]["sessionId"]}
-        await machine.environment.sessions.connected(owner.session)
-        connected = (await me.value())["payload"]
-        assert (connected["connected"], connected["current"]) == (True, True)
+        ended = await me.value()
+        assert (ended["type"], ended["payload"]) == (
+            "clientRemoved",
+            {"sessionId": opened["payload"]["sessionId"]},
+        )
+        for note, is_connected in (
+            (machine.environment.sessions.connected, True),
+            (machine.environment.sessions.disconnected, False),
+        ):
+            await note(owner.session)
+            changed = await me.value()
+            assert changed["type"] == "clientUpserted"
+            assert (changed["payload"]["connected"], changed["payload"]["current"]) == (is_connected, True)
 
 
 async def test_the_owners_own_link_is_told_to_nobody(machine: Machine) -> None:
@@ -285,7 +303,7 @@ async def test_two_requests_in_one_frame_are_both_answered(machine: Machine) -> 
     for answer in answers:
         config = answer["exit"]["value"]
         assert answer["exit"]["_tag"] == "Success"
-        assert config["environment"]["environmentId"] == machine.id
+        assert config["environment"] == (await machine.local.get("/.well-known/t3/environment")).json()
         assert set(config) == {
             "environment", "auth", "cwd", "keybindingsConfigPath", "keybindings", "issues", "providers",
             "availableEditors", "observability", "settings",

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from doorward.environment.keys import names
+from doorward.t3_connect import iso
 from tests.environment.conftest import Machine, MakeMachine
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +23,17 @@ async def test_a_signed_question_gets_a_signed_answer(machine: Machine) -> None:
     proof = machine.relay.health(machine.id, nonce="nonce-9")
     answer = await machine.public.post(PATH, json={"proof": proof})
     assert answer.status_code == 200
-    assert answer.headers["cache-control"] == "no-store"
+    assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
     body = answer.json()
     claims = machine.claims(body["proof"], "t3-env-health+jwt")
     assert claims["requestNonce"] == "nonce-9"
+    assert set(body) == {"descriptor", "checkedAt", "status", "environmentId", "proof"}
     for name in ("descriptor", "checkedAt", "status", "environmentId"):
         assert claims[name] == body[name]
-    assert body["status"] == "online"
+    assert (body["status"], body["checkedAt"]) == ("online", iso(machine.clock()))
+    assert claims["sub"] == machine.id
+    assert claims["exp"] == claims["iat"] + 300
+    assert body["descriptor"] == (await machine.public.get("/.well-known/t3/environment")).json()
 
 
 @pytest.mark.conformance("connect-environment", 96, 97, 98)
@@ -90,21 +95,35 @@ async def test_how_old_and_how_long_a_question_may_be(
 @pytest.mark.conformance("connect-environment", 102)
 async def test_a_machine_that_is_not_linked_names_what_is_missing(make_machine: MakeMachine) -> None:
     machine = await make_machine(linked=False)
-    assert (await ask(machine))[1][
-        "message"
-    ] == "Cloud mint public key is not installed for this environment."
+
+    async def missing() -> str:
+        status, body = await ask(machine)
+        mint = await machine.ask_mint(machine.device())
+        assert (status, mint.status_code, mint.json()) == (500, 500, body)
+        assert body["_tag"] == "EnvironmentHttpInternalServerError"
+        return str(body["message"])
+
+    assert await missing() == "Cloud mint public key is not installed for this environment."
     await machine.link()
-    machine.environment.secrets.remove(names.LINKED_USER)
-    assert (await ask(machine))[1]["message"] == "Cloud linked user is not installed for this environment."
     machine.environment.secrets.remove(names.RELAY_ISSUER)
+    assert (await ask(machine))[0] == 200  # the relay's URL is its issuer, where none is stored
+    machine.environment.secrets.remove(names.LINKED_USER)
+    assert await missing() == "Cloud linked user is not installed for this environment."
     machine.environment.secrets.remove(names.RELAY_URL)
-    assert (await ask(machine))[1]["message"] == "Cloud relay issuer is not installed for this environment."
+    assert await missing() == "Cloud relay issuer is not installed for this environment."
+
+
+async def test_when_guards_cannot_be_stored_nothing_is_answered(machine: Machine) -> None:
+    await machine.environment.database.write(lambda tx: tx.execute("DROP TABLE environment_replay_guards"))
+    status, body = await ask(machine)
+    assert (status, body["message"]) == (500, "Could not answer cloud health request.")
 
 
 @pytest.mark.conformance("connect-environment", 103)
 async def test_a_mint_request_is_no_health_request(machine: Machine) -> None:
     proof = machine.relay.request(machine.id, "t3-cloud-mint+jwt", scope=["environment:status"])
-    assert (await machine.public.post(PATH, json={"proof": proof})).status_code == 401
+    answer = await machine.public.post(PATH, json={"proof": proof})
+    assert (answer.status_code, answer.json()["message"]) == (401, "Invalid cloud health request.")
 
 
 @pytest.mark.conformance("connect-environment", 104)

@@ -1,13 +1,14 @@
 """The relay asks to let a device in (connect-environment §4.7, checklist 105-123)."""
 
 import asyncio
+import hmac
 from pathlib import Path
 
 import pytest
 
 from doorward.environment.access import MACHINE
 from doorward.environment.keys import names
-from doorward.jose import generate_key
+from doorward.jose import b64url_encode, generate_key
 from doorward.t3_connect import iso, parse_iso
 from tests.environment.conftest import RELAY, Machine, MakeMachine
 from tests.environment.engines import engine as engine
@@ -33,7 +34,7 @@ async def links(machine: Machine) -> int:
     return int(found[0])
 
 
-@pytest.mark.conformance("connect-environment", 105, 137)
+@pytest.mark.conformance("connect-environment", 105)
 async def test_in_account_mode_every_device_of_the_account_gets_a_credential_and_no_row(
     make_machine: MakeMachine,
 ) -> None:
@@ -50,8 +51,25 @@ async def test_in_account_mode_every_device_of_the_account_gets_a_credential_and
     assert claims["exp"] == parse_iso(body["expiresAt"]) // 1000
     assert claims["credential"] == body["credential"]
     assert claims["aud"] == RELAY
+    assert claims["sub"] == claims["environmentId"] == machine.id
+    assert claims["clientProofKeyThumbprint"] == device.thumbprint
     assert "status" not in claims
     assert await rows(machine) == 0
+
+
+@pytest.mark.conformance("connect-environment", 137)
+async def test_in_account_mode_the_table_of_devices_is_neither_read_nor_written(
+    make_machine: MakeMachine,
+) -> None:
+    machine = await make_machine(mode="account")
+    await machine.environment.database.write(
+        lambda tx: tx.execute("ALTER TABLE auth_connect_clients RENAME TO gone")
+    )
+
+    async def minted() -> None:
+        assert "credential" in (await machine.ask_mint(machine.device())).json()
+
+    assert await events_of(machine, minted()) == []
 
 
 @pytest.mark.conformance("connect-environment", 106)
@@ -95,17 +113,22 @@ async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(
     assert await links(machine) == 1
 
 
+def everything_below(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
 @pytest.mark.conformance("connect-environment", 16)
 @pytest.mark.parametrize("name", ["../../x", "a/b", "/etc/passwd", ".", "x" * 300])
 async def test_a_request_is_remembered_by_no_path_however_it_is_named(
     machine: Machine, tmp_path: Path, name: str
 ) -> None:
     await machine.ask_mint(machine.device())  # whatever a first request makes is there
-    before = set(tmp_path.parent.rglob("*"))
+    # `../../x` would be within: secrets lie two folders deeper than this machine's own.
+    before = everything_below(tmp_path)
     assert (await machine.ask_mint(machine.device(), jti=name, nonce=name)).status_code == 200
     for used in ("jti", "nonce"):
         assert (await machine.ask_mint(machine.device(), **{used: name})).status_code == 409
-    assert set(tmp_path.parent.rglob("*")) == before
+    assert everything_below(tmp_path) == before
 
 
 @pytest.mark.conformance("connect-environment", 109, 110)
@@ -138,6 +161,27 @@ async def test_a_mint_request_about_anything_else_is_refused_and_uses_nothing_up
     assert await rows(machine) == 0
 
 
+@pytest.mark.conformance("connect-environment", 109)
+@pytest.mark.parametrize(
+    ("age", "lifetime", "status"),
+    [
+        (0, 300, 200),
+        (0, 301, 401),
+        (-60, 120, 200),
+        (-61, 120, 401),
+        (359, 300, 200),
+        (360, 300, 401),
+        (0, 0, 401),
+    ],
+)
+async def test_a_mint_request_is_as_old_and_lives_as_long_as_a_health_request(
+    machine: Machine, age: int, lifetime: int, status: int
+) -> None:
+    issued = machine.clock() // 1000 - age
+    answer = await machine.ask_mint(machine.device(), iat=issued, exp=issued + lifetime)
+    assert answer.status_code == status
+
+
 @pytest.mark.conformance("connect-environment", 111)
 async def test_a_mint_request_signed_by_anybody_else_is_refused(machine: Machine) -> None:
     device = machine.device()
@@ -150,14 +194,19 @@ async def test_a_mint_request_signed_by_anybody_else_is_refused(machine: Machine
         scope=["environment:connect"],
     )
     genuine = machine.relay.mint(machine.id, device.thumbprint)
-    _, payload, signature = genuine.split(".")
-    for proof in (
-        forged,
-        f"eyJhbGciOiJub25lIiwidHlwIjoidDMtY2xvdWQtbWludCtqd3QifQ.{payload}.",
-        f"eyJhbGciOiJIUzI1NiIsInR5cCI6InQzLWNsb3VkLW1pbnQrand0In0.{payload}.{signature}",
-    ):
+    _, payload, _ = genuine.split(".")
+    unsigned = b64url_encode(b'{"alg":"none","typ":"t3-cloud-mint+jwt"}')
+    symmetric = b64url_encode(b'{"alg":"HS256","typ":"t3-cloud-mint+jwt"}') + f".{payload}"
+    # What everybody knows of the relay's key, taken for a shared secret.
+    public = machine.relay.key.public
+    known = (public.to_pem(), public.to_pem().strip(), public.to_jwk()["x"])
+    macs = [hmac.digest(str(secret).encode(), symmetric.encode(), "sha256") for secret in known]
+    for proof in (forged, f"{unsigned}.{payload}.", *(f"{symmetric}.{b64url_encode(mac)}" for mac in macs)):
         answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": proof})
         assert answer.status_code == 401
+    assert await rows(machine) == 0
+    answer = await machine.public.post("/api/t3-connect/mint-credential", json={"proof": genuine})
+    assert answer.status_code == 200
 
 
 @pytest.mark.conformance("connect-environment", 112, 113, 120)
@@ -193,6 +242,9 @@ async def test_a_rejected_device_stays_rejected_when_it_knocks_again(machine: Ma
     answer = await machine.ask_mint(device)
     assert answer.json()["approvalStatus"] == "rejected"
     assert answer.json()["requestedAt"] == iso(machine.clock())
+    [client] = await machine.environment.approvals.list(MACHINE)
+    assert (client.status, client.requested_at) == ("rejected", machine.clock())
+    assert await links(machine) == 0
 
 
 @pytest.mark.conformance("connect-environment", 115)
@@ -248,7 +300,8 @@ async def test_when_guards_cannot_be_stored_nothing_is_minted(make_machine: Make
 @pytest.mark.conformance("connect-environment", 119)
 async def test_a_request_that_does_not_hold_uses_no_guard_up(machine: Machine) -> None:
     device = machine.device()
-    await machine.ask_mint(device, sub="user_other", jti="the-jti", nonce="the-nonce")
+    refused = await machine.ask_mint(device, sub="user_other", jti="the-jti", nonce="the-nonce")
+    assert refused.status_code == 401
     answer = await machine.ask_mint(device, jti="the-jti", nonce="the-nonce")
     assert answer.status_code == 200
 
