@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import uuid
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -76,6 +77,9 @@ def test_in_a_browser_on_this_machine(server: OneProcess, login, tmp_path):
         "code_challenge_method",
     ]
     assert asked["redirect_uri"] == "http://127.0.0.1:34338/callback"
+    assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
+    assert asked["scope"] == "openid profile email"
+    assert uuid.UUID(asked["state"]).version == 4
     back = allowed(server, url)
     answer = dict(parse_qsl(urlsplit(back).query))
     for wrong in ({**answer, "state": "somebody-else's"}, {"state": answer["state"]}, {}):
@@ -122,6 +126,20 @@ def test_by_a_code_pasted_from_a_browser_anywhere(server: OneProcess, login, tmp
     program.wait_for(r"Signed in to T3 Connect\.$")
     assert program.finish() == 0
     assert secrets_of(tmp_path).get(names.CLI_TOKEN) is not None
+
+
+def test_a_stored_sign_in_that_is_dead_does_not_stand_in_the_way_of_a_new_one(
+    server: OneProcess, login, tmp_path
+):
+    """T3's command would fail here until somebody thought of `logout`."""
+    dead = {"accessToken": "a", "refreshToken": "nobody's", "expiresAtEpochMs": 0}
+    secrets_of(tmp_path).set(names.CLI_TOKEN, json.dumps(dead).encode())
+    program = login("--paste")
+    code = pasted(server, program.wait_for(r"^(http\S+)$").group(1))
+    program.type(f"{code}\n")
+    program.wait_for(r"Signed in to T3 Connect\.$")
+    assert program.finish() == 0
+    assert json.loads(secrets_of(tmp_path).get(names.CLI_TOKEN) or b"")["accessToken"] != "a"
 
 
 def test_a_program_gets_and_gives_one_object_a_line(server: OneProcess, login):

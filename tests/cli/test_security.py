@@ -67,6 +67,9 @@ def test_devices_are_listed_and_decided_about(run, tmp_path):
     assert run("reject", thumbprint) == f"Rejected T3 Connect client {thumbprint}.\n"
     assert json.loads(run("approve", thumbprint, "--json"))["client"]["status"] == "approved"
     assert run("revoke", thumbprint) == f"Revoked T3 Connect client {thumbprint}.\n"
+    assert run("clients") == "No T3 Connect clients are registered.\n"
+    knock(tmp_path, thumbprint)
+    assert json.loads(run("revoke", thumbprint, "--json")) == {"revoked": True}
 
 
 @pytest.mark.conformance("connect-environment", 173)

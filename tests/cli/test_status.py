@@ -114,6 +114,9 @@ def test_an_unreadable_mode_is_never_shown_as_account(tmp_path, nobody):
     assert "--mode client-approval" in read.stderr
     assert run("security", "--mode", "client-approval").returncode == 0
     assert run("security").stdout == "T3 Connect client approval is required.\n"
+    assert "  Client approval: required\n" in run("status").stdout
+    run("security", "--mode", "account")
+    assert "  Client approval: account-wide\n" in run("status").stdout
 
 
 @pytest.mark.conformance("connect-environment", 13)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from doorward.client.connection import socket_url
-from doorward.client.environment import EnvironmentClient, EnvironmentToken, failure_of
+from doorward.client.environment import TIMEOUT_SECONDS, EnvironmentClient, EnvironmentToken, failure_of
 from doorward.client.environment_tokens import EnvironmentTokens
 from doorward.client.errors import ApprovalPending, ApprovalRejected, ClientError, Refused, Unavailable
 from doorward.client.relay import RelayClient
@@ -222,6 +222,22 @@ async def test_a_relay_token_the_relay_forgot_is_renewed_once(
     assert (play.count(CONNECT), device.exchanges) == (attempts, attempts)
 
 
+@pytest.mark.parametrize(("lasts", "exchanges"), [(5, 2), (60, 1)])
+async def test_a_relay_token_with_five_seconds_left_is_as_good_as_none(
+    device: Device, play: Scripted, lasts, exchanges
+):
+    play.answers["/v1/client/dpop-token"] = json_answer(
+        access_token="relay",
+        issued_token_type="urn:ietf:params:oauth:token-type:access_token",
+        token_type="DPoP",
+        expires_in=lasts,
+        scope="environment:connect",
+    )
+    for _ in range(2):
+        await device.relay.connect(play.machine, device.key, msgspec.UNSET)  # type: ignore[arg-type]
+    assert device.exchanges == exchanges
+
+
 async def test_connections_made_at_once_share_one_exchange(device: Device, play: Scripted):
     await asyncio.gather(
         *(device.relay.status(play.machine, device.key) for _ in range(5)), return_exceptions=True
@@ -327,6 +343,7 @@ async def test_a_hung_request_ends_at_its_limit_and_names_its_url(play: Scripted
     async def hang(_: object) -> None:
         await asyncio.Event().wait()
 
+    assert TIMEOUT_SECONDS == 10
     play.answers["/.well-known/t3/environment"] = hang  # type: ignore[assignment]
     outbound = Outbound()
     machine = EnvironmentClient(outbound, f"{play.origin}/", clock=system_clock, timeout=0.2)
@@ -387,6 +404,13 @@ class TestKeptTokens:
         (path,) = (tmp_path / "devices").iterdir()
         assert path.stat().st_mode & 0o777 == 0o600
         assert "secret" not in repr(self.TOKEN)
+
+    @pytest.mark.conformance("connect-environment", 202)
+    async def test_it_counts_until_a_minute_before_its_end(self):
+        tokens = EnvironmentTokens("box", "thumb")
+        tokens.keep(self.TOKEN)
+        assert tokens.usable(10_000_000 - 60_001) == self.TOKEN
+        assert tokens.usable(10_000_000 - 60_000) is None
 
     async def test_what_is_evicted_is_gone_for_every_command(self, tmp_path):
         (tmp_path / "devices").mkdir()

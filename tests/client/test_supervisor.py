@@ -82,6 +82,18 @@ def test_only_a_connection_of_thirty_seconds_makes_waits_small_again(lasted, del
     assert play.delay() == delay
 
 
+def test_whoever_disconnects_begins_anew_with_small_waits():
+    play = Play()
+    play.connect()
+    for _ in range(4):
+        play.fail()
+        play.wait(play.delay())
+    play.did(play.supervisor.disconnect())
+    play.connect()
+    play.fail()
+    assert play.delay() == 1
+
+
 @pytest.mark.conformance("connect-environment", 210)
 def test_without_a_network_nothing_is_tried_and_with_one_at_once():
     play = Play()

@@ -202,6 +202,14 @@ async def test_a_token_about_to_expire_is_refreshed_once_for_everybody_and_keeps
 ) -> None:
     async with agent_at(tmp_path, relay, accounts_origin=relay.url) as agent:
         tokens, clock = agent.environment.tokens, agent.environment.clock
+        # A token with more than five minutes left is taken as it is.
+        tokens.store(
+            CliToken(
+                access_token="young", refresh_token="refresh-0", expires_at_epoch_ms=clock() + 6 * 60_000
+            )
+        )
+        assert await tokens.existing() == "young"
+        assert relay.refreshes == []
         await agent.link_with(("access-old", "refresh-1", clock() + 4 * 60_000))
         assert set(await asyncio.gather(*(tokens.existing() for _ in range(5)))) == {"access-refreshed"}
         assert relay.refreshes == ["refresh-1"]

@@ -30,8 +30,8 @@ from doorward.environment.relay_client import (
 from doorward.environment.relay_client import installing as installing_module
 from doorward.environment.relay_client.installing import Installation
 from doorward.environment.relay_client.leftover import RunningNote, when_began
-from doorward.environment.relay_client.process import RelayClientProcess, classify
-from doorward.environment.relay_client.releases import PINNED, Asset, Platform, Release, this_platform
+from doorward.environment.relay_client.process import RelayClientProcess
+from doorward.environment.relay_client.releases import Asset, Platform, Release
 from doorward.outbound import Outbound
 from doorward.t3_connect.messages import EndpointRuntime
 from doorward.tunnel import Connector
@@ -175,12 +175,6 @@ async def test_an_unknown_platform_is_told_by_name(client: Callable[..., RelayCl
     assert failed.value.reason == "unsupported_platform"
 
 
-def test_every_pinned_asset_has_a_whole_checksum_and_this_machine_has_a_name() -> None:
-    assert all(len(bytes.fromhex(asset.sha256)) == 32 for asset in PINNED.assets.values())
-    assert PINNED.url(PINNED.assets["linux-x64"]).endswith("/2026.5.2/cloudflared-linux-amd64")
-    assert str(this_platform()).count("-") == 1
-
-
 # --- installing --------------------------------------------------------------------------------------
 
 
@@ -280,10 +274,15 @@ async def test_a_held_lock_is_told_and_a_dead_one_taken_over(
         report=lambda progress: None,
         lock_tries=3,
     )
-    with pytest.raises(InstallFailed) as failed:
-        await impatient.run(is_done=lambda: False)
-    assert failed.value.reason == "install_locked"
-    assert lock.read_text() == "another process"
+    # Five minutes long a lock is somebody's; a minute of play, for the clock goes on.
+    for age in (0, 240):
+        os.utime(lock, (time.time() - age,) * 2)
+        with pytest.raises(InstallFailed) as failed:
+            await impatient.run(is_done=lambda: False)
+        assert failed.value.reason == "install_locked"
+        assert str(failed.value) == "Another relay client installation is still in progress."
+        assert lock.read_text() == "another process"
+    assert downloads.served == 0
     # T3 Code waits as long: a hundred times a tenth of a second.
     assert pytest.approx(10) == installing_module.LOCK_TRIES * installing_module.LOCK_PAUSE_SECONDS
     long_ago = time.time() - 301
@@ -522,18 +521,22 @@ async def test_nothing_is_left_running_when_there_is_nowhere_to_carry_to(install
 async def test_output_is_sorted_by_what_it_means_and_never_shows_the_token(
     installed: Installed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert classify("2026-01-01T00:00:00Z INF Registered tunnel connection connIndex=0") == "connected"
-    assert {classify(f"2026-01-01T00:00:00Z {level} x") for level in ("ERR", "WRN", "FTL", "PNC")} == {
-        "trouble"
-    }
-    assert classify("2026-01-01T00:00:00Z INF TERRIBLE x") == "chatter"
     with caplog.at_level("DEBUG", logger="doorward.environment"):
         await installed.supervisor.apply(runtime("token-secret"))
         connector = installed.supervisor.connector
         assert connector is not None
         await until(lambda: connector.state.word == "connected", 10)
-    levels = {record.message: record.levelname for record in caplog.records}
-    assert levels["relay client: 2026-01-01T00:00:00Z ERR a failure with <redacted> in it"] == "WARNING"
+    heard = "relay client: 2026-01-01T00:00:00Z "
+    levels = {
+        record.message.removeprefix(heard): record.levelname
+        for record in caplog.records
+        if record.message.startswith(heard)
+    }
+    assert levels == {
+        "INF Starting tunnel": "DEBUG",
+        "ERR a failure with <redacted> in it": "WARNING",
+        "INF Registered tunnel connection connIndex=0": "INFO",
+    }
     assert "token-secret" not in caplog.text
 
 

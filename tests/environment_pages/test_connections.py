@@ -60,10 +60,14 @@ async def test_a_device_that_knocks_appears_with_its_key_phrase_and_without_a_re
 async def test_each_state_of_a_device_has_its_own_buttons(machine: Machine, owner: Page) -> None:
     key = await knock(machine)
     await open_connections(owner, machine)
-    await owner.locator(PENDING).get_by_role("button", name="Reject").click()
+    waiting = owner.locator(f"{PENDING} > li")
+    await expect(waiting.get_by_role("button")).to_have_count(2)
+    await expect(waiting.get_by_role("button", name="Approve")).to_be_visible()
+    await waiting.get_by_role("button", name="Reject").click()
     row = owner.locator(f"{DEVICES} > li")
     await expect(row).to_contain_text("Rejected")
     await check(owner, "connections-rejected")
+    await expect(row.get_by_role("button")).to_have_count(2)
     await expect(row.get_by_role("button", name="Revoke")).to_be_visible()
     await row.get_by_role("button", name="Approve").click()
     await expect(row).to_contain_text("Approved")
@@ -82,8 +86,10 @@ async def test_each_state_of_a_device_has_its_own_buttons(machine: Machine, owne
 
 @pytest.mark.conformance("connect-environment", 227)
 async def test_one_change_at_a_time_and_a_double_click_sends_one(machine: Machine, owner: Page) -> None:
-    key, _ = [await knock(machine, label) for label in ("First", "Second")]
+    key, _, inside = [await knock(machine, label) for label in ("First", "Second", "Inside")]
+    await machine.environment.approvals.approve(MACHINE, inside.public.thumbprint)
     await open_connections(owner, machine)
+    await expect(row_of(owner, inside).get_by_role("button", name="Revoke")).to_be_enabled()
     sent: list[Request] = []
     release = asyncio.Event()
 
@@ -95,7 +101,9 @@ async def test_one_change_at_a_time_and_a_double_click_sends_one(machine: Machin
     await owner.route("**/connections/decisions", hold)
     await row_of(owner, key).get_by_role("button", name="Approve").dblclick(no_wait_after=True)
     await expect(owner.get_by_role("button", name="Approving…")).to_be_visible()
-    for button in await owner.locator(f"{PENDING} button").all():
+    buttons = owner.locator(f"{PENDING} button, {DEVICES} button")
+    await expect(buttons).to_have_count(5)
+    for button in await buttons.all():
         await expect(button).to_be_disabled()
     release.set()
     await expect(owner.locator(DEVICES).locator(row_of(owner, key))).to_contain_text("First")

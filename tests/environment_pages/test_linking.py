@@ -177,6 +177,7 @@ async def test_linking_installs_first_where_the_relay_takes_it_and_asks_the_rela
         assert link.is_wanted()
 
 
+@pytest.mark.conformance("connect-environment", 231)
 async def test_a_link_is_refused_while_what_it_takes_is_missing_or_on_its_way(tmp_path: Path) -> None:
     async with machine_at_a_foreign_relay(tmp_path / "home") as (machine, relay, _):
         headers = await opened(machine)
@@ -212,6 +213,7 @@ async def test_a_second_change_while_one_is_under_way_is_refused(tmp_path: Path)
         assert not machine.environment.link.is_wanted()
 
 
+@pytest.mark.conformance("connect-environment", 231)
 async def test_a_second_question_on_the_page_is_refused_while_one_is_open(
     tmp_path: Path, owner: Page
 ) -> None:

@@ -49,6 +49,13 @@ def classify(line: str) -> Kind:
     return "trouble" if _TROUBLE.search(line) else "chatter"
 
 
+def next_wait(before: float, *, lived: float, first: float = FIRST_WAIT_SECONDS) -> float:
+    """Seconds until the next start; `before` is the last wait (0: there was none), `lived` how long the process ran."""
+    if not before or lived >= SETTLED_SECONDS:
+        return first
+    return min(LONGEST_WAIT_SECONDS, before * 2)
+
+
 class RelayClientProcess:
     """`start`, then `run` until cancelled, then `stop`."""
 
@@ -95,7 +102,7 @@ class RelayClientProcess:
 
     async def run(self) -> None:
         """Keep one running until cancelled."""
-        wait = self._first_wait
+        wait = 0.0
         try:
             while True:
                 born = time.monotonic()
@@ -106,10 +113,8 @@ class RelayClientProcess:
                         "connecting", f"The relay client exited ({status}) and is started again."
                     )
                     log.warning("the relay client exited with %d; starting it again", status)
-                if time.monotonic() - born >= SETTLED_SECONDS:
-                    wait = self._first_wait
+                wait = next_wait(wait, lived=time.monotonic() - born, first=self._first_wait)
                 await asyncio.sleep(wait)
-                wait = min(LONGEST_WAIT_SECONDS, wait * 2)
                 try:
                     await self.start()
                 except CannotRun as error:
