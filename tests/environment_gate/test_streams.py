@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from doorward.environment.access import MACHINE
 from doorward.environment.app import create_environment
+from doorward.environment.gate.streams import Streams
 from doorward.environment.settings import Service
 from doorward.outbound import Outbound
 from tests.conftest import ClockForTests
@@ -207,6 +208,18 @@ async def test_signing_out_ends_the_streams_of_the_session(machine: Machine) -> 
         async with asyncio.timeout(1):
             with pytest.raises(ConnectionClosed):
                 await socket.recv()
+
+
+async def test_what_a_session_opens_while_one_service_signs_out_ends_with_the_session(
+    machine: Machine,
+) -> None:
+    closed: list[str] = []
+    streams = Streams(machine.environment, closed.append)
+    tag = streams.opened("sess", machine.origin, expires_at=machine.environment.clock() + 60_000)
+    # A request that was judged just before the sign-out may be repeated after it, and is not judged anew.
+    streams.close("sess")
+    streams.end("sess")
+    assert closed == [tag, tag]
 
 
 async def test_a_request_authorised_while_its_session_ended_is_turned_away(machine: Machine) -> None:

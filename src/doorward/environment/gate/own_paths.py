@@ -79,7 +79,7 @@ async def _sign_out(environment: Environment, streams: Streams, head: RequestHea
         session_id = await environment.children.end(cookie)
         if session_id is not None:
             # At the other services too, where they open again with their own cookies.
-            streams.end(session_id)
+            streams.close(session_id)
     return answers.page(
         200,
         "Signed out of this service",

@@ -57,10 +57,16 @@ class Streams:
         return _tag(session_id, origin)
 
     def end(self, session_id: str) -> None:
-        """Everything carried for this session ends now."""
+        """The session is over, and everything carried for it ends now."""
+        self.close(session_id)
         carried = self._carried.pop(session_id, None)
         if carried is not None:
             carried.expiry.cancel()
+
+    def close(self, session_id: str) -> None:
+        """Everything carried for this session ends now. It lives on: what it opens again is known, and ends with it."""
+        carried = self._carried.get(session_id)
+        if carried is not None:
             for origin in carried.origins:
                 self._close_tag(_tag(session_id, origin))
 
