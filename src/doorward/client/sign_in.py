@@ -88,7 +88,8 @@ async def authorize_on_loopback(
     async with listener:
         show_url(asked.url)
         try:
-            code = await asyncio.wait_for(received, wait_seconds)
+            async with asyncio.timeout(wait_seconds):
+                code = await received
         except TimeoutError as error:
             raise SignInFailed(_TIMED_OUT) from error
         return await asked.redeem(outbound, code)
@@ -182,7 +183,8 @@ async def authorize_device(
 
 
 async def _request_target(reader: asyncio.StreamReader) -> str:
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
     method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
     return target if method == "GET" else ""
 

@@ -46,7 +46,8 @@ async def _carry(environ: Mapping[str, str], lines: Lines) -> int:
         lines.say("ERR", str(error))
         if not lines.has_reader:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), PAUSE_BEFORE_FAILING_SECONDS)
+                async with asyncio.timeout(PAUSE_BEFORE_FAILING_SECONDS):
+                    await stopped.wait()
         return 1
     lines.say("INF", f"Starting tunnel tunnelID={token.environment_id} origin={token.origin}")
     connector.on_state(lines.say_state)

@@ -422,7 +422,8 @@ class Edge:
         waiting = self._arrivals.setdefault(environment_id, set())
         waiting.add(arrival)
         try:
-            await asyncio.wait_for(self._arrive(arrival, environment_id, name), self._hold_seconds)
+            async with asyncio.timeout(self._hold_seconds):
+                await self._arrive(arrival, environment_id, name)
         except TimeoutError:
             pass
         finally:

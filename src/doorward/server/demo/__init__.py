@@ -37,7 +37,8 @@ async def _clock(websocket: WebSocket) -> None:
             await websocket.send_text(datetime.datetime.now(datetime.UTC).strftime("%H:%M:%S"))
             # receiving is how a closed socket is noticed between two ticks
             try:
-                await asyncio.wait_for(websocket.receive_text(), timeout=1)
+                async with asyncio.timeout(1):
+                    await websocket.receive_text()
             except TimeoutError:
                 continue
     except WebSocketDisconnect:
