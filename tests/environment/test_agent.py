@@ -313,6 +313,14 @@ async def test_a_real_socket_is_refused_without_credentials_answers_with_them_an
             async with connect(f"{url}?{query}", additional_headers=headers) as socket:
                 await socket.send('{"_tag":"Ping"}')
                 assert json.loads(await socket.recv()) == {"_tag": "Pong"}
+                assert environment.sessions.is_connected(issued.session.id)
+            await until(lambda: not environment.sessions.is_connected(issued.session.id))
+        database = environment.database
+        await database.write(lambda tx: tx.execute("ALTER TABLE auth_sessions RENAME TO gone"))
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url, additional_headers=bearer)
+        assert refused.value.response.status_code == 500
+        await database.write(lambda tx: tx.execute("ALTER TABLE gone RENAME TO auth_sessions"))
         async with connect(f"{url}?wsTicket={ticket}") as socket:
             async with asyncio.timeout(1.0):
                 await environment.sessions.end(issued.session.id, by=MACHINE)

@@ -154,6 +154,10 @@ def test_only_the_two_words_are_modes(tmp_path: Path) -> None:
         assert str(refused.value) == f"Invalid Connect security mode: {shown}"
     modes.write("account")
     assert modes.read() == "account"
+    (tmp_path / "secrets" / "connect-security-mode.bin").unlink()
+    (tmp_path / "secrets" / "connect-security-mode.bin").mkdir()
+    with pytest.raises(SecurityModeUnreadable, match=r"^Failed to load Connect security mode\.$"):
+        modes.read()
 
 
 def test_the_first_mode_is_stored_once_and_never_guessed_again(tmp_path: Path) -> None:

@@ -255,6 +255,23 @@ async def test_an_unreadable_mode_ends_the_stream_until_it_is_repaired(machine: 
         assert (await me.value("1"))["payload"]["connectSecurityMode"] == "account"
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("auth_connect_clients", "Failed to list Connect clients."),
+        ("auth_pairing_links", "Failed to load access snapshot."),
+    ],
+)
+async def test_a_picture_that_cannot_be_loaded_ends_the_stream_with_what_is_missing(
+    machine: Machine, table: str, message: str
+) -> None:
+    await machine.environment.database.write(lambda tx: tx.execute(f"ALTER TABLE {table} RENAME TO gone"))
+    async with talking(machine) as me:
+        await me.call("subscribeAuthAccess")
+        [cause] = (await me.hear())["exit"]["cause"]
+        assert cause["error"] == {"_tag": "AuthAccessStreamError", "message": message}
+
+
 @pytest.mark.conformance("connect-environment", 153)
 async def test_the_next_value_waits_for_the_acknowledgement_of_the_last(machine: Machine) -> None:
     async with talking(machine) as me:

@@ -68,6 +68,7 @@ async def test_a_good_credential_becomes_a_cookie_that_authenticates(machine: Ma
     assert attributes[1].endswith("GMT")
     expires = parsedate_to_datetime(attributes[1].removeprefix("Expires=")).timestamp()
     assert expires == parse_iso(opened.json()["expiresAt"]) // 1000
+    assert parse_iso(opened.json()["expiresAt"]) == machine.clock() + 30 * 24 * 3_600_000
     assert attributes[2:] == ["HttpOnly", "SameSite=Lax"]
     state = await machine.local.get("/api/auth/session", headers={"cookie": token})
     assert state.json()["authenticated"] is True
@@ -426,9 +427,12 @@ async def test_a_device_that_is_no_administrator_any_more_loses_what_it_had(
 async def test_the_mode_is_repaired_over_http_without_being_read(machine: Machine) -> None:
     machine.environment.secrets.set(names.SECURITY_MODE, b"broken")
     owner = await machine.bearer()
-    answer = await machine.local.post(
-        "/api/auth/connect-security-mode", json={"mode": "client-approval"}, headers=owner
-    )
+    path = "/api/auth/connect-security-mode"
+    for wrong in ({"mode": "CLIENT-APPROVAL"}, {"mode": ""}, {"mode": None}):
+        answer = await machine.local.post(path, json=wrong, headers=owner)
+        assert (answer.status_code, answer.content) == (400, b"")
+        assert machine.environment.secrets.get(names.SECURITY_MODE) == b"broken"
+    answer = await machine.local.post(path, json={"mode": "client-approval"}, headers=owner)
     assert answer.json() == {"mode": "client-approval"}
     assert machine.environment.modes.read() == "client-approval"
 
@@ -501,6 +505,13 @@ async def test_an_administrator_device_is_a_visitor_also_where_it_reaches_the_ma
             "environment_service_sessions",
             "POST",
             "/api/auth/clients/revoke",
+            None,
+            "client_session_revoke_failed",
+        ),
+        (
+            "environment_service_sessions",
+            "POST",
+            "/api/auth/clients/revoke-others",
             None,
             "client_session_revoke_failed",
         ),

@@ -99,6 +99,26 @@ async def test_a_local_request_gets_a_proof_that_says_who_and_where_this_machine
     assert claims["scopes"] == ["agent_activity_notifications", "managed_tunnels"]
 
 
+@pytest.mark.conformance("connect-environment", 76)
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("localhost:3773", "LOCALHOST"),
+        ("[::1]:3773", " ::1 "),
+        ("[::1]:3773", "[::1]"),
+        ("LocalHost:3773", "127.0.0.1"),
+    ],
+)
+async def test_every_name_of_loopback_is_this_machine(unlinked: Machine, host: str, named: str) -> None:
+    owner = await unlinked.bearer()
+    answer = await unlinked.local.post(
+        "/api/connect/link-proof",
+        json={**PROOF_REQUEST, "origin": {"localHttpHost": named, "localHttpPort": 3773}},
+        headers={**owner, "host": host},
+    )
+    assert answer.status_code == 200
+
+
 @pytest.mark.conformance("connect-environment", 77, 78, 79, 80, 81)
 @pytest.mark.parametrize(
     ("body", "headers"),
@@ -392,6 +412,19 @@ async def test_a_configuration_that_cannot_be_stored_leaves_the_link_and_its_tun
     assert environment.supervisor.status.status == "running"
 
 
+@pytest.mark.parametrize(("stored", "status"), [(None, "running"), (b"{", "disabled")])
+async def test_the_next_start_opens_the_tunnel_of_the_stored_link_if_it_can_be_read(
+    machine: Machine, make_machine: MakeMachine, stored: bytes | None, status: str
+) -> None:
+    machine.environment.supervisor.use(lambda made: Connector(made, router=nobody))
+    await machine.link(endpoint_runtime=TUNNEL)
+    if stored is not None:
+        machine.environment.secrets.set(names.ENDPOINT_RUNTIME, stored)
+    later = (await make_machine(linked=False, home=machine.environment.settings.home)).environment
+    later.supervisor.use(lambda made: Connector(made, router=nobody))
+    assert (await later.link.resume()).status == status
+
+
 def break_secret(machine: Machine, name: str) -> None:
     """A folder in its place: whatever is asked of the secret fails, root's questions too."""
     path = machine.environment.settings.state_dir / "secrets" / f"{name}.bin"
@@ -480,6 +513,10 @@ async def test_a_link_made_by_a_browser_learns_its_host_from_the_connector_token
     answer = await unlinked.local.post("/api/connect/relay-config", json=body, headers=owner)
     status = answer.json()["endpointRuntimeStatus"]
     assert (status["status"], status["tunnelId"]) == ("running", "tunnel-1")
+    connector = unlinked.environment.supervisor.connector
+    again = await unlinked.local.post("/api/connect/relay-config", json=body, headers=owner)
+    assert again.json() == answer.json()
+    assert unlinked.environment.supervisor.connector is connector
     link = unlinked.environment.link
     assert link.api_origin() == "https://box-0123456789abcdef.env.example.test:8445"
     assert link.is_api_host("BOX-0123456789abcdef.env.example.test:8445")

@@ -96,6 +96,18 @@ async def test_a_minted_credential_works_for_its_key_alone_and_carries_the_five_
     assert answer.json()["scope"] == STANDARD
 
 
+@pytest.mark.conformance("connect-environment", 105)
+@pytest.mark.parametrize(("age", "status"), [(119_999, 200), (120_000, 401)])
+async def test_a_minted_credential_ends_after_two_minutes(
+    make_machine: MakeMachine, age: int, status: int
+) -> None:
+    machine = await make_machine(mode="account")
+    device = machine.device()
+    credential = (await machine.ask_mint(device)).json()["credential"]
+    machine.clock.advance(age)
+    assert (await machine.exchange(credential, device)).status_code == status
+
+
 @pytest.mark.conformance("connect-environment", 108)
 async def test_a_mint_request_counts_once_even_when_sent_many_times_at_once(
     make_machine: MakeMachine,

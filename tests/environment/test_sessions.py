@@ -199,6 +199,8 @@ class TestConversations:
         credential = (await machine.ask_mint(device)).json()["credential"]
         assert (await machine.exchange(credential, thief)).status_code == 401
         assert (await machine.exchange(credential)).status_code == 401
+        body = {"credential": credential}
+        assert (await machine.local.post("/api/auth/browser-session", json=body)).status_code == 401
         assert (await machine.exchange(credential, device)).status_code == 200
 
     @pytest.mark.conformance("connect-environment", 17)
@@ -312,9 +314,10 @@ class TestConversations:
         await machine.environment.database.write(
             lambda tx: tx.execute("ALTER TABLE auth_sessions RENAME TO gone")
         )
-        answer = await machine.local.get("/api/auth/clients", headers=owner)
-        assert answer.status_code == 500
-        assert answer.json()["reason"] == "internal_error"
+        for path in ("/api/auth/clients", "/api/auth/session"):
+            answer = await machine.local.get(path, headers=owner)
+            assert answer.status_code == 500
+            assert answer.json()["reason"] == "internal_error"
 
     @pytest.mark.conformance("connect-environment", 28)
     async def test_only_the_first_of_several_sockets_is_a_new_visit(self, machine: Machine) -> None:

@@ -69,6 +69,26 @@ async def test_the_token_endpoint_takes_forms_only(machine: Machine) -> None:
     assert (answer.status_code, answer.text) == (415, "Unsupported content-type: application/json")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"grant_type": "authorization_code"},
+        {"subject_token_type": "urn:ietf:params:oauth:token-type:jwt"},
+        {"requested_token_type": "urn:ietf:params:oauth:token-type:id_token"},
+        {"subject_token": " "},
+        {"client_device_type": "watch"},
+    ],
+    ids=str,
+)
+async def test_a_form_that_asks_for_anything_else_is_malformed_and_uses_nothing_up(
+    machine: Machine, fields: dict[str, str]
+) -> None:
+    secret = await credential(machine)
+    answer = await machine.exchange(secret, **fields)
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert (await machine.exchange(secret)).status_code == 200
+
+
 @pytest.mark.conformance("connect-environment", 63)
 async def test_what_a_client_says_of_itself_shows_in_the_list(machine: Machine) -> None:
     device = machine.device()
@@ -236,10 +256,13 @@ async def test_a_query_in_the_request_is_no_part_of_its_proof(machine: Machine) 
 @pytest.mark.conformance("connect-environment", 73)
 async def test_when_used_proofs_cannot_be_recorded_no_token_is_made(machine: Machine) -> None:
     device = machine.device()
+    await machine.admit(device)
     secret = await bound_credential(machine, device)
     await machine.environment.database.write(lambda tx: tx.execute("DROP TABLE environment_replay_guards"))
     answer = await machine.exchange(secret, device)
     assert (answer.status_code, answer.json()["reason"]) == (500, "access_token_issuance_failed")
+    ticket = await machine.as_device(device, "POST", "/api/auth/websocket-ticket")
+    assert (ticket.status_code, ticket.json()["reason"]) == (500, "internal_error")
 
 
 @pytest.mark.conformance("connect-environment", 74, 75)
