@@ -2,11 +2,17 @@
 
 import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doorward.environment.access import MACHINE
+from doorward.environment.app import create_environment
+from doorward.environment.approvals import Knock
+from doorward.environment.approvals.service import Decision
+from doorward.environment.environment import Environment
 from doorward.environment.keys import names
 from doorward.jose import b64url_encode, generate_key
 from doorward.t3_connect import iso, parse_iso
@@ -390,3 +396,35 @@ async def test_a_mint_beside_an_unlink_leaves_no_credential_that_works(make_mach
         for device, answer in zip(devices, answers, strict=True):
             if answer.status_code == 200:
                 assert (await machine.exchange(answer.json()["credential"], device)).status_code == 401
+
+
+async def unlinked(environment: Environment) -> None:
+    await environment.unlink(MACHINE)
+
+
+async def approval_required(environment: Environment) -> None:
+    await environment.approvals.set_mode(MACHINE, "client-approval")
+
+
+@pytest.mark.parametrize("is_decided_first", [False, True])
+@pytest.mark.parametrize("change", [unlinked, approval_required])
+async def test_what_another_process_changes_during_a_mint_counts_for_this_very_mint(
+    make_machine: MakeMachine, change: Callable[[Environment], Awaitable[None]], is_decided_first: bool
+) -> None:
+    machine = await make_machine(mode="account")
+    ours = machine.environment
+    other = await create_environment(
+        ours.settings, outbound=ours.outbound, clock=machine.clock, database=ours.database
+    )
+    decide = ours.approvals.decide
+
+    async def interrupted(knock: Knock, **options: Any) -> Decision:
+        if not is_decided_first:
+            await change(other)
+        decision = await decide(knock, **options)
+        if is_decided_first:
+            await change(other)
+        return decision
+
+    ours.approvals.decide = interrupted  # type: ignore[method-assign]
+    assert "credential" not in (await machine.ask_mint(machine.device())).json()

@@ -13,7 +13,7 @@ from doorward.environment.approvals.rules import Knock
 from doorward.environment.approvals.service import Approvals, Decision, RequestRepeated
 from doorward.environment.keys import Keys, SecretStoreFailed
 from doorward.environment.link.errors import LinkRefused
-from doorward.environment.link.service import Link
+from doorward.environment.link.service import Link, LinkedRelay
 from doorward.environment.mint.rules import RequestRefused, read_health_request, read_mint_request
 from doorward.environment.replay import ReplayGuards, relay_guards
 from doorward.jose import JoseError
@@ -107,6 +107,8 @@ class Mint:
             MACHINE_MINTS.add("refused")
             raise LinkRefused("unauthorized", "Invalid cloud mint request.") from error
         decision = await self._decide(request, revision)
+        if decision.link is not None:
+            self._require_unchanged(relay, decision)
         MACHINE_MINTS.add("authorized" if decision.link is not None else decision.status)
         return self._answer(request, decision, issuer=relay.issuer, now=now)
 
@@ -137,6 +139,20 @@ class Mint:
     def _require_still_linked(self, revision: int) -> None:
         """The owner may have unlinked since the request was verified: then nothing is minted for it any more."""
         if self._link.revision != revision:
+            raise LinkRefused("unauthorized", "Invalid cloud mint request.")
+
+    def _require_unchanged(self, relay: LinkedRelay, decision: Decision) -> None:
+        """A credential is told to nobody when the files it rests on have changed, by another process, which `revision`
+        does not tell: a CLI that got no answer of this one.
+
+        Whoever unlinks or requires approval changes the files first and then ends, in one transaction, what is held. So a
+        credential older than that transaction ends with it, and with a younger one the change is seen here.
+        """
+        try:
+            is_same = self._link.linked_relay() == relay and self._approvals.mode() == decision.mode
+        except (LinkRefused, SecurityModeUnreadable):
+            is_same = False
+        if not is_same:
             raise LinkRefused("unauthorized", "Invalid cloud mint request.")
 
     def _answer(
