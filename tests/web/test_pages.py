@@ -36,6 +36,13 @@ async def test_no_page_carries_inline_styles_or_handlers(client: httpx.AsyncClie
     assert re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:", text) == []
 
 
+def test_what_rooms_share_is_compiled_once() -> None:
+    identity, console = templates("doorward.identity.pages"), templates("doorward.identity.console")
+    shared, again = (room.get_template("components.html").root_render_func for room in (identity, console))
+    assert shared is not again
+    assert shared.__code__ is again.__code__
+
+
 def test_the_policy_allows_nothing_by_default() -> None:
     headers = security_headers(
         "abc", connect=["http://relay.localhost:8080"], form_action=["https://x.example"]

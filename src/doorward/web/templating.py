@@ -16,6 +16,8 @@ def templates(*packages: str) -> "Environment":
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    from doorward.web.compiled import COMPILED
+
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "doorward.web")]),
         autoescape=True,
@@ -23,6 +25,7 @@ def templates(*packages: str) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=COMPILED,
     )
     environment.filters["iso"] = iso_time
     environment.filters["readable"] = readable_time

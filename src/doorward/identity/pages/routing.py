@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from doorward.identity.services import Identity
 
 Page = Callable[[Site, Request], Awaitable[Response]]
-ExceptionHandlers = Mapping[Any, Callable[[Request, Exception], Response]]
+ExceptionHandlers = Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]
 
 
 def routes(identity: "Identity") -> list[BaseRoute]:
@@ -96,15 +96,18 @@ _sites: "WeakKeyDictionary[Identity, Site]" = WeakKeyDictionary()
 
 
 def exception_handlers(identity: "Identity") -> ExceptionHandlers:
-    """What the application answers where no route does: pages for people, a line of text for programs."""
+    """What the application answers where no route does: pages for people, a line of text for programs.
 
-    def unrouted(request: Request, error: Exception) -> Response:
+    Functions that are not async would be called in a thread, for which the first of them imports most of anyio.
+    """
+
+    async def unrouted(request: Request, error: Exception) -> Response:
         is_method = isinstance(error, HTTPException) and error.status_code == 405
         problem = METHOD_NOT_ALLOWED if is_method else RESOURCE_NOT_FOUND
         headers = error.headers if isinstance(error, HTTPException) else None
         return _told(identity, request, problem, headers)
 
-    def broken(request: Request, _: Exception) -> Response:
+    async def broken(request: Request, _: Exception) -> Response:
         return _told(identity, request, INTERNAL_ERROR)
 
     return {404: unrouted, 405: unrouted, Exception: broken}
