@@ -61,6 +61,9 @@ async def test_an_application_behind_the_gate_is_never_an_allowed_origin(backend
 async def test_flags_of_other_versions_are_tolerated(backend: Backend) -> None:
     flags = {"hibp": True, "clerk_js_version": "6", "enhanced_email_deliverability": False, "x": {"y": 1}}
     await backend.ask("PATCH", "/instance", 204, json=flags)
+    for path in ("/instance/restrictions", "/instance/organization_settings"):
+        before = await backend.ask("GET", path)
+        assert await backend.ask("PATCH", path, json={"a_flag_of_next_year": True}) == before
 
 
 @pytest.mark.conformance("clerk-backend", 94)

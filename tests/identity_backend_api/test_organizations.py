@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from doorward.identity.errors import Refused
@@ -121,6 +122,32 @@ async def test_users_are_found_by_their_organizations(backend: Backend) -> None:
     await backend.refused("GET", "/users", 422, "form_param_array_size_exceeded", params=many)
 
 
+async def test_an_organization_that_comes_from_elsewhere_keeps_the_day_it_was_made(backend: Backend) -> None:
+    made = await organization_of(backend, created_at="2020-02-03T04:05:06Z")
+    assert made["created_at"] == 1580702706000
+    assert made["updated_at"] == backend.world.clock.now
+    path = f"/organizations/{made['id']}"
+    changed = await backend.ask("PATCH", path, json={"created_at": "2019-02-03T04:05:06+00:00"})
+    assert changed["created_at"] == 1549166706000
+    assert (await backend.ask("PATCH", path, json={"name": "Acme & Co"}))["created_at"] == 1549166706000
+    for method, where in (("POST", "/organizations"), ("PATCH", path)):
+        body = {"name": "x", "created_at": "yesterday"}
+        error = await backend.refused(method, where, 422, "form_param_invalid_time", json=body)
+        assert error["meta"]["param_name"] == "created_at"
+        body = {"name": "x", "role_set_key": "role_set:default"}
+        await backend.refused(method, where, 403, "feature_not_implemented", json=body)
+        await backend.ask(method, where, json={"name": "x", "role_set_key": None})
+
+
+async def test_a_user_says_nothing_of_memberships_that_nobody_asked_for(backend: Backend) -> None:
+    ada = await backend.world.signed_up()
+    await organization_of(backend, ada)
+    user = await backend.ask("GET", f"/users/{await ada.user_id()}")
+    assert "organization_memberships" not in user  # an empty list would say that there are none
+    (listed,) = await backend.ask("GET", "/users")
+    assert listed == user
+
+
 @pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "see https://evil.example", "x" * 257])
 async def test_a_name_that_would_mislead_in_a_mail_is_refused(backend: Backend, name: str) -> None:
     await enabled(backend)
@@ -225,6 +252,42 @@ async def test_an_invitation_brings_its_own_address_in_and_nobody_else(backend: 
     await backend.refused(
         "GET", f"/organizations/{other['id']}/invitations/{first['id']}", 404, "resource_not_found"
     )
+
+
+async def test_an_invitation_tells_who_invites_into_what(backend: Backend) -> None:
+    ada = await backend.world.signed_up("ada@example.com", first_name="Ada")
+    ada_id = await ada.user_id()
+    acme = await organization_of(backend, ada)
+    path = f"/organizations/{acme['id']}/invitations"
+    await backend.world.identity.webhooks.create("https://hooks.example.com/in", actor=None)
+    bodies = [
+        {"email_address": "bob@example.com", "role": "org:member", "inviter_user_id": ada_id},
+        {"email_address": "cy@example.com", "role": "org:member"},
+    ]
+    made = [await backend.ask("POST", path, json=body) for body in bodies]
+    by = {
+        "user_id": ada_id,
+        "first_name": "Ada",
+        "last_name": None,
+        "image_url": (await backend.ask("GET", f"/users/{ada_id}"))["image_url"],
+        "has_image": False,
+        "identifier": "ada@example.com",
+    }
+    assert [(one["inviter_id"], one["public_inviter_data"]) for one in made] == [(ada_id, by), (None, None)]
+    told = await backend.world.database.read(
+        lambda tx: tx.fetch_all("SELECT data FROM identity_webhook_events WHERE kind LIKE '%Invitation.%'")
+    )
+    heard = {one["id"]: one["public_inviter_data"] for one in (msgspec.json.decode(row[0]) for row in told)}
+    assert heard == {made[0]["id"]: by, made[1]["id"]: None}
+    known = made[0] | {"url": None}
+    assert await backend.ask("GET", f"{path}/{known['id']}") == known
+    listed = await backend.ask("GET", path, params={"email_address": "Bob@Example.com"})
+    assert listed == {"data": [known], "total_count": 1}
+    into = {name: acme[name] for name in ("id", "name", "slug", "image_url", "has_image")}
+    everywhere = await backend.ask("GET", "/organization_invitations", params={"query": "bob@"})
+    assert everywhere == {"data": [known | {"public_organization_data": into}], "total_count": 1}
+    revoked = await backend.ask("POST", f"{path}/{known['id']}/revoke")
+    assert (revoked["status"], revoked["public_inviter_data"]) == ("revoked", by)
 
 
 async def test_a_newcomer_signs_up_into_the_organization(backend: Backend) -> None:

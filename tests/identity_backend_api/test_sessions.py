@@ -230,6 +230,18 @@ async def test_a_token_is_verified_against_its_session(backend: Backend) -> None
     await backend.refused("POST", f"{path}/verify", 400, "invalid_session_token", json={"token": jwt})
 
 
+async def test_a_session_tells_what_it_runs_on(backend: Backend) -> None:
+    browser = await backend.world.signed_up(ADA)
+    session_id = (await browser.session())["id"]
+    shown = await backend.ask("GET", f"/sessions/{session_id}")
+    (device,) = await browser.get(f"/v1/me/sessions/active?_clerk_session_id={session_id}")
+    assert shown["latest_activity"] == device["latest_activity"]
+    activity = shown["latest_activity"]
+    assert (activity["object"], activity["is_mobile"]) == ("session_activity", False)
+    seen = (activity["browser_name"], activity["browser_version"], activity["ip_address"])
+    assert seen == ("Chrome", "156", "203.0.113.7")
+
+
 async def test_a_browser_is_known_by_its_cookie(backend: Backend) -> None:
     browser = await backend.world.signed_up(ADA)
     session = await browser.session()

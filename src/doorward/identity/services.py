@@ -174,6 +174,7 @@ class Identity:
             self.clock,
             invitation_service=self.invitations,
             memberships=self.memberships,
+            images=self.views.images,
             mails=self.mails,
         )
         self.organization_domains = Domains(

@@ -10,21 +10,19 @@ from msgspec import UNSET, UnsetType
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import instance as wire
-from doorward.identity.backend_api.wire.shapes import Body, NoBody, NoQuery
+from doorward.identity.backend_api.wire.shapes import Body, NoBody, NoQuery, SettingsBody
 from doorward.identity.errors import FORM_PARAM_VALUE_INVALID, Refused
 from doorward.identity.instance import InstanceSettings, SignUpMode
 from doorward.identity.instance.service import require_origins
 
 
-class ChangeInstance(msgspec.Struct, frozen=True, kw_only=True):
-    """What Clerk's dashboard knows and we do not is ignored: SDKs of many versions send flags of theirs."""
-
+class ChangeInstance(SettingsBody, frozen=True, kw_only=True):
     allowed_origins: list[str] | UnsetType | None = UNSET
     test_mode: bool | UnsetType | None = UNSET
     support_email: str | UnsetType | None = UNSET
 
 
-class ChangeRestrictions(Body, frozen=True, kw_only=True):
+class ChangeRestrictions(SettingsBody, frozen=True, kw_only=True):
     allowlist: bool | None = None
     blocklist: bool | None = None
     allowlist_blocklist_disabled_on_sign_in: bool | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import slice_of
@@ -12,10 +14,10 @@ from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQu
 from doorward.identity.invitations import rules as invitation_rules
 from doorward.identity.invitations import store as invitations
 from doorward.identity.invitations.rules import InvitationStatus
-from doorward.identity.invitations.store import InvitationFilter
+from doorward.identity.invitations.store import Invitation, InvitationFilter
 from doorward.identity.organizations import store
 from doorward.identity.organizations.invitations import OrganizationInvitationWish
-from doorward.identity.organizations.store import MembershipFilter
+from doorward.identity.organizations.store import MembershipFilter, OrganizationRecord
 from doorward.identity.resources.for_back_ends import organizations as resources
 
 Metadata = dict[str, Any]
@@ -204,39 +206,58 @@ async def list_pending_organization_invitations(
 
 async def list_instance_organization_invitations(
     call: Call[OrganizationInvitationQuery, NoBody],
-) -> Listed[resources.OrganizationInvitation]:
+) -> Listed[resources.OrganizationInvitationWithOrganization]:
     """The invitations of every organization."""
-    return await _invitations(call, None, call.query)
+    found, total = await call.identity.organization_invitations.page_of_instance(
+        _wanted(call.query, None), slice_of(call.query, invitations.ORDERS)
+    )
+    return Listed(await _shown_with_organizations(call, found), total)
 
 
 async def _invitations(
-    call: Call[Any, Any], organization_id: str | None, wanted: OrganizationInvitationQuery
+    call: Call[Any, Any], organization_id: str, wanted: OrganizationInvitationQuery
 ) -> Listed[resources.OrganizationInvitation]:
-    now = call.now
     found, total = await call.identity.organization_invitations.page(
-        InvitationFilter(
-            kind="organization",
-            organization_id=organization_id,
-            statuses=wanted.status,
-            email_addresses=() if wanted.email_address is None else (wanted.email_address,),
-            query=wanted.query,
-        ),
-        slice_of(wanted, invitations.ORDERS),
+        _wanted(wanted, organization_id), slice_of(wanted, invitations.ORDERS)
     )
-    return Listed([resources.invitation(one, now) for one in found], total)
+    return Listed(await _shown(call, found), total)
+
+
+def _wanted(query: OrganizationInvitationQuery, organization_id: str | None) -> InvitationFilter:
+    return InvitationFilter(
+        kind="organization",
+        organization_id=organization_id,
+        statuses=query.status,
+        email_addresses=() if query.email_address is None else (query.email_address.lower(),),
+        query=query.query,
+    )
+
+
+async def _shown(call: Call[Any, Any], found: Sequence[Invitation]) -> list[resources.OrganizationInvitation]:
+    inviters = await call.identity.organization_invitations.inviters_of(found)
+    return [resources.invitation(one, call.now, inviters.get(one.inviter_id)) for one in found]
+
+
+async def _shown_with_organizations(
+    call: Call[Any, Any], found: Sequence[tuple[Invitation, OrganizationRecord]]
+) -> list[resources.OrganizationInvitationWithOrganization]:
+    shown, images = await _shown(call, [one for one, _ in found]), call.identity.views.images
+    return [
+        resources.invitation_with_organization(one, into, images)
+        for one, (_, into) in zip(shown, found, strict=True)
+    ]
 
 
 async def users_get_organization_invitations(
     call: Call[UserInvitationQuery, NoBody],
-) -> Listed[resources.OrganizationInvitationOfUser]:
+) -> Listed[resources.OrganizationInvitationWithOrganization]:
     """Invitations to the addresses that a user has proved, newest first."""
     user_id, wanted = call.path["user_id"], call.query
     await call.identity.administration.get(user_id)
     found, total = await call.identity.organization_invitations.of_user(
         user_id, wanted.status, limit=wanted.limit, offset=wanted.offset
     )
-    images = call.identity.views.images
-    return Listed([resources.invitation_of_user(one, by, images, call.now) for one, by in found], total)
+    return Listed(await _shown_with_organizations(call, found), total)
 
 
 async def create_organization_invitation(
@@ -273,7 +294,8 @@ async def _invited(
     made = await call.identity.organization_invitations.create(
         call.path["organization_id"], wishes, actor=call.caller.id
     )
-    return [resources.invitation(one.invitation, call.now, one.url) for one in made]
+    shown = await _shown(call, [one.invitation for one in made])
+    return [replace(invitation, url=one.url) for invitation, one in zip(shown, made, strict=True)]
 
 
 async def get_organization_invitation(call: Call[NoQuery, NoBody]) -> resources.OrganizationInvitation:
@@ -281,7 +303,7 @@ async def get_organization_invitation(call: Call[NoQuery, NoBody]) -> resources.
     found = await call.identity.organization_invitations.get(
         call.path["organization_id"], call.path["invitation_id"]
     )
-    return resources.invitation(found, call.now)
+    return (await _shown(call, [found]))[0]
 
 
 async def revoke_organization_invitation(
@@ -294,13 +316,14 @@ async def revoke_organization_invitation(
         requesting_user_id=call.body.requesting_user_id,
         actor=call.caller.id,
     )
-    return resources.invitation(revoked, call.now)
+    return (await _shown(call, [revoked]))[0]
 
 
 _MEMBERS = "/organizations/{organization_id}/memberships"
 _INVITATIONS = "/organizations/{organization_id}/invitations"
 _LISTED_MEMBERS = Listed[resources.OrganizationMembership]
 _LISTED_INVITATIONS = Listed[resources.OrganizationInvitation]
+_LISTED_WITH_ORGANIZATIONS = Listed[resources.OrganizationInvitationWithOrganization]
 OPERATIONS = (
     operation("GET", _MEMBERS, list_organization_memberships, query=MembershipQuery, answer=_LISTED_MEMBERS),
     operation(
@@ -349,7 +372,7 @@ OPERATIONS = (
         "/users/{user_id}/organization_invitations",
         users_get_organization_invitations,
         query=UserInvitationQuery,
-        answer=Listed[resources.OrganizationInvitationOfUser],
+        answer=_LISTED_WITH_ORGANIZATIONS,
     ),
     operation(
         "GET",
@@ -363,7 +386,7 @@ OPERATIONS = (
         "/organization_invitations",
         list_instance_organization_invitations,
         query=OrganizationInvitationQuery,
-        answer=_LISTED_INVITATIONS,
+        answer=_LISTED_WITH_ORGANIZATIONS,
     ),
     operation(
         "POST",

@@ -9,9 +9,19 @@ from msgspec.structs import replace
 
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import slice_of
+from doorward.identity.backend_api.reading import read_instant
 from doorward.identity.backend_api.wire import instance as instance_wire
-from doorward.identity.backend_api.wire.shapes import Body, Listed, NoBody, NoQuery, Page, Query, Upload
-from doorward.identity.errors import FORM_PARAM_UNKNOWN, Refused
+from doorward.identity.backend_api.wire.shapes import (
+    Body,
+    Listed,
+    NoBody,
+    NoQuery,
+    Page,
+    Query,
+    SettingsBody,
+    Upload,
+)
+from doorward.identity.errors import FEATURE_NOT_IMPLEMENTED, FORM_PARAM_UNKNOWN, Refused
 from doorward.identity.instance import OrganizationSettings
 from doorward.identity.instance.rules import EnrollmentMode
 from doorward.identity.organizations import store
@@ -52,6 +62,8 @@ class CreateOrganization(Body, frozen=True, kw_only=True):
     public_metadata: dict[str, Any] | None = None
     slug: str | None = None
     max_allowed_memberships: Limit | None = None
+    created_at: str | None = None
+    role_set_key: str | None = None
 
 
 class UpdateOrganization(Body, frozen=True, kw_only=True):
@@ -59,6 +71,8 @@ class UpdateOrganization(Body, frozen=True, kw_only=True):
     slug: str | None = None
     max_allowed_memberships: Limit | None = None
     admin_delete_enabled: bool | None = None
+    created_at: str | None = None
+    role_set_key: str | None = None
     public_metadata: dict[str, Any] | None = None
     private_metadata: dict[str, Any] | None = None
 
@@ -68,7 +82,7 @@ class OrganizationMetadata(Body, frozen=True, kw_only=True):
     private_metadata: dict[str, Any] | None = None
 
 
-class ChangeOrganizationSettings(Body, frozen=True, kw_only=True):
+class ChangeOrganizationSettings(SettingsBody, frozen=True, kw_only=True):
     enabled: bool | None = None
     max_allowed_memberships: Limit | None = None
     admin_delete_enabled: bool | None = None
@@ -115,6 +129,7 @@ async def list_organizations(call: Call[OrganizationQuery, NoBody]) -> Listed[re
 async def create_organization(call: Call[NoQuery, CreateOrganization]) -> resources.Organization:
     """Make an organization; its creator becomes a member in the creator's role."""
     body = call.body
+    _refuse_role_set(body.role_set_key)
     wish = NewOrganization(
         name=body.name,
         created_by=body.created_by,
@@ -122,6 +137,7 @@ async def create_organization(call: Call[NoQuery, CreateOrganization]) -> resour
         public_metadata=body.public_metadata,
         private_metadata=body.private_metadata,
         max_allowed_memberships=body.max_allowed_memberships,
+        created_at=read_instant("created_at", body.created_at),
     )
     return _shown(call, await call.identity.organizations.create(wish, actor=call.caller.id))
 
@@ -134,6 +150,7 @@ async def get_organization(call: Call[Counting, NoBody]) -> resources.Organizati
 async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> resources.Organization:
     """Change an organization; since version 2026-05-12 its metadata have an operation of their own."""
     body = call.body
+    _refuse_role_set(body.role_set_key)
     if call.version >= _METADATA_ELSEWHERE:
         for name in ("public_metadata", "private_metadata"):
             if getattr(body, name) is not None:
@@ -144,6 +161,7 @@ async def update_organization(call: Call[NoQuery, UpdateOrganization]) -> resour
         slug=body.slug,
         max_allowed_memberships=body.max_allowed_memberships,
         admin_delete_enabled=body.admin_delete_enabled,
+        created_at=read_instant("created_at", body.created_at),
         public_metadata=body.public_metadata,
         private_metadata=body.private_metadata,
     )
@@ -192,6 +210,12 @@ async def _changed(call: Call[Any, Any], change: OrganizationChange) -> resource
     return _shown(
         call, await call.identity.organizations.update(organization_id, change, actor=call.caller.id)
     )
+
+
+def _refuse_role_set(key: str | None) -> None:
+    """Every organization has the roles of the instance. Raises Refused (403)."""
+    if key is not None:
+        raise Refused(FEATURE_NOT_IMPLEMENTED.at("role_set_key"))
 
 
 def _shown(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,7 @@ import msgspec
 
 from doorward.identity.backend_api.wire.shapes import NoBody
 from doorward.identity.errors import (
+    FORM_PARAM_INVALID_TIME,
     FORM_PARAM_NIL,
     FORM_PARAM_TYPE_INVALID,
     FORM_PARAM_UNKNOWN,
@@ -75,6 +77,19 @@ def read_body(body: bytes, content_type: str, expected: Any) -> Any:
         raise Refused(problem_of(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(REQUEST_BODY_INVALID) from error
+
+
+def read_instant(param: str, text: str | None) -> int | None:
+    """RFC 3339 into milliseconds. Raises Refused (422)."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refused(FORM_PARAM_INVALID_TIME.at(param)) from error
+    if instant.tzinfo is None or not 1970 <= instant.year < 2100:
+        raise Refused(FORM_PARAM_INVALID_TIME.at(param))
+    return int(instant.timestamp() * 1000)
 
 
 def problem_of(error: msgspec.ValidationError) -> Problem:

@@ -8,7 +8,7 @@ from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.wire import sessions as wire
 from doorward.identity.backend_api.wire.shapes import Listed, NoBody, NoQuery, Page
 from doorward.identity.clients.store import ClientRecord
-from doorward.identity.resources.sessions import Token
+from doorward.identity.resources.sessions import Token, activity
 from doorward.identity.sessions.rules import status_of
 from doorward.identity.sessions.store import SessionRecord
 
@@ -20,6 +20,7 @@ def session(record: SessionRecord, now: int) -> wire.Session:
         client_id=record.client_id,
         status=status_of(record, now),
         actor=None if record.actor is None else msgspec.Raw(record.actor.encode()),
+        latest_activity=activity(record),
         last_active_organization_id=record.active_organization_id,
         last_active_at=record.last_active_at,
         expire_at=record.expire_at,

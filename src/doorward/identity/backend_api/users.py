@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, get_args
 
 from msgspec import UNSET, UnsetType
@@ -14,6 +13,7 @@ from doorward.identity.accounts.new_accounts import Details, Identifier, NewPass
 from doorward.identity.accounts.store import Account
 from doorward.identity.backend_api.operations import Call, operation
 from doorward.identity.backend_api.ordering import order_of
+from doorward.identity.backend_api.reading import read_instant
 from doorward.identity.backend_api.wire import users as wire
 from doorward.identity.backend_api.wire.shapes import NoBody, NoQuery, Page, Upload
 from doorward.identity.errors import (
@@ -21,7 +21,6 @@ from doorward.identity.errors import (
     FORM_CONDITIONAL_PARAM_MISSING,
     FORM_PARAM_ARRAY_LENGTH_MISMATCH,
     FORM_PARAM_ARRAY_SIZE_EXCEEDED,
-    FORM_PARAM_INVALID_TIME,
     FORM_PARAM_UNKNOWN,
     TOTP_DISABLED,
     Refused,
@@ -92,8 +91,8 @@ async def update_user(call: Call[NoQuery, wire.UpdateUser]) -> resources.User:
         bypass_client_trust=_or_unset(body.bypass_client_trust),
         legal_accepted_at=UNSET
         if isinstance(accepted, UnsetType)
-        else _instant("legal_accepted_at", accepted),
-        created_at=_or_unset(_instant("created_at", body.created_at)),
+        else read_instant("legal_accepted_at", accepted),
+        created_at=_or_unset(read_instant("created_at", body.created_at)),
         primary_email_address_id=_or_unset(body.primary_email_address_id),
         primary_phone_number_id=_or_unset(body.primary_phone_number_id),
         **_metadata(body),
@@ -264,8 +263,8 @@ def new_user(body: wire.CreateUser) -> NewUser:
         create_organization_enabled=_or_unset(body.create_organization_enabled),
         create_organizations_limit=body.create_organizations_limit,
         bypass_client_trust=_or_unset(body.bypass_client_trust),
-        legal_accepted_at=_instant("legal_accepted_at", body.legal_accepted_at),
-        created_at=_or_unset(_instant("created_at", body.created_at)),
+        legal_accepted_at=read_instant("legal_accepted_at", body.legal_accepted_at),
+        created_at=_or_unset(read_instant("created_at", body.created_at)),
         public_metadata=body.public_metadata or {},
         private_metadata=body.private_metadata or {},
         unsafe_metadata=body.unsafe_metadata or {},
@@ -312,19 +311,6 @@ def _metadata(body: wire.UpdateUser | wire.UserMetadata) -> dict[str, Any]:
 
 def _or_unset(value: Any) -> Any:
     return UNSET if value is None else value
-
-
-def _instant(param: str, text: str | None) -> int | None:
-    """Milliseconds. Raises Refused (422)."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Refused(FORM_PARAM_INVALID_TIME.at(param)) from error
-    if instant.tzinfo is None or not 1970 <= instant.year < 2100:
-        raise Refused(FORM_PARAM_INVALID_TIME.at(param))
-    return int(instant.timestamp() * 1000)
 
 
 def _ordering(text: str) -> Ordering:

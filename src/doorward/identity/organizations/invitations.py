@@ -42,8 +42,10 @@ from doorward.identity.organizations.memberships import Memberships
 from doorward.identity.organizations.store import OrganizationRecord
 from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import organizations as resources
+from doorward.identity.resources.images import Images
 from doorward.identity.settings import DAY, IdentitySettings
 from doorward.identity.webhooks import outbox
+from doorward.identity.webhooks.kinds import EventKind
 from doorward.store import Clock, Database, Tx
 
 
@@ -67,6 +69,7 @@ class OrganizationInvitations:
         *,
         invitation_service: Invitations,
         memberships: Memberships,
+        images: Images,
         mails: mail.MailQueue,
     ) -> None:
         self._settings = settings
@@ -74,6 +77,7 @@ class OrganizationInvitations:
         self._clock = clock
         self._tickets = invitation_service
         self._memberships = memberships
+        self._images = images
         self._mails = mails
 
     async def create(
@@ -143,8 +147,7 @@ class OrganizationInvitations:
         ):
             raise Refused(DUPLICATE_RECORD.at("email_address", email_addresses=[address]))
         self._tickets.keep(tx, made, actor=actor)
-        shown = resources.invitation(invitation, invitation.created_at)
-        outbox.enqueue(tx, "organizationInvitation.created", shown, now=invitation.created_at)
+        self._tell(tx, "organizationInvitation.created", invitation, invitation.created_at)
 
     def _require_inviter(self, tx: Tx, organization_id: str, user_id: str) -> None:
         """Whoever is named as inviting must be a member who may. Raises Refused (403)."""
@@ -166,6 +169,19 @@ class OrganizationInvitations:
             require_enabled(tx)
             chosen = narrowed(tx, wanted, member, rules.MANAGE_MEMBERS)
             return tickets.page(tx, chosen, part, now=now)
+
+        return await self._database.read(find)
+
+    async def page_of_instance(
+        self, wanted: InvitationFilter, part: Slice
+    ) -> tuple[list[tuple[Invitation, OrganizationRecord]], int]:
+        """Invitations of every organization, each with the one that invites. Raises Refused (403)."""
+        now = self._clock()
+
+        def find(tx: Tx) -> tuple[list[tuple[Invitation, OrganizationRecord]], int]:
+            require_enabled(tx)
+            found, total = tickets.page(tx, wanted, part, now=now)
+            return [(one, require(tx, one.organization_id or "")) for one in found], total
 
         return await self._database.read(find)
 
@@ -195,7 +211,7 @@ class OrganizationInvitations:
                 raise Refused(ORGANIZATION_INVITATION_NOT_PENDING)
             audit.record(tx, now=now, actor=actor, action="invitation.revoked", object_id=invitation_id)
             revoked = replace(invitation, revoked_at=now, updated_at=now)
-            outbox.enqueue(tx, "organizationInvitation.revoked", resources.invitation(revoked, now), now=now)
+            self._tell(tx, "organizationInvitation.revoked", revoked, now)
             return revoked
 
         return await self._database.write(work)
@@ -301,7 +317,25 @@ class OrganizationInvitations:
             private_metadata=invitation.private_metadata,
         )
         accepted = replace(invitation, accepted_at=now, accepted_by=user_id, updated_at=now)
-        outbox.enqueue(tx, "organizationInvitation.accepted", resources.invitation(accepted, now), now=now)
+        self._tell(tx, "organizationInvitation.accepted", accepted, now)
+
+    async def inviters_of(
+        self, invitations: Sequence[Invitation]
+    ) -> dict[str | None, resources.PublicInviterData]:
+        """Who invites, by their user id; whoever is gone is not among them."""
+        ids = {one.inviter_id for one in invitations if one.inviter_id is not None}
+        return await self._database.read(lambda tx: self._inviters(tx, *ids)) if ids else {}
+
+    def _inviters(self, tx: Tx, *user_ids: str) -> dict[str | None, resources.PublicInviterData]:
+        users = [user for user_id in user_ids if (user := accounts.find_user(tx, user_id)) is not None]
+        found = accounts.accounts_of(tx, users) if users else []
+        return {account.user.id: resources.inviter(account, self._images) for account in found}
+
+    def _tell(self, tx: Tx, kind: EventKind, invitation: Invitation, now: int) -> None:
+        by = None
+        if invitation.inviter_id is not None:
+            by = self._inviters(tx, invitation.inviter_id).get(invitation.inviter_id)
+        outbox.enqueue(tx, kind, resources.invitation(invitation, now, by), now=now)
 
     def _found(self, tx: Tx, organization_id: str, invitation_id: str) -> Invitation:
         organization = require(tx, organization_id)

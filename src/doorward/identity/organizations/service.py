@@ -49,6 +49,7 @@ class NewOrganization(msgspec.Struct, frozen=True):
     public_metadata: Mapping[str, Any] | None = None
     private_metadata: Mapping[str, Any] | None = None
     max_allowed_memberships: int | None = None
+    created_at: int | None = None
 
 
 class OrganizationChange(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class OrganizationChange(msgspec.Struct, frozen=True):
     slug: str | None = None
     max_allowed_memberships: int | None = None
     admin_delete_enabled: bool | None = None
+    created_at: int | None = None
     public_metadata: Mapping[str, Any] | None = None
     private_metadata: Mapping[str, Any] | None = None
     merges: bool = False
@@ -100,7 +102,7 @@ class Organizations:
                 wish.created_by,
                 settings.max_allowed_memberships if limit is None else limit,
                 settings.admin_delete_enabled,
-                now,
+                now if wish.created_at is None else wish.created_at,
                 now,
             )
             if not store.insert(tx, organization):
@@ -185,6 +187,7 @@ class Organizations:
                 private_metadata=changed_metadata(
                     "private_metadata", before.private_metadata, change.private_metadata, merges=change.merges
                 ),
+                created_at=before.created_at if change.created_at is None else change.created_at,
                 updated_at=now,
             )
             return self._put(tx, after, actor=actor, now=now)

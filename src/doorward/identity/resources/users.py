@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from doorward.identity.resources.organizations import OrganizationMembership, membership
 from doorward.identity.verification.rules import status_of
@@ -90,7 +91,7 @@ class User(msgspec.Struct):
     backup_code_enabled: bool = False
     web3_wallets: list[str] = []
     passkeys: list[str] = []
-    organization_memberships: list[OrganizationMembership] = []
+    organization_memberships: list[OrganizationMembership] | UnsetType = UNSET
     external_accounts: list[str] = []
     saml_accounts: list[str] = []
     enterprise_accounts: list[str] = []
@@ -111,8 +112,9 @@ class UserViews:
         account: Account,
         now: int,
         last_active_at: int | None = None,
-        memberships: Sequence[Membership] = (),
+        memberships: Sequence[Membership] | None = (),
     ) -> User:
+        """With `memberships` None they are not told: nobody looked for them."""
         user = account.user
         locked, image = user.is_locked(now), self.image_url(user)
         return User(
@@ -145,7 +147,9 @@ class UserViews:
             created_at=user.created_at,
             updated_at=user.updated_at,
             last_active_at=last_active_at or user.last_active_at,
-            organization_memberships=[membership(one, self.images) for one in memberships],
+            organization_memberships=UNSET
+            if memberships is None
+            else [membership(one, self.images) for one in memberships],
         )
 
     def email(

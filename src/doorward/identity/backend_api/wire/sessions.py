@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.identity.backend_api.wire.shapes import Body, Listed, Page, Query
-from doorward.identity.resources.sessions import Token
+from doorward.identity.resources.sessions import SessionActivity, Token
 
 Status = Literal["abandoned", "active", "ended", "expired", "removed", "replaced", "revoked", "pending"]
 
@@ -18,6 +18,7 @@ class Session(msgspec.Struct):
     client_id: str
     status: str
     actor: msgspec.Raw | None
+    latest_activity: SessionActivity
     last_active_at: int
     expire_at: int
     abandon_at: int

@@ -22,6 +22,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A JSON object; an unknown member is 422 `form_param_unknown`. `UNSET` tells an absent member from null."""
 
 
+class SettingsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the instance. What Clerk knows and we do not is ignored: SDKs of many versions send flags of theirs."""
+
+
 class NoQuery(Query, frozen=True):
     pass
 

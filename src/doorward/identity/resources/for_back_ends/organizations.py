@@ -13,6 +13,7 @@ from doorward.identity.organizations import store
 from doorward.identity.resources import organizations as shared
 
 if TYPE_CHECKING:
+    from doorward.identity.accounts.store import Account
     from doorward.identity.organizations import details
     from doorward.identity.resources.images import Images
 
@@ -27,15 +28,26 @@ class OrganizationMembership(shared.OrganizationMembership, kw_only=True):
     private_metadata: msgspec.Raw
 
 
-class OrganizationInvitation(shared.OrganizationInvitation, kw_only=True):
-    """`url` is null but where the invitation is made."""
+class PublicInviterData(msgspec.Struct, kw_only=True):
+    """What somebody who is invited sees of who invites."""
 
-    public_inviter_data: None = None
+    user_id: str
+    first_name: str | None
+    last_name: str | None
+    image_url: str
+    has_image: bool
+    identifier: str
+
+
+class OrganizationInvitation(shared.OrganizationInvitation, kw_only=True):
+    """`url` is null but where the invitation is made; the inviter's data where a domain or a key invites."""
+
+    public_inviter_data: PublicInviterData | None = None
     private_metadata: msgspec.Raw
     url: str | None = None
 
 
-class OrganizationInvitationOfUser(OrganizationInvitation, kw_only=True):
+class OrganizationInvitationWithOrganization(OrganizationInvitation, kw_only=True):
     public_organization_data: shared.PublicOrganizationData
 
 
@@ -61,18 +73,32 @@ def membership(one: details.Membership, images: Images) -> OrganizationMembershi
     return OrganizationMembership(**seen, private_metadata=msgspec.Raw(one.record.private_metadata.encode()))
 
 
-def invitation(one: InvitationRecord, now: int, url: str | None = None) -> OrganizationInvitation:
+def inviter(account: Account, images: Images) -> PublicInviterData:
+    user = account.user
+    return PublicInviterData(
+        user_id=user.id,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        image_url=images.url(user.image_id),
+        has_image=user.image_id is not None,
+        identifier=account.primary_email.address,
+    )
+
+
+def invitation(
+    one: InvitationRecord, now: int, by: PublicInviterData | None = None, url: str | None = None
+) -> OrganizationInvitation:
     return OrganizationInvitation(
         **asdict(shared.invitation(one, now)),
+        public_inviter_data=by,
         private_metadata=msgspec.Raw(one.private_metadata.encode()),
         url=url,
     )
 
 
-def invitation_of_user(
-    one: InvitationRecord, by: store.OrganizationRecord, images: Images, now: int
-) -> OrganizationInvitationOfUser:
-    """With the organization that invites."""
-    return OrganizationInvitationOfUser(
-        **asdict(invitation(one, now)), public_organization_data=shared.public_organization_data(by, images)
+def invitation_with_organization(
+    one: OrganizationInvitation, into: store.OrganizationRecord, images: Images
+) -> OrganizationInvitationWithOrganization:
+    return OrganizationInvitationWithOrganization(
+        **asdict(one), public_organization_data=shared.public_organization_data(into, images)
     )

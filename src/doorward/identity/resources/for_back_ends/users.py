@@ -23,9 +23,9 @@ class User(shared.User, kw_only=True):
 
 
 def user(views: UserViews, account: Account, now: int, last_active_at: int | None = None) -> User:
-    """`views` shows what browsers see."""
+    """`views` shows what browsers see; memberships have lists of their own."""
     return User(
-        **msgspec.structs.asdict(views.user(account, now, last_active_at)),
+        **msgspec.structs.asdict(views.user(account, now, last_active_at, memberships=None)),
         private_metadata=msgspec.Raw(account.user.private_metadata.encode()),
         bypass_client_trust=account.user.bypass_client_trust,
     )
