@@ -70,6 +70,32 @@ async def test_a_fresh_endpoint_takes_each_call_once_and_its_row_says_what_was_m
     assert linked["endpointRuntime"]["connectorToken"] not in stored
 
 
+@pytest.mark.conformance("connect-relay", 103)
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        ("list_tunnels", (False, False)),
+        ("create_tunnel", (False, False)),
+        ("put_configuration", (True, False)),
+        ("create_record", (True, False)),
+        ("get_token", (True, True)),
+    ],
+)
+async def test_each_step_is_written_down_before_the_next_begins(
+    wired: World, call: str, written: tuple[bool, bool]
+) -> None:
+    """The name is reserved before all of them; ready it is only after the last."""
+    found = []
+
+    async def look() -> None:
+        [(tunnel_id, record_id, ready_at, _)] = await wired.rows(ROW)
+        found.append((tunnel_id is not None, record_id is not None, ready_at))
+
+    wired.cloudflare.on(call, look)
+    await wired.link()
+    assert found == [(*written, None)]
+
+
 @pytest.mark.conformance("connect-relay", 105)
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 async def test_an_ipv6_origin_is_bracketed(wired: World, host: str) -> None:
