@@ -1,4 +1,4 @@
-"""Two edge nodes behind HAProxy are restarted one after the other, under load: no visitor notices."""
+"""Two edge nodes behind HAProxy under load: restarted one after the other, no visitor notices; killed, the other takes over."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -39,6 +40,8 @@ class Load:
         self.port = port
         self.trust = trust
         self.answers: Counter[str] = Counter()
+        self.in_a_row: Counter[str] = Counter()
+        """How many answers of each host were good since the last that was not."""
         self.closes: list[int] = []
         self.is_over = False
 
@@ -56,9 +59,11 @@ class Load:
                         headers={"host": f"{host}:{self.port}"},
                         extensions={"sni_hostname": host},
                     )
-                    self.answers[str(answer.status_code)] += 1
+                    outcome = str(answer.status_code)
                 except httpx.HTTPError as error:
-                    self.answers[repr(error)] += 1
+                    outcome = repr(error)
+                self.answers[outcome] += 1
+                self.in_a_row[host] = self.in_a_row[host] + 1 if outcome == "200" else 0
                 await asyncio.sleep(0.01)
 
     async def chat(self, host: str) -> None:
@@ -110,7 +115,16 @@ async def machines(
             await asyncio.wait(running, timeout=10)
 
 
-async def test_a_rolling_restart_of_two_edge_nodes_fails_no_request(tmp_path: Path) -> None:
+class Pair(NamedTuple):
+    """Two nodes that serve, machines that are connected to them, and visitors to send."""
+
+    nodes: list[ServedNode]
+    connectors: list[Connector]
+    load: Load
+
+
+@contextlib.asynccontextmanager
+async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     certificates = issue(tmp_path, [ACCOUNTS, RELAY, f"*.{ZONE}"])
     (front_port,) = free_ports(1)
     async with contextlib.AsyncExitStack() as stack:
@@ -141,22 +155,43 @@ async def test_a_rolling_restart_of_two_edge_nodes_fails_no_request(tmp_path: Pa
             tuple(node.admin_port for node in nodes),
         )
         await stack.enter_async_context(haproxy(behind, certificates, tmp_path, port=front_port))
-        await stack.enter_async_context(machines(boxes, nodes[0].edge_url, certificates))
+        connectors = await stack.enter_async_context(machines(boxes, nodes[0].edge_url, certificates))
         hosts = [box.hosts[0] for box in boxes]
-        load = Load(hosts, front_port, ssl.create_default_context(cafile=str(certificates.authority)))
-        async with asyncio.TaskGroup() as group:
-            for host in hosts * 2:
-                group.create_task(load.visit(host))
-            for host in hosts:
-                group.create_task(load.chat(host))
-            await until(lambda: load.answers["200"] > 100, 30)
-            for node in nodes:
-                await asyncio.to_thread(node.terminate)
-                await asyncio.to_thread(node.start)
-                served = load.answers["200"]
-                await until(lambda served=served: load.answers["200"] > served + 100, 30)
-            load.is_over = True
+        trust = ssl.create_default_context(cafile=str(certificates.authority))
+        yield Pair(nodes, connectors, Load(hosts, front_port, trust))
+
+
+async def test_a_rolling_restart_of_two_edge_nodes_fails_no_request(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (nodes, _, load), asyncio.TaskGroup() as group:
+        for host in load.hosts * 2:
+            group.create_task(load.visit(host))
+        for host in load.hosts:
+            group.create_task(load.chat(host))
+        await until(lambda: load.answers["200"] > 100, 30)
+        for node in nodes:
+            await asyncio.to_thread(node.terminate)
+            await asyncio.to_thread(node.start)
+            served = load.answers["200"]
+            await until(lambda served=served: load.answers["200"] > served + 100, 30)
+        load.is_over = True
     assert set(load.answers) == {"200"}, load.answers
     # Every WebSocket that had to move was told to come back, none was cut.
     assert load.closes
     assert set(load.closes) == {1012}
+
+
+async def test_when_one_of_two_nodes_is_killed_the_other_serves_every_machine(tmp_path: Path) -> None:
+    """What was on its way is lost; nobody has to do anything, and no machine loses its name."""
+    async with pair(tmp_path) as (nodes, connectors, load):
+        async with asyncio.TaskGroup() as group:
+            for host in load.hosts * 2:
+                group.create_task(load.visit(host))
+            await until(lambda: all(load.in_a_row[host] > 10 for host in load.hosts), 30)
+            await asyncio.to_thread(nodes[0].kill)
+            load.in_a_row.clear()
+            await until(lambda: all(load.in_a_row[host] > 20 for host in load.hosts), 60)
+            load.answers.clear()
+            await until(lambda: load.answers["200"] > 200, 30)
+            load.is_over = True
+        assert set(load.answers) == {"200"}, load.answers
+        assert [connector.state.word for connector in connectors] == ["connected"] * MACHINES
