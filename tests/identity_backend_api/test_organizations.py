@@ -346,7 +346,7 @@ async def test_a_token_tells_the_active_organization_until_its_member_is_removed
 
 async def test_system_permissions_and_roles_in_use_stay(backend: Backend) -> None:
     ada = await backend.world.signed_up()
-    await organization_of(backend, ada)
+    made = await organization_of(backend, ada)
     listed = await backend.ask("GET", "/organization_permissions?query=sys_profile&order_by=key")
     system = f"/organization_permissions/{listed['data'][0]['id']}"
     code = "organization_system_permission_not_modifiable"
@@ -363,7 +363,19 @@ async def test_system_permissions_and_roles_in_use_stay(backend: Backend) -> Non
         "organization_missing_creator_role_permissions",
         json={"permissions": []},
     )
+    member = await backend.ask("GET", "/organization_roles/org:member")
+    code = "organization_role_domain_default_role"
+    await backend.refused("DELETE", f"/organization_roles/{member['id']}", 422, code)
     editor = await backend.ask("POST", "/organization_roles", json={"name": "Editor", "key": "org:editor"})
+    one = f"/organization_roles/{editor['id']}"
+    invitations = f"/organizations/{made['id']}/invitations"
+    wish = {"email_address": "bob@example.com", "role": "org:editor"}
+    invited = await backend.ask("POST", invitations, json=wish)
+    code = "organization_role_exists_in_invitations"
+    await backend.refused("DELETE", one, 422, code)
+    await backend.refused("PATCH", one, 422, code, json={"key": "org:writer"})
+    assert (await backend.ask("PATCH", one, json={"name": "Writer"}))["key"] == "org:editor"
+    await backend.ask("POST", f"{invitations}/{invited['id']}/revoke")
     assert (await backend.ask("DELETE", f"/organization_roles/{editor['id']}"))["deleted"] is True
 
 

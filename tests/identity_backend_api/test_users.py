@@ -315,13 +315,12 @@ async def test_an_update_changes_what_is_given_alone(backend: Backend) -> None:
     foreign = {"primary_email_address_id": other["primary_email_address_id"]}
     await backend.refused("PATCH", path, 422, "form_param_value_invalid", json=foreign)
     await backend.refused("PATCH", f"/users/{other['id']}", 422, "form_verification_needed", json=foreign)
-    await backend.refused(
-        "PATCH",
-        path,
-        422,
-        "form_conditional_param_disallowed",
-        json={"sign_out_of_other_sessions": True},
-    )
+    for name in ("sign_out_of_other_sessions", "skip_password_checks"):
+        alone = {name: True, "first_name": "Nobody"}
+        error = await backend.refused("PATCH", path, 422, "form_conditional_param_disallowed", json=alone)
+        assert error["meta"]["param_name"] == name
+        await backend.ask("PATCH", path, json={name: False})
+    assert (await backend.ask("GET", path))["first_name"] == "Augusta"
     await backend.refused("PATCH", "/users/user_none", 404, "resource_not_found", json={})
 
 
@@ -447,6 +446,18 @@ async def test_a_list_that_makes_no_sense_is_refused(
     error = await backend.refused("GET", "/users", 422, "form_param_value_invalid", params=query)
     assert error["meta"]["param_name"] == param
     assert await backend.ask("GET", "/users", params={"limit": 500}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "absent"), [("provider", "provider_user_id"), ("provider_user_id", "provider")]
+)
+async def test_a_provider_and_its_users_ids_go_together(backend: Backend, given: str, absent: str) -> None:
+    await create(backend)
+    for path in ("/users", "/users/count"):
+        query = {given: "oauth_google"}
+        error = await backend.refused("GET", path, 422, "form_conditional_param_missing", params=query)
+        assert error["meta"]["param_name"] == absent
+    assert await backend.ask("GET", "/users", params={given: "oauth_google", absent: "x"}) == []
 
 
 @pytest.mark.conformance("clerk-backend", 60)

@@ -106,13 +106,13 @@ class Administration:
         account = await self.get(user_id)
         members, now = details.given(), self._clock()
         encoded = await self.encoded(password, account.primary_email.address)
-        if sign_out_of_other_sessions and encoded is None:
-            raise Refused(
-                FORM_CONDITIONAL_PARAM_DISALLOWED.at(
-                    "sign_out_of_other_sessions",
-                    long_message="sign_out_of_other_sessions goes with a new password alone.",
-                )
-            )
+        for name, is_given in (
+            ("sign_out_of_other_sessions", sign_out_of_other_sessions),
+            ("skip_password_checks", not password.is_checked),
+        ):
+            if is_given and encoded is None:
+                sentence = f"{name} goes with a new password alone."
+                raise Refused(FORM_CONDITIONAL_PARAM_DISALLOWED.at(name, long_message=sentence))
 
         def work(tx: Tx) -> tuple[str, Account]:
             current = self._account(tx, user_id)

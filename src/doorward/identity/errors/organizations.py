@@ -118,8 +118,20 @@ ORGANIZATION_ROLE_ASSIGNED_MEMBERS = Problem(
 ORGANIZATION_ROLE_DEFAULT_CREATOR_ROLE = Problem(
     422,
     "organization_role_default_creator_role",
-    "default role",
-    "The instance gives this role by default; choose another default first.",
+    "creator's role",
+    "Whoever makes an organization gets this role; choose another creator's role first.",
+)
+ORGANIZATION_ROLE_DOMAIN_DEFAULT_ROLE = Problem(
+    422,
+    "organization_role_domain_default_role",
+    "domains' role",
+    "Whom a domain brings in gets this role; choose another default role of domains first.",
+)
+ORGANIZATION_ROLE_EXISTS_IN_INVITATIONS = Problem(
+    422,
+    "organization_role_exists_in_invitations",
+    "role in invitations",
+    "Invitations that wait give this role; revoke them first.",
 )
 ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS = Problem(
     422,

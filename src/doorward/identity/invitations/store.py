@@ -136,6 +136,14 @@ def count_pending(tx: Tx, organization_id: str, now: int) -> int:
     return 0 if row is None else int(row[0])
 
 
+def count_pending_in_role(tx: Tx, role: str, now: int) -> int:
+    """Pending invitations of any organization that give a role."""
+    row = tx.fetch_one(
+        f"SELECT count(*) FROM identity_invitations WHERE role = ? AND {_CONDITIONS['pending']}", (role, now)
+    )
+    return 0 if row is None else int(row[0])
+
+
 def count_pending_at(tx: Tx, organization_id: str, domain: str, now: int) -> int:
     """Pending invitations of an organization to addresses at a domain."""
     row = tx.fetch_one(

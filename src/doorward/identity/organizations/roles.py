@@ -15,6 +15,8 @@ from doorward.identity.errors import (
     ORGANIZATION_MISSING_CREATOR_ROLE_PERMISSIONS,
     ORGANIZATION_ROLE_ASSIGNED_MEMBERS,
     ORGANIZATION_ROLE_DEFAULT_CREATOR_ROLE,
+    ORGANIZATION_ROLE_DOMAIN_DEFAULT_ROLE,
+    ORGANIZATION_ROLE_EXISTS_IN_INVITATIONS,
     ORGANIZATION_ROLE_PERMISSION_EXISTS,
     ORGANIZATION_ROLE_PERMISSION_NOT_FOUND,
     ORGANIZATION_SYSTEM_PERMISSION_NOT_MODIFIABLE,
@@ -23,6 +25,7 @@ from doorward.identity.errors import (
 )
 from doorward.identity.identifiers import new_id
 from doorward.identity.instance import store as instance_rows
+from doorward.identity.invitations import store as invitations
 from doorward.identity.organizations import role_store, rules, store
 from doorward.identity.organizations.memberships import require_manageable
 from doorward.identity.organizations.role_store import Permission, Role, RoleRecord
@@ -104,7 +107,7 @@ class Roles:
             if key is not None and key != record.key:
                 if role_store.find_role(tx, key) is not None:
                     raise Refused(FORM_ALREADY_EXISTS.at("key", long_message="This key is taken."))
-                self._require_replaceable(tx, record)
+                self._require_replaceable(tx, record, now)
             role_store.update_role(
                 tx,
                 replace(
@@ -125,12 +128,12 @@ class Roles:
         return await self._database.write(work)
 
     async def delete(self, role_id: str, *, actor: str) -> None:
-        """Raises Refused: 404, 422 while somebody has it or new organizations need it."""
+        """Raises Refused: 404, 422 while somebody has it, is invited into it, or new organizations need it."""
         now = self._clock()
 
         def work(tx: Tx) -> None:
             record = self._role(tx, role_id).record
-            self._require_replaceable(tx, record)
+            self._require_replaceable(tx, record, now)
             if store.count_in_role(tx, record.id):
                 raise Refused(ORGANIZATION_ROLE_ASSIGNED_MEMBERS)
             role_store.delete_role(tx, record.id)
@@ -288,10 +291,16 @@ class Roles:
                 )
             role_store.assign(tx, role_id, permission.id)
 
-    def _require_replaceable(self, tx: Tx, role: RoleRecord) -> None:
+    def _require_replaceable(self, tx: Tx, role: RoleRecord, now: int) -> None:
+        """Settings and invitations name a role by its key: under another, or none, they would lead nowhere. Raises
+        Refused (422)."""
         settings = instance_rows.settings(tx).organizations
-        if role.key in (settings.creator_role, settings.domains_default_role):
+        if role.key == settings.creator_role:
             raise Refused(ORGANIZATION_ROLE_DEFAULT_CREATOR_ROLE)
+        if role.key == settings.domains_default_role:
+            raise Refused(ORGANIZATION_ROLE_DOMAIN_DEFAULT_ROLE)
+        if invitations.count_pending_in_role(tx, role.key, now):
+            raise Refused(ORGANIZATION_ROLE_EXISTS_IN_INVITATIONS)
 
     def _require_still_enough(self, tx: Tx, role: RoleRecord) -> None:
         """The creator's role keeps what an organization needs, and so does somebody in each organization."""
