@@ -30,8 +30,13 @@ class ProviderToken(msgspec.Struct):
     """A social provider's access token. Nobody is connected to one here, so none is ever listed."""
 
     external_account_id: str
+    provider_user_id: str
     provider: str
     token: str
+    expires_at: int | None
+    label: str | None
+    public_metadata: dict[str, Any]
+    scopes: list[str]
     object: str = "oauth_access_token"
 
 
