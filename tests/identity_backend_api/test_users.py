@@ -206,6 +206,7 @@ async def test_of_two_users_made_at_once_with_one_address_one_is(backend: Backen
         ({"username": "a b c"}, "form_username_invalid_character", "username"),
         ({"username": "12345"}, "form_username_needs_non_number_char", "username"),
         ({"created_at": "yesterday"}, "form_param_invalid_time", "created_at"),
+        ({"locale": "not a locale"}, "form_param_format_invalid", "locale"),
         ({"public_metadata": {"x": "y" * 9000}}, "form_param_exceeds_allowed_size", "public_metadata"),
         ({"password_digest": "x"}, "form_conditional_param_missing", "password_hasher"),
         ({"colour": "red"}, "form_param_unknown", "colour"),
@@ -322,6 +323,16 @@ async def test_an_update_changes_what_is_given_alone(backend: Backend) -> None:
         await backend.ask("PATCH", path, json={name: False})
     assert (await backend.ask("GET", path))["first_name"] == "Augusta"
     await backend.refused("PATCH", "/users/user_none", 404, "resource_not_found", json={})
+
+
+async def test_a_locale_is_a_language_tag_or_none(backend: Backend) -> None:
+    path = f"/users/{(await create(backend, locale='zh-Hant-TW'))['id']}"
+    assert (await backend.ask("GET", path))["locale"] == "zh-Hant-TW"
+    for locale, stored in (("en", "en"), ("de-AT", "de-AT"), ("", None), ("en", "en"), (None, None)):
+        assert (await backend.ask("PATCH", path, json={"locale": locale}))["locale"] == stored
+    for wrong in ("e", "en_US", "en-", "-en", "en--US", "42"):
+        error = await backend.refused("PATCH", path, 422, "form_param_format_invalid", json={"locale": wrong})
+        assert error["meta"]["param_name"] == "locale"
 
 
 @pytest.mark.conformance("clerk-backend", 54)

@@ -60,6 +60,10 @@ async def test_an_invited_entry_lets_its_address_in_where_strangers_wait(backend
     assert invited["status"] == "invited"
     assert invited["invitation"]["status"] == "pending"
     await backend.refused("POST", f"{path}/invite", 409, "waitlist_entry_already_invited")
+    known = {name: value for name, value in invited["invitation"].items() if name != "url"}
+    (listed,) = (await backend.ask("GET", "/waitlist_entries?status=invited"))["data"]
+    assert (listed["id"], listed["invitation"]) == (entry["id"], known)
+    assert (await entry_of(backend))["invitation"] == known
     # Both are sent in the background, neither waits for the other.
     kinds = await world.kinds_mailed_to("ada@example.com")
     assert sorted(kinds) == ["waitlist_confirmation", "waitlist_invitation"]
@@ -71,8 +75,8 @@ async def test_an_invited_entry_lets_its_address_in_where_strangers_wait(backend
         SIGN_UPS, strategy="ticket", ticket=query["__clerk_ticket"], password=PASSWORD
     )
     assert done["response"]["status"] == "complete"
-    listed = await backend.ask("GET", "/waitlist_entries?status=completed")
-    assert [one["id"] for one in listed["data"]] == [entry["id"]]
+    (listed,) = (await backend.ask("GET", "/waitlist_entries?status=completed"))["data"]
+    assert (listed["id"], listed["invitation"]["status"]) == (entry["id"], "accepted")
     await backend.refused("POST", f"{path}/reject", 409, "waitlist_entry_already_completed")
 
 
@@ -81,7 +85,8 @@ async def test_a_rejected_entry_stays_rejected_and_its_invitation_is_void(backen
     entry = await entry_of(backend)
     path = f"/waitlist_entries/{entry['id']}"
     url = (await backend.ask("POST", f"{path}/invite"))["invitation"]["url"]
-    assert (await backend.ask("POST", f"{path}/reject"))["status"] == "rejected"
+    rejected = await backend.ask("POST", f"{path}/reject")
+    assert (rejected["status"], rejected["invitation"]["status"]) == ("rejected", "revoked")
     await backend.refused("POST", f"{path}/invite", 409, "waitlist_entry_already_rejected")
     await backend.refused("POST", f"{path}/reject", 409, "waitlist_entry_already_rejected")
     await backend.refused("DELETE", path, 409, "waitlist_entry_already_rejected")

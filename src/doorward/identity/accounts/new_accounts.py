@@ -212,8 +212,13 @@ def _check(members: dict[str, Any]) -> None:
                     name, long_message=f"{name} holds a character that cannot be shown."
                 )
             )
-    if members.get("external_id") == "":
-        members["external_id"] = None
+    for name in ("external_id", "locale"):
+        if members.get(name) == "":
+            members[name] = None
+    locale = members.get("locale")
+    if locale is not None and not rules.is_locale(locale):
+        sentence = "locale must be a language tag of BCP 47, such as en or de-AT."
+        raise Refused(FORM_PARAM_FORMAT_INVALID.at("locale", long_message=sentence))
     username = members.get("username")
     problem = None if username is None else rules.username_problem(username)
     if problem is not None:

@@ -32,6 +32,7 @@ REAUTHENTICATION_LIFETIME_MS = 10 * 60_000
 _LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(rf"(?P<local>{_LOCAL})@(?P<domain>(?:{_LABEL}\.)*{_LABEL})")
+_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 
 _LEET = str.maketrans(
     {"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"}
@@ -67,6 +68,11 @@ def ordinal_of(user_id: str, created_at: int) -> int:
     """A number that sorts users by the time (ms) they were made; those of one moment by chance, but always alike."""
     tie = int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big")
     return created_at << 21 | tie & 0x1F_FFFF
+
+
+def is_locale(text: str) -> bool:
+    """Whether it has the shape of a language tag (BCP 47): `en`, `de-AT`, `zh-Hant-TW`."""
+    return _LOCALE.fullmatch(text) is not None
 
 
 def username_problem(username: str) -> Problem | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from doorward.identity.resources.for_back_ends import invitations as resources
 from doorward.identity.waitlist import store
 from doorward.identity.waitlist.rules import WaitlistStatus
 from doorward.identity.waitlist.service import JoinWish
+from doorward.identity.waitlist.store import WaitlistEntry
 
 _BULK = 50
 
@@ -42,13 +44,13 @@ async def list_waitlist_entries(call: Call[Entries, NoBody]) -> Listed[resources
     entries, total = await call.identity.waitlist.page(
         slice_of(wanted, store.ORDERS), query=wanted.query, status=wanted.status
     )
-    return Listed([resources.waitlist_entry(entry) for entry in entries], total)
+    return Listed(await _shown(call, entries), total)
 
 
 async def create_waitlist_entry(call: Call[NoQuery, NewEntry]) -> resources.WaitlistEntry:
     """Put an address on the waitlist; the entry it has where it is there already."""
-    (entry,) = await call.identity.waitlist.join([_wish(call.body)], actor=call.caller.id)
-    return resources.waitlist_entry(entry)
+    entries = await call.identity.waitlist.join([_wish(call.body)], actor=call.caller.id)
+    return (await _shown(call, entries))[0]
 
 
 async def create_bulk_waitlist_entries(
@@ -56,7 +58,7 @@ async def create_bulk_waitlist_entries(
 ) -> list[resources.WaitlistEntry]:
     """Put up to fifty addresses on the waitlist, all or none."""
     entries = await call.identity.waitlist.join([_wish(entry) for entry in call.body], actor=call.caller.id)
-    return [resources.waitlist_entry(entry) for entry in entries]
+    return await _shown(call, entries)
 
 
 async def delete_waitlist_entry(call: Call[NoQuery, NoBody]) -> Deleted:
@@ -79,7 +81,18 @@ async def invite_waitlist_entry(call: Call[NoQuery, InviteEntry]) -> resources.W
 async def reject_waitlist_entry(call: Call[NoQuery, NoBody]) -> resources.WaitlistEntry:
     """Turn an entry down; its invitation ends."""
     entry = await call.identity.waitlist.reject(call.path["waitlist_entry_id"], actor=call.caller.id)
-    return resources.waitlist_entry(entry)
+    return (await _shown(call, [entry]))[0]
+
+
+async def _shown(call: Call[Any, Any], entries: Sequence[WaitlistEntry]) -> list[resources.WaitlistEntry]:
+    """Each with the invitation it was let in with."""
+    made = await call.identity.waitlist.invitations_of(entries)
+    return [
+        resources.waitlist_entry(
+            entry, resources.invitation(found, call.now) if (found := made.get(entry.invitation_id)) else None
+        )
+        for entry in entries
+    ]
 
 
 def _wish(body: NewEntry) -> JoinWish:

@@ -14,6 +14,7 @@ from doorward.identity.errors import Refused, not_found
 from doorward.identity.identifiers import new_id
 from doorward.identity.invitations import store as invitations
 from doorward.identity.invitations.service import Invitations, InvitationWish, MadeInvitation
+from doorward.identity.invitations.store import Invitation
 from doorward.identity.paging import Slice
 from doorward.identity.resources.for_back_ends import invitations as resources
 from doorward.identity.restrictions.service import Restrictions
@@ -88,6 +89,14 @@ class Waitlist:
     ) -> tuple[list[WaitlistEntry], int]:
         return await self._database.read(lambda tx: store.page(tx, part, query=query, status=status))
 
+    async def invitations_of(self, entries: Sequence[WaitlistEntry]) -> dict[str | None, Invitation]:
+        """Those that entries were let in with, by their ids."""
+        ids = [entry.invitation_id for entry in entries if entry.invitation_id is not None]
+        return await self._database.read(lambda tx: self._invitations_by_id(tx, ids)) if ids else {}
+
+    def _invitations_by_id(self, tx: Tx, ids: Sequence[str]) -> dict[str | None, Invitation]:
+        return {each: found for each in ids if (found := invitations.find(tx, each)) is not None}
+
     async def get(self, entry_id: str) -> WaitlistEntry:
         """Raises Refused (404)."""
         return await self._database.read(lambda tx: self._found(tx, entry_id))
@@ -144,7 +153,9 @@ class Waitlist:
     def _put(self, tx: Tx, entry: WaitlistEntry, actor: str, now: int) -> WaitlistEntry:
         store.put(tx, entry)
         audit.record(tx, now=now, actor=actor, action=f"waitlist_entry.{entry.status}", object_id=entry.id)
-        outbox.enqueue(tx, "waitlistEntry.updated", resources.waitlist_entry(entry), now=now)
+        found = None if entry.invitation_id is None else invitations.find(tx, entry.invitation_id)
+        shown = resources.waitlist_entry(entry, None if found is None else resources.invitation(found, now))
+        outbox.enqueue(tx, "waitlistEntry.updated", shown, now=now)
         return entry
 
     def _found(self, tx: Tx, entry_id: str) -> WaitlistEntry:
