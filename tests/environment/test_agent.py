@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -251,6 +252,25 @@ async def test_verbs_work_the_same_with_and_without_an_agent(tmp_path: Path) -> 
     await talk(expected_pid=False)
     async with agent_at(tmp_path):
         await talk(expected_pid=True)
+
+
+@pytest.mark.parametrize("broken", ["environment-id", "secrets/connect-security-mode-stored.bin"])
+async def test_a_machine_that_cannot_be_opened_leaves_no_database_open(tmp_path: Path, broken: str) -> None:
+    async with agent_at(tmp_path):
+        pass
+    path = tmp_path / "userdata" / broken
+    path.unlink()
+    path.mkdir()
+    async with open_machine(tmp_path) as machine:
+        for _ in range(2):
+            with pytest.raises(VerbFailed):
+                await machine.status()
+        opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if is_open(fd)]
+    assert not [name for name in opened if name.startswith(str(tmp_path))]
+
+
+def is_open(descriptor: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
 
 
 async def test_an_unreadable_mode_is_told_and_repaired_by_the_machine(tmp_path: Path) -> None:

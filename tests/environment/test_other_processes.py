@@ -15,9 +15,11 @@ from doorward.environment.access import MACHINE
 from doorward.environment.app import create_environment
 from doorward.environment.approvals import Knock
 from doorward.environment.local import open_machine
+from doorward.environment.settings import Service
 from doorward.outbound import Outbound
+from doorward.store import DatabaseFailed
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
-from tests.environment.test_agent import HOUR, agent_at
+from tests.environment.test_agent import HOUR, agent_at, until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +44,34 @@ async def beside(home: Path) -> Any:
     finally:
         await environment.stop()
         await outbound.close()
+
+
+async def test_what_cannot_be_looked_up_after_news_ends_and_what_was_missed_is_made_up_for(
+    tmp_path: Path,
+) -> None:
+    notes = Service(name="notes", port=9000)
+    async with agent_at(tmp_path, services=(notes,)) as agent, beside(tmp_path) as other:
+        environment = agent.environment
+        issued = await environment.sessions.issue(
+            subject="owner", scopes=ADMINISTRATIVE_SCOPES, label=None, lifetime_ms=HOUR, actor=MACHINE
+        )
+        ticket, _ = environment.sessions.ticket(issued.session)
+        async with connect(f"ws://127.0.0.1:{environment.port}/ws?wsTicket={ticket}") as socket:
+            read, is_unreadable = environment.database.read, asyncio.Event()
+
+            async def unreadable(_: object) -> None:
+                is_unreadable.set()
+                raise DatabaseFailed("the disk is gone")
+
+            environment.database.read = unreadable  # type: ignore[method-assign, assignment]
+            await other.services.remove(MACHINE, "notes")
+            async with asyncio.timeout(20):
+                with pytest.raises(ConnectionClosed):
+                    while True:
+                        await socket.recv()
+                await is_unreadable.wait()
+            environment.database.read = read  # type: ignore[method-assign]
+        await until(lambda: environment.services.published() == (), 20)
 
 
 async def test_a_socket_hears_what_is_decided_through_the_agent_and_past_it(tmp_path: Path) -> None:

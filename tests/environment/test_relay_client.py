@@ -34,9 +34,10 @@ from doorward.environment.relay_client.process import RelayClientProcess
 from doorward.environment.relay_client.releases import Asset, Platform, Release
 from doorward.outbound import Outbound
 from doorward.t3_connect.messages import EndpointRuntime
-from doorward.tunnel import Connector
+from doorward.tunnel import Connector, ConnectorToken
 from tests.environment.conftest import MakeMachine
 from tests.environment.test_auth_access_stream import talking
+from tests.ports import free_ports
 from tests.tunnel.carriers import never, until
 
 pytestmark = pytest.mark.anyio
@@ -387,6 +388,26 @@ async def test_a_configuration_starts_keeps_replaces_and_stops_the_process(insta
     assert not installed.is_alive(int(first.pid))  # type: ignore[arg-type]
     assert (await supervisor.apply(None)).status == "disabled"
     assert not installed.is_alive(int(second.pid))  # type: ignore[arg-type]
+
+
+async def test_a_connector_that_is_replaced_at_once_ends_all_the_same(installed: Installed) -> None:
+    token = ConnectorToken(
+        edge_url=f"http://edge.localhost:{free_ports(1)[0]}",
+        hostnames=[],
+        environment_id="t",
+        generation=1,
+        seed=b"\x01" * 32,
+    )
+    made: list[Connector] = []
+
+    def make(token: ConnectorToken) -> Connector:
+        made.append(Connector(token, router=never))
+        return made[-1]
+
+    installed.supervisor.use(make)
+    await installed.supervisor.apply(runtime(token.encode()))
+    await installed.supervisor.apply(None)
+    assert [connector.state.word for connector in made] == ["stopped"]
 
 
 @pytest.mark.conformance("connect-environment", 192)

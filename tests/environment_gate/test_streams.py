@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -16,6 +18,7 @@ from doorward.environment.app import create_environment
 from doorward.environment.gate.streams import Streams
 from doorward.environment.settings import Service
 from doorward.outbound import Outbound
+from doorward.store import DatabaseFailed
 from tests.conftest import ClockForTests
 from tests.environment_gate.machine import Machine
 
@@ -187,6 +190,27 @@ async def test_a_service_taken_back_and_exposed_again_has_streams_again_that_end
 async def drained(pieces: AsyncIterator[bytes]) -> None:
     async for _ in pieces:
         pass
+
+
+async def test_streams_whose_session_cannot_be_looked_up_end_and_later_ones_are_still_watched(
+    machine: Machine,
+) -> None:
+    sessions = machine.environment.sessions
+    find, path = sessions.find, machine.environment.settings.state_dir / "state.sqlite"
+
+    async def unreadable(_: str) -> None:
+        raise DatabaseFailed("the disk is gone")
+
+    for _ in range(2):
+        async with opening(machine, await machine.cookie(), origin=machine.origin) as socket:
+            await socket.recv()
+            sessions.find = unreadable  # type: ignore[method-assign, assignment]
+            with contextlib.closing(sqlite3.connect(path)) as elsewhere, elsewhere:
+                elsewhere.execute("UPDATE environment_services SET updated_at = updated_at + 1")
+            async with asyncio.timeout(20):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+            sessions.find = find  # type: ignore[method-assign]
 
 
 async def test_a_stream_ends_when_its_session_runs_out(machine: Machine, clock: ClockForTests) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,7 @@ from doorward.http1 import (
     problem,
 )
 from tests.http1.wire import answers, client, origin
+from tests.tunnel.certificate import write_certificate
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +217,25 @@ async def test_a_response_can_be_rewritten() -> None:
         async with serving(router) as (_, port), client(port) as visitor:
             await visitor.get()
             assert "set-cookie" not in (await visitor.head())[1]
+
+
+async def test_a_client_that_never_ends_its_tls_handshake_is_given_up(tmp_path: Path) -> None:
+    write_certificate(tmp_path / "both.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = ProxyServer(hello, limits=QUICK)
+    await server.serve(sock, ssl=context)
+    async with client(sock.getsockname()[1]) as silent:
+        assert await asyncio.wait_for(silent.rest(), 30) == b""  # the loop's own patience is a minute
+    await server.close(grace=0)
+
+
+async def test_a_name_that_can_be_none_is_as_good_as_a_service_that_does_not_answer() -> None:
+    nowhere = TcpUpstream(f"{'a' * 64}.example", 80)
+    async with serving(lambda head, peer: Forward(nowhere, head)) as (_, port), client(port) as visitor:
+        await visitor.get()
+        assert (await visitor.head())[0] == 502
 
 
 async def test_closing_waits_for_open_exchanges_and_takes_no_new_ones() -> None:

@@ -14,7 +14,7 @@ import pytest
 from doorward.http1 import Answer, Forward, Limits, Peer, RequestHead, TcpUpstream
 from doorward.tunnel import ConnectorToken, InvalidConnectorToken, InvalidEdgeUrl, TunnelRefusal, proof
 from doorward.tunnel.backoff import Backoff
-from doorward.tunnel.dialing import edge_address, proxy_for
+from doorward.tunnel.dialing import DialError, dial, edge_address, proxy_for
 from tests.http1.wire import Client, answers, client, origin
 from tests.ports import free_ports
 from tests.tunnel.carriers import FAST_HEARTBEAT, Registry, never, to_origin, until
@@ -335,11 +335,49 @@ def test_which_proxy_an_edge_is_reached_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://edge.example", "ftp://edge.example", "https://", "https://a@edge.example"]
+    "url",
+    [
+        "http://edge.example",
+        "ftp://edge.example",
+        "https://",
+        "https://a@edge.example",
+        "https://edge.example:99999",
+        "https://[edge.example",
+    ],
 )
 def test_an_edge_is_reached_over_https_only(url: str) -> None:
     with pytest.raises(InvalidEdgeUrl):
         edge_address(url)
+
+
+async def test_an_edge_that_names_what_is_no_other_edge_keeps_its_machine() -> None:
+    async with Registry() as registry:
+        edge = await registry.start_edge()
+        async with registry.connector(router=echo_head):
+            [link] = edge.links
+            link.turn_away(
+                "leaving",
+                "",
+                spread=0,
+                drain=30,
+                alternates=["http://edge.localhost:99999", "http://[edge.localhost"],
+            )
+            await until(lambda: edge.stats().tunnels_opened == 2, 20)
+
+
+async def test_a_name_that_can_be_none_is_said() -> None:
+    name = f"{'a' * 64}.example"
+    with pytest.raises(DialError) as refused:
+        await dial(edge_address(f"https://{name}"), asyncio.Protocol, context=None, environ={})
+    assert refused.value.code == "name_unknown"
+
+
+async def test_a_proxy_whose_answer_has_no_status_has_refused() -> None:
+    async with origin(answers(b"HTTP/1.1\r\n\r\n")) as proxy:
+        environ = {"https_proxy": f"http://127.0.0.1:{proxy.port}"}
+        with pytest.raises(DialError) as refused:
+            await dial(edge_address("https://edge.example"), asyncio.Protocol, context=None, environ=environ)
+    assert refused.value.code == "proxy_refused"
 
 
 def test_a_connector_token_survives_its_string_and_keeps_its_seed_out_of_sight() -> None:

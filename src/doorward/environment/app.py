@@ -22,8 +22,14 @@ async def create_environment(
     Raises StoreError, SecretStoreFailed, OSError.
     """
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    given = database
     if database is None:
         database = await open_database(settings.database_url, schemas=[SCHEMA])
-    environment = Environment(settings, database, outbound=outbound, clock=clock)
+    try:
+        environment = Environment(settings, database, outbound=outbound, clock=clock)
+    except BaseException:
+        if given is None:
+            await database.close()
+        raise
     environment.loopback_app, environment.tunnel_app = build_apps(environment)
     return environment

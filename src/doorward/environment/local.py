@@ -151,10 +151,14 @@ class LocalMachine:
     async def _opened(self) -> Environment:
         if self._direct is None:
             environment = await create_environment(self._settings, outbound=self._outbound, clock=self._clock)
-            environment.link.load()
-            await environment.services.load()
-            # An environment made by us asks before it lets anybody in, whoever made it first.
-            environment.modes.initialise("client-approval")
+            try:
+                environment.link.load()
+                await environment.services.load()
+                # An environment made by us asks before it lets anybody in, whoever made it first.
+                environment.modes.initialise("client-approval")
+            except BaseException:
+                await environment.stop()
+                raise
             self._direct = environment
         return self._direct
 

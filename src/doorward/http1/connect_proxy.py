@@ -46,7 +46,7 @@ async def connect_through(proxy: str, host: str, port: int) -> socket.socket:
             head += byte
             if not byte or len(head) > _HEAD_BYTES:
                 raise ProxyRefused("proxy_failed", f"The proxy {parts.hostname} ended the connection.")
-        status = head.split(b" ", 2)[1][:3] if head.startswith(b"HTTP/1.") else b"?"
+        status = head.partition(b" ")[2][:3] if head.startswith(b"HTTP/1.") else b"?"
         if not status.startswith(b"2"):
             raise ProxyRefused(
                 "proxy_refused", f"The proxy {parts.hostname} answered {status.decode('latin-1')}."

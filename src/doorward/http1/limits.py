@@ -10,7 +10,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     head_bytes: int = 64 * 1024
     head_seconds: float = 10.0
-    """From a request's first byte (or a new connection) to the end of its head: slowloris."""
+    """From a request's first byte (or a new connection) to the end of its head, and for the TLS handshake: slowloris."""
     keep_alive_seconds: float = 75.0
     body_idle_seconds: float = 60.0
     """A request body that makes no progress while we are ready to read it."""

@@ -45,12 +45,18 @@ class ProxyServer:
         def connection() -> ServerConnection:
             return ServerConnection(self._state)
 
+        # A client counts once its handshake is over: until then it may take no longer than for a head.
+        handshake = None if ssl is None else self._engine.limits.head_seconds
         if isinstance(where, str):
             server = await loop.create_unix_server(connection, where, backlog=_BACKLOG)
         elif where.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(connection, sock=where, ssl=ssl, backlog=_BACKLOG)
+            server = await loop.create_unix_server(
+                connection, sock=where, ssl=ssl, ssl_handshake_timeout=handshake, backlog=_BACKLOG
+            )
         else:
-            server = await loop.create_server(connection, sock=where, ssl=ssl, backlog=_BACKLOG)
+            server = await loop.create_server(
+                connection, sock=where, ssl=ssl, ssl_handshake_timeout=handshake, backlog=_BACKLOG
+            )
         self._servers.append(server)
 
     async def ask(self, head: RequestHead, body: bytes, peer: Peer, taker: AnswerTaker) -> None:

@@ -140,7 +140,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
                     ssl=address.tls,
                     server_hostname=address.server_name,
                 )
-        except (OSError, ProxyRefused):
+        except (OSError, UnicodeError, ProxyRefused):
             self._connecting = None
             self._fail(errors.UNREACHABLE)
 

@@ -53,14 +53,18 @@ class EdgeAddress(msgspec.Struct, frozen=True):
 
 def edge_address(url: str) -> EdgeAddress:
     """Raises InvalidEdgeUrl."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        given_port = parts.port
+    except ValueError as error:
+        raise InvalidEdgeUrl(f"{url!r} is not the URL of an edge") from error
     host = (parts.hostname or "").lower()
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
         raise InvalidEdgeUrl(f"{url!r} is not the URL of an edge")
     if parts.scheme == "http" and not (is_localhost(host) or host in ("127.0.0.1", "::1")):
         raise InvalidEdgeUrl("an edge is reached over https; http is for localhost names only")
     default = 443 if parts.scheme == "https" else 80
-    port = parts.port or default
+    port = given_port or default
     name = f"[{host}]" if ":" in host else host
     authority = name if port == default else f"{name}:{port}"
     return EdgeAddress(parts.scheme, host, port, authority, f"{parts.scheme}://{authority}")
@@ -132,7 +136,8 @@ async def dial(
         raise DialError(
             "tls_untrusted", f"The certificate of {address.authority} is not trusted: {error.verify_message}."
         ) from error
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
+        # The second for what could be no name: a label of more than 63 characters.
         raise DialError("name_unknown", f"The name {address.host} does not resolve.") from error
     except OSError as error:
         raise DialError(

@@ -6,15 +6,19 @@ A cookie of 15 minutes opens a stream that may last; the stream's right to go on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from doorward.environment.sessions.ending import CHANNEL
+from doorward.store import StoreError
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
+
+log = logging.getLogger(__name__)
 
 _REMEMBERED = 60.0  # seconds; far longer than any look into the database takes
 
@@ -101,8 +105,16 @@ class Streams:
     async def _look_at_all(self) -> None:
         """Notifications may have been missed: ask after every session something is carried for."""
         for session_id in list(self._carried):
-            if await self._environment.sessions.find(session_id) is None:
+            if await self._is_over(session_id):
                 self.end(session_id)
+
+    async def _is_over(self, session_id: str) -> bool:
+        try:
+            return await self._environment.sessions.find(session_id) is None
+        except StoreError as error:
+            # As at the door: for whom cannot be looked up, nothing is carried.
+            log.error("a session cannot be checked, so its streams end: %s", error)  # noqa: TRY400
+            return True
 
 
 def _tag(session_id: str, origin: str) -> str:

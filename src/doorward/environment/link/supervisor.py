@@ -130,6 +130,8 @@ class Supervisor:
             return _failed(config, f"The tunnel cannot be opened: {error}")
         self._connector = connector
         self._task = asyncio.create_task(self._run(connector), name="connector")
+        # A task that is cancelled before its first step never ends what it was made for.
+        await asyncio.sleep(0)
         return EndpointRuntimeStatus(
             status="running",
             provider_kind=config.provider_kind,

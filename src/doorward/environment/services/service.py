@@ -1,6 +1,7 @@
 """The services of this machine: in memory for the gate's every request, in the database for the next start."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -10,9 +11,13 @@ from doorward.environment.audit import record
 from doorward.environment.services import store
 from doorward.environment.services.published import PublishedService, hostname
 from doorward.environment.settings import Service
-from doorward.store import Clock, Database, Tx
+from doorward.store import Clock, Database, StoreError, Tx
 
 __all__ = ["CHANNEL", "PublishedService", "Services"]
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
 
 #: Carries the name of the service that was changed.
 CHANNEL = "environment.services"
@@ -48,10 +53,18 @@ class Services:
         """
         async with self._database.subscribe(CHANNEL) as payloads:
             is_watching.set()
-            await self.load()  # what was done since the first look was told to nobody
+            await self._load_at_last()  # what was done since the first look was told to nobody
             async for name in payloads:
                 if not name:
-                    await self.load()
+                    await self._load_at_last()
+
+    async def _load_at_last(self) -> None:
+        while True:
+            try:
+                return await self.load()
+            except StoreError as error:
+                log.warning("the services cannot be read; trying again: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
 
     def published(self) -> tuple[PublishedService, ...]:
         """Every service of this machine, by name; those without `public_url` are not reachable yet."""

@@ -1,13 +1,16 @@
 """How a session ends: its row, its codes and cookies, and, within a second, its open sockets and streams."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
 from doorward.environment.children import store as children
 from doorward.environment.sessions import store
 from doorward.environment.stream.events import SessionRemoved, announce
-from doorward.store import Clock, Database, Tx
+from doorward.store import Clock, Database, StoreError, Tx
+
+log = logging.getLogger(__name__)
 
 #: Payload: a session id. The gate closes what it carries for it; `Endings` tells our own sockets.
 CHANNEL = "environment.session_ended"
@@ -66,7 +69,13 @@ class Endings:
         def gone(tx: Tx) -> list[str]:
             return [session_id for session_id in watched if store.find_alive(tx, session_id, now) is None]
 
-        for session_id in await self._database.read(gone):
+        try:
+            ended = await self._database.read(gone)
+        except StoreError as error:
+            # Whoever cannot be looked up is not let in either.
+            log.error("sessions cannot be checked, so their sockets end: %s", error)  # noqa: TRY400
+            ended = watched
+        for session_id in ended:
             self._tell(session_id)
 
     def _tell(self, session_id: str) -> None:
