@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.environment.pages.limits import RateLimit, Waiting, network_of
+from doorward.environment.pages.limits import RateLimit, Waiting
+from doorward.http1 import network_of
 
 NOW = 1_800_000_000_000
 

@@ -24,6 +24,9 @@ from doorward.http1 import (
     UnixUpstream,
     problem,
 )
+from doorward.http1.engine import Engine
+from doorward.http1.listener import ListenerState
+from doorward.http1.server_connection import ServerConnection
 from tests.http1.wire import answers, client, origin
 from tests.tunnel.certificate import write_certificate
 
@@ -118,6 +121,20 @@ async def test_one_address_may_not_hold_too_many_connections() -> None:
     ):
         assert (await fourth.head())[0] == 503
         assert server.stats().connections_refused == 1
+
+
+async def test_one_ipv6_network_may_not_hold_more_connections_than_one_address() -> None:
+    engine = Engine(hello, Limits(connections_per_ip=2))
+    state = ListenerState(engine, lambda ip: False)
+    peers = [Peer(f"2001:db8::{number}") for number in range(1, 4)]
+    connections = [ServerConnection(state) for _ in peers]
+    let_in = [state.admit(one, peer) for one, peer in zip(connections, peers, strict=True)]
+    assert let_in == [True, True, False]
+    assert state.admit(ServerConnection(state), Peer("2001:db8:0:1::1"))
+    for one, peer in zip(connections, peers, strict=True):
+        state.forget(one, peer)
+    assert state.admit(connections[0], peers[2])
+    engine.close()
 
 
 async def test_a_thousand_pipelined_requests_are_answered() -> None:

@@ -74,6 +74,10 @@ def test_failed_proofs_are_forgotten_after_a_minute_and_kept_for_so_many_address
     assert failed.wait("192.0.2.1", 20.0) == 40.0
     assert failed.wait("192.0.2.2", 20.0) == 0.0
     assert failed.wait("192.0.2.1", 60.0) == 0.0
+    failed.count("2001:db8::1", 60.0)
+    failed.count("2001:db8::2", 60.0)
+    assert failed.wait("2001:db8::3", 60.0) == 60.0
+    assert failed.wait("2001:db8:0:1::3", 60.0) == 0.0
     for number in range(20_000):
         failed.count(str(number), 61.0)
     assert len(failed._failed) == 10_000
@@ -94,7 +98,17 @@ async def told(port: int, **headers: str) -> tuple[int, str, str]:
         return status, code, answered.get("retry-after", "")
 
 
-async def test_one_address_may_not_fill_a_tunnel_and_others_still_get_through() -> None:
+@pytest.mark.parametrize(
+    ("same", "other"),
+    [
+        (["192.0.2.1", "192.0.2.1", "192.0.2.1"], "192.0.2.2"),
+        (["2001:db8::1", "2001:db8::2", "2001:db8::3"], "2001:db8:0:1::1"),
+    ],
+    ids=["one address", "one IPv6 network"],
+)
+async def test_one_address_may_not_fill_a_tunnel_and_others_still_get_through(
+    same: list[str], other: str
+) -> None:
     waiting = asyncio.Event()
 
     async def router(head: RequestHead, peer: Peer) -> Answer:
@@ -111,12 +125,12 @@ async def test_one_address_may_not_fill_a_tunnel_and_others_still_get_through() 
             client(registry.port) as one,
             client(registry.port) as two,
         ):
-            for visitor in (one, two):
-                await visitor.get("/slow", headers="X-Forwarded-For: 192.0.2.1\r\n")
+            for visitor, address in zip((one, two), same[:2], strict=True):
+                await visitor.get("/slow", headers=f"X-Forwarded-For: {address}\r\n")
             await until(lambda: edge.stats().streams == 2)
-            forwarded = {"X-Forwarded-For": "192.0.2.1"}
+            forwarded = {"X-Forwarded-For": same[-1]}
             assert await told(registry.port, **forwarded) == (429, "visitor_busy", "1")
-            assert (await told(registry.port, **{"X-Forwarded-For": "192.0.2.2"}))[0] == 200
+            assert (await told(registry.port, **{"X-Forwarded-For": other}))[0] == 200
             waiting.set()
             assert (await one.head())[0] == (await two.head())[0] == 200
             await until(lambda: edge.stats().streams == 0)

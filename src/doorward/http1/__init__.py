@@ -31,6 +31,7 @@ from doorward.http1.exchange import (
 )
 from doorward.http1.heads import LENGTH_UNKNOWN, Headers, RequestHead, ResponseHead, without
 from doorward.http1.limits import Limits
+from doorward.http1.networks import network_of
 from doorward.http1.server import ProxyServer
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "TcpUpstream",
     "UnixUpstream",
     "Upstream",
+    "network_of",
     "problem",
     "without",
 ]

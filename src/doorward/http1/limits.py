@@ -21,5 +21,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     write_buffer_bytes: int = 256 * 1024
     """A socket that holds more than this unsent pauses whoever feeds it."""
     connections_per_ip: int = 1000
+    """An IPv6 network of 64 bits counts as one address."""
     pool_idle_connections: int = 64
     pool_idle_seconds: float = 30.0

@@ -11,6 +11,7 @@ from typing import Protocol
 from doorward.http1.deadlines import Expiring
 from doorward.http1.engine import Engine
 from doorward.http1.exchange import Peer
+from doorward.http1.networks import network_of
 from doorward.http1.parsing import RequestHeads
 
 IsFront = Callable[[str], bool]
@@ -32,7 +33,7 @@ class ListenerState:
         self.connections: set[ClientConnection] = set()
         self.heads = RequestHeads()
         self.refused = 0
-        self._per_ip: Counter[str] = Counter()
+        self._of_network: Counter[str] = Counter()
 
     def peer_of(self, transport: asyncio.Transport) -> Peer:
         name = transport.get_extra_info("peername")
@@ -42,12 +43,13 @@ class ListenerState:
     def admit(self, connection: ClientConnection, peer: Peer) -> bool:
         self.connections.add(connection)
         self.engine.expiring.add(connection)
-        self._per_ip[peer.ip] += 1
+        network = network_of(peer.ip)
+        self._of_network[network] += 1
         # Connections over a unix socket have no address and come from our own front; one at another address brings
         # everybody's.
         if (
             peer.ip
-            and self._per_ip[peer.ip] > self.engine.limits.connections_per_ip
+            and self._of_network[network] > self.engine.limits.connections_per_ip
             and not self._is_front(peer.ip)
         ):
             self.refused += 1
@@ -58,6 +60,7 @@ class ListenerState:
         if connection in self.connections:
             self.connections.discard(connection)
             self.engine.expiring.discard(connection)
-            self._per_ip[peer.ip] -= 1
-            if self._per_ip[peer.ip] <= 0:
-                del self._per_ip[peer.ip]
+            network = network_of(peer.ip)
+            self._of_network[network] -= 1
+            if self._of_network[network] <= 0:
+                del self._of_network[network]

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from doorward.http1 import network_of
+
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 # Below this a tunnel could not carry its own control frames in time.
 _ByteRate = Annotated[int, msgspec.Meta(ge=64 * 1024)]
@@ -135,13 +137,14 @@ def _byte_bucket(rate: int | None, now: float) -> TokenBucket | None:
 
 
 class FailedProofs:
-    """Which addresses failed too often within the last minute."""
+    """Which addresses, or IPv6 networks, failed too often within the last minute."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._per_minute = per_minute
         self._failed: dict[str, tuple[float, int]] = {}
 
     def count(self, ip: str, now: float) -> None:
+        ip = network_of(ip)
         since, failures = self._failed.pop(ip, (now, 0))
         if now - since >= 60:
             since, failures = now, 0
@@ -151,7 +154,7 @@ class FailedProofs:
 
     def wait(self, ip: str, now: float) -> float:
         """0, or seconds until this address may try again."""
-        since, failures = self._failed.get(ip, (now, 0))
+        since, failures = self._failed.get(network_of(ip), (now, 0))
         if self._per_minute is None or failures < self._per_minute:
             return 0.0
         return max(0.0, since + 60 - now)

@@ -28,6 +28,7 @@ from doorward.tunnel.refusals import (
     TUNNEL_LOST,
     Refused,
     refusal_of_one_more,
+    streams_of,
 )
 
 log = logging.getLogger(__name__)
@@ -260,7 +261,7 @@ class EdgeLink(Link):
         return cast("Iterable[EdgeStream]", self.endpoint.streams.values())  # `open` begins no others
 
     def _streams_of(self, visitor: str) -> int:
-        return sum(stream.visitor == visitor for stream in self._exchanges)
+        return streams_of(visitor, (stream.visitor for stream in self._exchanges))
 
     @property
     def open_streams(self) -> int:

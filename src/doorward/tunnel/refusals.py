@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from doorward.http1 import Data, Failure, Headers, Inbound
+from doorward.http1 import Data, Failure, Headers, Inbound, network_of
 from doorward.tunnel.allowances import AccountUse
 
 TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
@@ -39,6 +39,12 @@ class Refused:
     def resume_receiving(self) -> None: ...
     def abort(self) -> None:
         self._handle.cancel()
+
+
+def streams_of(visitor: str, visitors: Iterable[str]) -> int:
+    """How many of a tunnel's streams, given by their addresses, are this visitor's."""
+    network = network_of(visitor)
+    return sum(network_of(address) == network for address in visitors)
 
 
 def refusal_of_one_more(

@@ -19,7 +19,8 @@ from doorward.environment.api.doors import address_of
 from doorward.environment.api.framing import Endpoint, run
 from doorward.environment.environment import Environment
 from doorward.environment.pages import loopback_routes, tunnel_routes
-from doorward.environment.pages.limits import RateLimit, network_of
+from doorward.environment.pages.limits import RateLimit
+from doorward.http1 import network_of
 
 SHARED = (
     discovery.DESCRIPTOR,

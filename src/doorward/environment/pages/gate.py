@@ -15,7 +15,7 @@ from doorward.environment.children.service import SessionEnded
 from doorward.environment.gate.own_paths import CALLBACK
 from doorward.environment.gate.rules import is_nonce_hash, safe_return_path
 from doorward.environment.pages.errors import Problem, Refused
-from doorward.environment.pages.limits import RateLimit, Waiting, network_of
+from doorward.environment.pages.limits import RateLimit, Waiting
 from doorward.environment.pages.requests import address_of, answer, read_body, refusals_as_json
 from doorward.environment.pages.wire import (
     CodeAnswer,
@@ -27,6 +27,7 @@ from doorward.environment.pages.wire import (
     WaitRequest,
 )
 from doorward.environment.sessions.authentication import AuthenticationFailed
+from doorward.http1 import network_of
 from doorward.jose import WORDS
 from doorward.web import Pages
 

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 _MOST_KEPT = 4096
-
-
-def network_of(address: str) -> str:
-    """Whom an address counts as: an IPv6 one as its network of 64 bits, for one subscriber has all that are in it."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 class RateLimit:

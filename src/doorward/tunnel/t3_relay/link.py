@@ -20,7 +20,7 @@ from doorward.tunnel.frames import ProtocolError
 from doorward.tunnel.link import tune
 from doorward.tunnel.liveness import Advice, Liveness
 from doorward.tunnel.machine_link import LinkKeeper
-from doorward.tunnel.refusals import TUNNEL_BUSY, TUNNEL_LOST, Refused, refusal_of_one_more
+from doorward.tunnel.refusals import TUNNEL_BUSY, TUNNEL_LOST, Refused, refusal_of_one_more, streams_of
 from doorward.tunnel.t3_relay import control, frames
 from doorward.tunnel.t3_relay.exchange import HEAD_TOO_LARGE, UPLOAD_TOO_LARGE, Exchange
 from doorward.tunnel.t3_relay.frames import CONTROL, HEADER, MAX_MESSAGE, MAX_PAYLOAD, MAX_STREAM_ID, Frame
@@ -112,7 +112,7 @@ class T3RelayLink(asyncio.Protocol):
         )
 
     def _streams_of(self, visitor: str) -> int:
-        return sum(stream.visitor == visitor for stream in self._streams.values())
+        return streams_of(visitor, (stream.visitor for stream in self._streams.values()))
 
     def want_elsewhere(self, hostname: str) -> None:
         """The protocol cannot say it. A machine's one name leads its visitors and itself to the same node."""
