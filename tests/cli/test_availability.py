@@ -1,11 +1,16 @@
 """What is offered where no server is known."""
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import configured
-from tests.e2e.processes import command
+from tests.e2e.processes import command, program_environ
 
 SENTENCE = "T3 Connect commands are unavailable: this build is missing T3 Connect public configuration."
 CONFIGURED = configured("https://relay.example.com", "https://accounts.example.com")
@@ -70,3 +75,40 @@ def test_who_has_a_machine_decides_about_devices_even_when_the_server_is_forgott
     done = command("connect", "security", "--mode", "client-approval", home=tmp_path)
     assert done.stdout == "T3 Connect client approval is required.\n"
     assert command("connect", "login", home=tmp_path).returncode == 1
+
+
+@pytest.fixture
+def forbidden(tmp_path: Path) -> Iterator[Path]:
+    """A folder of somebody else's: nothing in it can be looked at."""
+    folder = tmp_path / "home"
+    (folder / "userdata").mkdir(parents=True)
+    folder.chmod(0)
+    yield folder
+    folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--help",), None),
+        (("users", "list"), "Run this as the user to whom it belongs"),
+        (("backup", "x.backup"), "Run this as the user to whom it belongs"),
+        (("connect", "status"), ".env.local cannot be read (Permission denied)"),
+        (("doctor",), ".env.local cannot be read (Permission denied)"),
+    ],
+)
+def test_a_folder_of_somebody_elses_is_named(forbidden, arguments, told):
+    # For root every folder is open, unless it gives up what makes it so.
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "doorward", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=program_environ(forbidden, {}),
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if told is None else 1)
+    assert told is None or told in done.stdout + done.stderr

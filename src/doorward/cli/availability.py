@@ -45,7 +45,24 @@ class Program(LazyGroup):
             # A byte of another encoding: nothing that is stored, sent or printed could hold it.
             if not _is_text(arg):
                 raise click.UsageError(f"{arg!r} is not UTF-8 text.")
+        context.obj = "--json" in args
         return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> object:
+        """A data folder of another user's, such as one that was made with sudo, is met wherever it is first looked at."""
+        try:
+            return super().invoke(context)
+        except PermissionError as error:
+            if error.filename is None:
+                raise
+            from doorward.cli.output import fail
+
+            fail(
+                f"{error.filename}: {error.strerror}. Run this as the user to whom it belongs, or choose another folder with"
+                " --home or DOORWARD_HOME.",
+                code="permission_denied",
+                as_json=bool(context.obj),
+            )
 
     def list_commands(self, context: click.Context) -> list[str]:
         names = super().list_commands(context)

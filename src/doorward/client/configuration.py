@@ -57,7 +57,7 @@ class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 
 def has_machine(home: Path) -> bool:
     """Whether this folder was ever a machine's."""
-    return (home / "userdata").is_dir()
+    return os.path.isdir(home / "userdata")  # no, where that cannot be seen
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -184,7 +184,10 @@ def _file(path: Path) -> Mapping[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationMissing(f"{path} cannot be read ({error}).") from error
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ConfigurationMissing(
+            f"{path} cannot be read ({reason}). Mend that, or choose another folder with --home or DOORWARD_HOME."
+        ) from error
 
 
 def _first(sources: Sequence[Mapping[str, str]], names: tuple[str, ...]) -> str:

@@ -32,7 +32,7 @@ async def examine_machine(home: Path) -> AsyncIterator[Finding]:
             "configuration",
             str(error),
             why="The machine knows no server.",
-            mend="Set the variables named above.",
+            mend="See the sentence above.",
         )
         return
     for finding in _folder(home):
@@ -100,7 +100,9 @@ def _link_key(folder: Path) -> list[Finding]:
                 "link_key",
                 str(error),
                 why="The relay believes no answer of this machine: nobody can connect, and no link can be made.",
-                mend="Bring the file back from a backup. Without one delete it, then doorward connect unlink and doorward"
+                mend="Run this as the user to whom the folder belongs, or give it back to the one who runs the agent."
+                if isinstance(error.__cause__, PermissionError)
+                else "Bring the file back from a backup. Without one delete it, then doorward connect unlink and doorward"
                 " connect link.",
             )
         ]
