@@ -316,6 +316,8 @@ def test_keys_come_from_the_issuer_without_any_secret(wire: BackendWire, tokens:
         ({"secret_key": "sk_test_x", "accepts_token": []}, "accepts_token"),
         ({"secret_key": "sk_test_x", "authorized_parties": "https://a.example"}, "list"),
         ({"secret_key": "sk_test_x", "clock_skew": -1}, "clock_skew"),
+        ({"secret_key": "sk_test_x", "api_url": "accounts.example.com"}, "CLERK_API_URL.* is a URL"),
+        ({"jwks_url": "accounts.example.com/jwks.json"}, "jwks_url is a URL"),
         ({"accepts_token": "m2m_token"}, "CLERK_MACHINE_SECRET_KEY"),
     ],
 )  # fmt: skip

@@ -186,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
             "/moved": (302, b""),
             "/big": (200, b" " * 1_000_001),
             "/no": (500, b""),
+            "/host": (200, self.headers["host"].encode()),
         }
         status, body = answers[self.path]
         self.send_response(status)
@@ -210,6 +211,11 @@ def origin():
 
 async def test_keys_come_over_http_from_this_machine(origin) -> None:
     assert [key.kid for key in await JwksCache(f"{origin}/jwks").keys()] == ["k1"]
+
+
+async def test_a_name_below_localhost_is_this_machine_whatever_a_resolver_knows(origin) -> None:
+    named = origin.replace("127.0.0.1", "no-resolver-knows-this.localhost")
+    assert await fetch_url(f"{named}/host") == named.removeprefix("http://").encode()
 
 
 @pytest.mark.parametrize("path", ["/moved", "/big", "/no"])

@@ -11,7 +11,11 @@ import msgspec
 from doorward.client.configuration import PublicConfiguration, publishable_key_of
 
 # T3 Code refuses a relay without https; our own commands read the same variables and take it for localhost.
-_CAVEAT = ", which insists on https (start with --tls for it)"
+_T3_CAVEAT = ", which insists on https (start with --tls for it)"
+
+
+# Browsers and our own programs know that these names are this machine; an SDK asks the system, which often does not.
+_SDK_CAVEAT = ", where the system resolves accounts.localhost (else start with --tls)"
 
 
 class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,9 +49,9 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"  E-mails, while developing  {self.inbox}\n"
             f"  Administration             {self.console}\n"
             f"  Data                       {self.data}\n\n"
-            "For Clerk's SDKs:\n"
+            f"For Clerk's SDKs{_SDK_CAVEAT if self.accounts.startswith('http:') else ''}:\n"
             f"{_exports(self.clerk)}\n"
-            f"For T3 Code{_CAVEAT if self.relay.startswith('http:') else ''}:\n"
+            f"For T3 Code{_T3_CAVEAT if self.relay.startswith('http:') else ''}:\n"
             f"{_exports(self.t3)}\n"
             "Ctrl-C stops it. Everything is kept for the next start."
         )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Mapping
 from hashlib import sha1
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -86,8 +87,10 @@ def make_settings(
         secret_key=secret_key or environ.get("CLERK_SECRET_KEY", ""),
         machine_secret_key=machine_secret_key or environ.get("CLERK_MACHINE_SECRET_KEY", ""),
         jwt_key=pem if isinstance(pem, PublicKey) else parse_jwt_key(pem) if pem else None,
-        api_url=(api_url or environ.get("CLERK_API_URL") or CLERK_API_URL).rstrip("/"),
-        jwks_url=jwks_url,
+        api_url=_url(
+            "api_url (CLERK_API_URL)", api_url or environ.get("CLERK_API_URL") or CLERK_API_URL
+        ).rstrip("/"),
+        jwks_url=_url("jwks_url", jwks_url) if jwks_url else None,
         frontend_api=proxy_url or (parsed.frontend_api if parsed else ""),
         rules=ClaimRules(
             audience=_listed(audience),
@@ -175,6 +178,17 @@ def check_sufficient(settings: Settings, accepts: Accepted) -> None:
         raise ConfigurationError(
             "Missing Clerk Secret Key. Set CLERK_SECRET_KEY, or verify offline with CLERK_JWT_KEY or jwks_url."
         )
+
+
+def _url(option: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in ("https", "http") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ConfigurationError(f"{option} is a URL, not {text!r}")
+    return text
 
 
 def _listed(given: str | Collection[str] | None) -> tuple[str, ...]:
