@@ -136,14 +136,17 @@ async def test_a_failure_carries_the_tag_and_the_fields_of_its_answer(
 @pytest.mark.conformance("connect-relay", 145)
 @pytest.mark.parametrize("header", ["traceparent", "b3"])
 async def test_a_caller_s_span_is_the_parent_and_nothing_else_is(
-    traced_world: World, exporter: InMemorySpanExporter, header: str
+    anyio_backend: str, exporter: InMemorySpanExporter, clock: ClockForTests, tmp_path: Path, header: str
 ) -> None:
     trace, parent = "8f14e45fceea167a5a36dedd4bea2543", "00f067aa0ba902b7"
     value = f"00-{trace}-{parent}-01" if header == "traceparent" else f"{trace}-{parent}-1"
-    # As if the program had been started inside a span: a request has nothing to do with that.
+    database = await open_database(databases.new_sqlite(tmp_path, [RELAY_SCHEMA]), schemas=[RELAY_SCHEMA])
+    # The server is started inside a span, which all of its tasks are then in: a request has nothing to do with that.
     with spans.span("build"):
-        await traced_world.http.get("/health", headers={header: value})
-        await traced_world.http.get("/.well-known/oauth-protected-resource")
+        async with open_world(database, clock, tmp_path) as world:
+            await world.http.get("/health", headers={header: value})
+            await world.http.get("/.well-known/oauth-protected-resource")
+    await database.close()
     asked = finished(exporter, server_of="/health")[0]
     assert asked.parent is not None
     assert (f"{asked.context.trace_id:032x}", f"{asked.parent.span_id:016x}") == (trace, parent)
