@@ -317,6 +317,24 @@ async def test_a_link_for_notifications_alone_yields_one_push_and_no_live_activi
     assert await snapshot(notified) is None
 
 
+@pytest.mark.conformance("connect-relay", 129)
+async def test_a_live_activity_is_shown_nothing_of_a_link_for_notifications_alone(notified: Notified) -> None:
+    await notified.phone()
+    await notified.publish("running")
+    await notified.begin_activity()
+    await notified.deliver()
+    await notified.link(liveActivitiesEnabled=False)
+    told = len(notified.apple())
+    assert await notified.publish("completed") == [
+        ("phone", "live_activity_end"),
+        ("phone", "push_notification"),
+    ]
+    await notified.deliver()
+    [ended] = [p for token, p in notified.apple()[told:] if token == "live"]
+    assert ended["aps"]["event"] == "end"
+    assert "content-state" not in ended["aps"]
+
+
 @pytest.mark.conformance("connect-relay", 130)
 async def test_live_activities_switched_off_are_not_started_and_end_when_running(
     notified: Notified,

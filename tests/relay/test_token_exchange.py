@@ -140,6 +140,15 @@ async def _signed(world: World, **changes: Any) -> str:
     return sign_jwt({**claims, **changes}, key, typ=typ)
 
 
+@pytest.mark.conformance("connect-relay", 46)
+async def test_no_token_is_older_than_that_whatever_expiry_it_was_signed_with(wire: World) -> None:
+    token = await _signed(wire, exp=wire.clock() // 1000 + 86_400)
+    wire.clock.advance(1_860_000)
+    assert (await wire.status(token)).json()["reason"] == "environment_link_not_found"
+    wire.clock.advance(1_000)
+    assert (await wire.status(token)).json()["reason"] == "invalid_bearer"
+
+
 @pytest.mark.conformance("connect-relay", 47, 48)
 @pytest.mark.parametrize(
     "claims",
