@@ -38,7 +38,7 @@ from doorward.tunnel import Connector, ConnectorToken
 from tests.environment.conftest import MakeMachine
 from tests.environment.test_auth_access_stream import talking
 from tests.ports import free_ports
-from tests.tunnel.carriers import never, until
+from tests.tunnel.carriers import never, token_for, until
 
 pytestmark = pytest.mark.anyio
 
@@ -391,13 +391,7 @@ async def test_a_configuration_starts_keeps_replaces_and_stops_the_process(insta
 
 
 async def test_a_connector_that_is_replaced_at_once_ends_all_the_same(installed: Installed) -> None:
-    token = ConnectorToken(
-        edge_url=f"http://edge.localhost:{free_ports(1)[0]}",
-        hostnames=[],
-        environment_id="t",
-        generation=1,
-        seed=b"\x01" * 32,
-    )
+    token = token_for(free_ports(1)[0])
     made: list[Connector] = []
 
     def make(token: ConnectorToken) -> Connector:

@@ -130,6 +130,17 @@ class Registry:
             await asyncio.wait_for(running, 5)
 
 
+def token_for(port: int) -> ConnectorToken:
+    """Of a machine whose edge would be at this port."""
+    return ConnectorToken(
+        edge_url=f"http://edge.localhost:{port}",
+        hostnames=[],
+        environment_id="t",
+        generation=1,
+        seed=b"\x01" * 32,
+    )
+
+
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():

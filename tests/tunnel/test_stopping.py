@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from doorward.http1 import Answer, Peer, RequestHead
-from doorward.tunnel import Connector, ConnectorToken
+from doorward.tunnel import Connector
+from tests.tunnel.carriers import token_for
 
 pytestmark = pytest.mark.anyio
 
@@ -19,13 +20,7 @@ async def test_a_connector_that_is_stopped_just_as_its_dial_fails_ends() -> None
     """Whoever stops it waits for its end, and holds up every later configuration meanwhile."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))  # bound and not listening: every dial is refused at once
-        token = ConnectorToken(
-            edge_url=f"http://edge.localhost:{unheard.getsockname()[1]}",
-            hostnames=[],
-            environment_id="t",
-            generation=1,
-            seed=b"\x01" * 32,
-        )
+        token = token_for(unheard.getsockname()[1])
         for turns in range(12):  # of the loop, so that one of these is the turn in which the refusal arrives
             running = asyncio.create_task(Connector(token, router=nobody).run())
             for _ in range(turns):
