@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from doorward.client.configuration import publishable_key_of
+from doorward.verify.settings import parse_publishable_key
 from tests.identity.conftest import ORIGIN, MakeWorld, World, error_codes
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +91,19 @@ async def test_a_cross_site_change_without_an_origin_is_refused(world: World):
     for site, status in (("cross-site", 400), ("same-site", 400), ("same-origin", 200), ("none", 200)):
         response = await browser.http.post("/v1/client/sign_ups", headers={"sec-fetch-site": site})
         assert response.status_code == status
+
+
+@pytest.mark.conformance("clerk-frontend", 2, 3)
+@pytest.mark.parametrize(
+    ("origin", "suffix"),
+    [("https://clerk.example.com", "naoXFJnI"), ("https://clerk.app.localhost:8443", "G22kBMJk")],
+)
+async def test_cookies_have_the_suffix_of_the_unpadded_publishable_key(
+    make_world: MakeWorld, origin: str, suffix: str
+):
+    world = await make_world(origin=origin, development=False)
+    key = parse_publishable_key(publishable_key_of(origin, development=False))
+    assert key.cookie_suffix == world.identity.visits.cookie_suffix == suffix
 
 
 @pytest.mark.conformance("clerk-frontend", 14)
