@@ -550,6 +550,17 @@ async def test_every_endpoint_the_discovery_documents_name_answers(world: World)
                 assert {for_post.status_code, for_get.status_code} & {200, 400, 401}, name
 
 
+@pytest.mark.conformance("clerk-frontend", 142)
+async def test_an_application_that_would_register_itself_hears_that_this_is_off(world: World):
+    wish = {"redirect_uris": ["https://app.example/callback"], "token_endpoint_auth_method": "none"}
+    response = await world.browser(origin="https://app.example").http.post("/oauth/register", json=wish)
+    assert response.status_code == 422
+    assert error_codes(response.json()) == ["feature_requires_dynamic_oauth_client_registration"]
+    assert response.headers["access-control-allow-origin"] == "*"
+    document = (await world.browser().http.get("/.well-known/openid-configuration")).json()
+    assert "registration_endpoint" not in document
+
+
 async def test_the_machines_own_grant_works_like_one_from_the_browser(world: World):
     browser = await world.signed_up(ADA)
     user_id = await browser.user_id()

@@ -37,6 +37,7 @@ WITHOUT_COOKIES = {
     "/oauth/token/revoke",
     "/oauth/token_info",
     "/oauth/device_authorization",
+    "/oauth/register",
     "/oauth/userinfo",
 }
 #: OpenID Connect Core §3.1.2.1 lets a form of another site start a sign-in. It changes nothing here, and what comes of

@@ -72,6 +72,12 @@ PRIMARY_DOMAIN_ALREADY_EXISTS = Problem(
     "Primary domain exists",
     "The instance already has a primary domain.",
 )
+DYNAMIC_REGISTRATION_OFF = Problem(
+    422,
+    "feature_requires_dynamic_oauth_client_registration",
+    "Dynamic client registration is off",
+    "Applications do not register themselves here: an administrator makes them.",
+)
 FORM_PUBLIC_CLIENT_REQUIRES_PKCE = Problem(
     422,
     "form_public_client_requires_pkce",

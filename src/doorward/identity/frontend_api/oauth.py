@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from doorward.identity.answers import error_response
-from doorward.identity.errors import Refused
+from doorward.identity.errors import DYNAMIC_REGISTRATION_OFF, Refused
 from doorward.identity.frontend_api.call import read_form
 from doorward.identity.oauth.authorize import PARAMETER_REPEATED, PARAMETERS, NeedsConsent, NeedsSignIn
 from doorward.identity.oauth.errors import OAuthError
@@ -101,6 +101,7 @@ class OAuthRoutes:
             ),
             Route("/oauth/token/revoke", self._open(self.revoke), methods=["POST", "OPTIONS"]),
             Route("/oauth/token_info", self._open(self.token_info), methods=["POST", "OPTIONS"]),
+            Route("/oauth/register", self.register, methods=["POST", "OPTIONS"]),
             Route("/oauth/userinfo", self.userinfo, methods=["GET", "POST", "OPTIONS"]),
         ]
 
@@ -180,6 +181,14 @@ class OAuthRoutes:
         if info is None:
             return _json(TokenInfoResponse(active=False))
         return _json(TokenInfoResponse(True, info.client_id, info.iat, info.exp, info.scope, info.sub))
+
+    async def register(self, request: Request) -> Response:
+        """RFC 7591's endpoint, which no discovery document names: whoever tries it hears why."""
+        if request.method == "OPTIONS":
+            return _preflight()
+        response = error_response(Refused(DYNAMIC_REGISTRATION_OFF))
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
     async def userinfo(self, request: Request) -> Response:
         if request.method == "OPTIONS":
