@@ -109,6 +109,7 @@ async def test_pages_for_people_who_are_signed_in(
     await page.get_by_label("New password", exact=True).fill("copper velvet window")
     await page.get_by_role("button", name="Change password").click()
     await page.locator("[aria-invalid]").wait_for()
+    assert await page.locator(".navigation [aria-current=page]").all_inner_texts() == ["Account"]
     await look(page, "account-wrong")
 
     elsewhere, _ = await accounts.context(
