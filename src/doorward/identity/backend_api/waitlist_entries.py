@@ -89,7 +89,8 @@ async def _shown(call: Call[Any, Any], entries: Sequence[WaitlistEntry]) -> list
     made = await call.identity.waitlist.invitations_of(entries)
     return [
         resources.waitlist_entry(
-            entry, resources.invitation(found, call.now) if (found := made.get(entry.invitation_id)) else None
+            entry,
+            resources.invitation(found, call.now) if (found := made.get(entry.invitation_id or "")) else None,
         )
         for entry in entries
     ]

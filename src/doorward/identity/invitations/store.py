@@ -83,6 +83,15 @@ def find(tx: Tx, invitation_id: str) -> Invitation | None:
     return None if row is None else _invitation(row)
 
 
+def find_each(tx: Tx, ids: Sequence[str]) -> dict[str, Invitation]:
+    """Those of the ids that there are, some hundreds at most."""
+    if not ids:
+        return {}
+    places = ", ".join("?" * len(ids))
+    rows = tx.fetch_all(f"SELECT {_COLUMNS} FROM identity_invitations WHERE id IN ({places})", ids)
+    return {found.id: found for found in map(_invitation, rows)}
+
+
 def accept(tx: Tx, invitation_id: str, user_id: str, now: int) -> bool:
     """True for the one caller that gets it."""
     return (

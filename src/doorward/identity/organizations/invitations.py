@@ -181,7 +181,7 @@ class OrganizationInvitations:
         def find(tx: Tx) -> tuple[list[tuple[Invitation, OrganizationRecord]], int]:
             require_enabled(tx)
             found, total = tickets.page(tx, wanted, part, now=now)
-            return [(one, require(tx, one.organization_id or "")) for one in found], total
+            return _with_organizations(tx, found), total
 
         return await self._database.read(find)
 
@@ -298,7 +298,7 @@ class OrganizationInvitations:
             if not wanted.email_addresses:
                 return [], 0
             found, total = tickets.page(tx, wanted, Slice(limit, offset), now=now)
-            return [(one, require(tx, one.organization_id or "")) for one in found], total
+            return _with_organizations(tx, found), total
 
         return await self._database.read(find)
 
@@ -323,18 +323,17 @@ class OrganizationInvitations:
         self, invitations: Sequence[Invitation]
     ) -> dict[str | None, resources.PublicInviterData]:
         """Who invites, by their user id; whoever is gone is not among them."""
-        ids = {one.inviter_id for one in invitations if one.inviter_id is not None}
-        return await self._database.read(lambda tx: self._inviters(tx, *ids)) if ids else {}
+        ids = list({one.inviter_id for one in invitations if one.inviter_id is not None})
+        return await self._database.read(lambda tx: self._inviters(tx, ids))
 
-    def _inviters(self, tx: Tx, *user_ids: str) -> dict[str | None, resources.PublicInviterData]:
-        users = [user for user_id in user_ids if (user := accounts.find_user(tx, user_id)) is not None]
-        found = accounts.accounts_of(tx, users) if users else []
+    def _inviters(self, tx: Tx, user_ids: Sequence[str]) -> dict[str | None, resources.PublicInviterData]:
+        found = accounts.accounts_with(tx, user_ids)
         return {account.user.id: resources.inviter(account, self._images) for account in found}
 
     def _tell(self, tx: Tx, kind: EventKind, invitation: Invitation, now: int) -> None:
         by = None
         if invitation.inviter_id is not None:
-            by = self._inviters(tx, invitation.inviter_id).get(invitation.inviter_id)
+            by = self._inviters(tx, [invitation.inviter_id]).get(invitation.inviter_id)
         outbox.enqueue(tx, kind, resources.invitation(invitation, now, by), now=now)
 
     def _found(self, tx: Tx, organization_id: str, invitation_id: str) -> Invitation:
@@ -343,3 +342,8 @@ class OrganizationInvitations:
         if invitation is None or invitation.organization_id != organization.id:
             raise Refused(not_found(f"No invitation was found with id {invitation_id}"))
         return invitation
+
+
+def _with_organizations(tx: Tx, found: Sequence[Invitation]) -> list[tuple[Invitation, OrganizationRecord]]:
+    by_id = store.find_each(tx, [one.organization_id or "" for one in found])
+    return [(one, by_id[one.organization_id or ""]) for one in found]

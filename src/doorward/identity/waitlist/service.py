@@ -89,13 +89,10 @@ class Waitlist:
     ) -> tuple[list[WaitlistEntry], int]:
         return await self._database.read(lambda tx: store.page(tx, part, query=query, status=status))
 
-    async def invitations_of(self, entries: Sequence[WaitlistEntry]) -> dict[str | None, Invitation]:
+    async def invitations_of(self, entries: Sequence[WaitlistEntry]) -> dict[str, Invitation]:
         """Those that entries were let in with, by their ids."""
         ids = [entry.invitation_id for entry in entries if entry.invitation_id is not None]
-        return await self._database.read(lambda tx: self._invitations_by_id(tx, ids)) if ids else {}
-
-    def _invitations_by_id(self, tx: Tx, ids: Sequence[str]) -> dict[str | None, Invitation]:
-        return {each: found for each in ids if (found := invitations.find(tx, each)) is not None}
+        return await self._database.read(lambda tx: invitations.find_each(tx, ids))
 
     async def get(self, entry_id: str) -> WaitlistEntry:
         """Raises Refused (404)."""
