@@ -250,6 +250,7 @@ async def test_without_a_link_the_page_shows_nothing_of_the_machine(machine: Mac
     await owner.goto(f"http://{machine.loopback}/connections")
     await expect(owner.get_by_role("heading", name="Open this page with a link")).to_be_visible()
     assert "Secret device" not in await owner.content()
+    await expect(owner.get_by_role("button", name="Sign out of this page")).to_be_hidden()
     await check(owner, "connections-no-session")
 
 

@@ -34,6 +34,9 @@ let isSignedOut = false;
 function show(name) {
   root.dataset.state = name;
   for (const section of root.querySelectorAll("[data-screen]")) section.hidden = section.dataset.screen !== name;
+  const isOver = ["no-session", "ended", "signed-out"].includes(name);
+  part("sign-out").hidden = isOver;
+  part("reach").hidden = isOver;
 }
 
 // --- one change at a time -------------------------------------------------------------------------------------
