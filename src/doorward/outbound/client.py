@@ -6,6 +6,7 @@ starting a process that dials nobody, costs nothing.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -381,11 +382,15 @@ class _Answer:
 
 def _unreachable(target: Target, error: BaseException) -> Unreachable:
     cause: BaseException | None = error
+    reason = str(error) or type(error).__name__
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CertificateRefused(
                 f"The certificate of {target.origin} is not trusted ({cause.verify_message}). "
                 "If it comes from your own authority, name its file in SSL_CERT_FILE."
             )
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
+            # The system's words without its number; a resolver's failure has a negative one and words of its own.
+            reason = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or reason
         cause = cause.__cause__ or cause.__context__
-    return Unreachable(f"Cannot reach {target.origin} ({str(error) or type(error).__name__}).")
+    return Unreachable(f"Cannot reach {target.origin} ({reason}).")
