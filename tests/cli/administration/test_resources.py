@@ -167,7 +167,7 @@ def test_api_keys_and_oauth_applications(either: Installation) -> None:
     assert "laptop" in either.say("api-keys", "list", "ada@example.com")
     assert "secret" not in either.json("api-keys", "show", made["id"])
     either.run("api-keys", "revoke", made["id"], "--reason", "lost")
-    assert either.say("api-keys", "list", "ada@example.com") == "There is no such key.\n"
+    assert either.say("api-keys", "list", "ada@example.com") == "No key matches.\n"
     assert "revoked" in either.say("api-keys", "list", "ada@example.com", "--all")
     either.run("api-keys", "delete", made["id"], "--yes")
 

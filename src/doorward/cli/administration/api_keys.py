@@ -58,7 +58,7 @@ def list_keys(target: Target, owner: str, all_keys: bool, query: str | None, lim
         return await api.ask("GET", "/api_keys", query={**asked, "subject": await _subject(api, owner)})
 
     answer = target.run(work)
-    answer_page(target, answer, Page.of(answer, asked), COLUMNS, nothing="There is no such key.")
+    answer_page(target, answer, Page.of(answer, asked), COLUMNS, nothing="No key matches.")
 
 
 @api_keys.command("show")
