@@ -13,6 +13,7 @@ import msgspec
 from doorward.cli.options import home_option, json_option
 from doorward.cli.output import answer_json, colours, fail, plain, run
 from doorward.cli.places import place_of, place_options
+from doorward.cli.text_files import TextUnreadable, read_text
 from doorward.server.doctor.findings import Finding
 
 _MARKS = {"ok": ("✓", "32"), "warning": ("!", "33"), "problem": ("✗", "31")}
@@ -126,11 +127,9 @@ def token_command(
 
 def _text_of(file: Path, option: str) -> str:
     try:
-        return file.read_text("utf-8")
-    except OSError as error:
-        raise click.BadParameter(f"{file} cannot be read ({error.strerror}).", param_hint=option) from error
-    except UnicodeDecodeError as error:
-        raise click.BadParameter(f"{file} is not UTF-8 text.", param_hint=option) from error
+        return read_text(file)
+    except TextUnreadable as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _conclude(findings: list[Finding], as_json: bool) -> NoReturn:

@@ -210,7 +210,7 @@ def test_an_export_holds_everything_and_no_secret(either: Installation, tmp_path
     assert not any(secret in written for secret in secrets)
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert not any(file.name.endswith(".partial") for file in files)
+    assert not any(file.name.startswith(".") for file in files)
     assert either.refusal("export", folder)["code"] == "folder_not_empty"
 
 
@@ -233,7 +233,10 @@ def test_an_export_overwrites_nothing(installation: Installation, tmp_path: Path
     kept.write_text("precious", "utf-8")
     assert installation.refusal("users", "export", kept)["code"] == "file_exists"
     assert "is a file" in installation.refusal("export", kept)["message"]
-    assert kept.read_text("utf-8") == "precious"
+    beside = tmp_path / "new.jsonl.partial"
+    beside.write_text("precious", "utf-8")
+    installation.run("users", "export", tmp_path / "new.jsonl")
+    assert (kept.read_text("utf-8"), beside.read_text("utf-8")) == ("precious", "precious")
     assert installation.refusal("users", "export", "")["code"] == "file_exists"  # the folder it is typed in
     too_long = tmp_path / ("a" * 300)
     assert installation.refusal("users", "export", too_long)["code"] == "file_unwritable"
@@ -264,7 +267,5 @@ def test_a_key_file_that_holds_no_text_is_named(tmp_path: Path, content: bytes |
     where = ("--url", "http://localhost:9", "--secret-key-file", file)
     answer = CliRunner().invoke(program, ["users", "list", *map(str, where)])
     assert answer.exit_code == 1
-    assert (
-        f"{file} cannot be read ({'No such file or directory' if content is None else 'not text'})."
-        in answer.stderr
-    )
+    why = "cannot be read (No such file or directory)." if content is None else "is not UTF-8 text."
+    assert f"{file} {why}" in answer.stderr

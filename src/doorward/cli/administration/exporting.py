@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
-from doorward.cli.administration.importing import private_file
 from doorward.cli.administration.options import Target, administration
 from doorward.cli.output import answer_json
 
@@ -100,10 +100,6 @@ hashes_option = click.option(
 @administration
 def export_users(target: Target, file: Path, form: str, with_password_hashes: bool) -> None:
     """Write every user to FILE, which `users import` reads again."""
-    if os.path.lexists(file):
-        target.fail(
-            f"{file} exists already. Choose another name: an export overwrites nothing.", code="file_exists"
-        )
     count = target.run(lambda api: _users_to(target, api, file, form, with_password_hashes))
     _tell(target, Exported(str(file), {"users": count}, with_password_hashes))
 
@@ -266,17 +262,23 @@ async def _only(record: Any) -> AsyncIterator[Any]:
 
 @contextlib.contextmanager
 def _written(target: Target, file: Path) -> Iterator[TextIO]:
-    """The file once all of it is there, and not before."""
-    partial = file.with_name(f"{file.name}.partial")
+    """The file once all of it is there, and not before; nothing that is there already, nor beside it, is written over."""
+    if os.path.lexists(file):
+        target.fail(
+            f"{file} exists already. Choose another name: an export overwrites nothing.", code="file_exists"
+        )
+    partial = None
     try:
-        with private_file(partial) as stream:
+        descriptor, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             yield stream
-        partial.replace(file)
+        os.replace(partial, file)
+        partial = None
     except OSError as error:
         target.fail(f"{file} cannot be written ({error.strerror}).", code="file_unwritable")
     finally:
-        with contextlib.suppress(OSError):  # where it could not be made, it cannot be removed
-            partial.unlink(missing_ok=True)
+        if partial is not None:
+            os.unlink(partial)
 
 
 def _folder(target: Target, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from doorward.cli.text_files import TextUnreadable, read_text
 from doorward.outbound import Outbound
 from doorward.t3_connect import InsecureOrigin, secure_origin
 
@@ -65,10 +66,9 @@ def secret_key(file: Path | None) -> str:
         source = KEY_VARIABLE
     else:
         try:
-            found = file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text"
-            raise AdministrationFailed(f"{file} cannot be read ({reason}).", code="key_unreadable") from error
+            found = read_text(file).strip()
+        except TextUnreadable as error:
+            raise AdministrationFailed(str(error), code="key_unreadable") from error
         source = str(file)
     if not found or not found.isascii() or not found.isprintable() or " " in found:
         raise AdministrationFailed(

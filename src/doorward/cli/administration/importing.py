@@ -266,7 +266,7 @@ def _rejects(target: Target, path: Path | None) -> Iterator[Callable[[Reject], N
         yield tell
         return
     try:
-        file = private_file(path)
+        file = _private_file(path)
     except OSError as error:
         target.fail(f"{path} cannot be written ({error.strerror}).", code="file_unwritable")
     with file:
@@ -280,7 +280,7 @@ def _is_same(one: Path, other: Path | None) -> bool:
         return False  # one of them is not there
 
 
-def private_file(path: Path) -> TextIO:
+def _private_file(path: Path) -> TextIO:
     """A new file, or an old one emptied, that only this user reads. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)

@@ -26,6 +26,7 @@ from doorward.cli.administration.importers.rows import (
     names_of,
     text_of,
 )
+from doorward.cli.text_files import TextUnreadable, read_text
 from doorward.identity.backend_api.wire.user_imports import ImportUser
 
 #: The columns of the CSV, which has no header; those between belong to social providers.
@@ -65,10 +66,9 @@ class HashConfig(msgspec.Struct, frozen=True):
 def load_hash_config(path: Path) -> HashConfig:
     """The text as the console shows it, or the same members as JSON. Raises FileUnreadable."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise FileUnreadable(f"{path} cannot be read ({reason}).") from error
+        text = read_text(path)
+    except TextUnreadable as error:
+        raise FileUnreadable(str(error)) from error
     try:
         found = msgspec.json.decode(text)
         members = found.get("hash_config", found) if isinstance(found, dict) else {}
