@@ -18,7 +18,7 @@ from doorward.outbound import Outbound
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.relay import RelaySettings, create_relay
 from doorward.store import Database, Sealer, system_clock
-from tests.web.browser import Complaints, free_listener, served
+from tests.web.browser import Complaints, follow, free_listener, served
 
 SCHEMAS = (IDENTITY_SCHEMA, RELAY_SCHEMA)
 PASSWORD = "quiet harbour lantern"
@@ -155,11 +155,12 @@ async def sign_up(page: Page, world: World, address: str, *, start: str = "/sign
     await page.get_by_role("button", name="Create account").click()
     await page.get_by_role("heading", name="Check your e-mail").wait_for()
     await page.get_by_label("Code").fill(await world.newest_code(address))
-    await page.get_by_role("button", name="Continue").click()
+    await follow(page, page.get_by_role("button", name="Continue"))
 
 
 async def sign_in(page: Page, address: str, password: str = PASSWORD) -> None:
+    """Gives the page that the sign-in, right or wrong, is answered with."""
     await page.goto("/sign-in")
     await page.get_by_label("E-mail address").fill(address)
     await page.get_by_label("Password", exact=True).fill(password)
-    await page.get_by_role("button", name="Sign in").click()
+    await follow(page, page.get_by_role("button", name="Sign in"))
