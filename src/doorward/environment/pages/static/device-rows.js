@@ -96,8 +96,12 @@ function decisions(device, context, small = false) {
   if (device.status === "pending" && may("reject")) {
     buttons.push(actButton("Reject", "secondary", () => verbs.reject(device), options("Rejecting…")));
   }
-  if (device.status !== "pending" && may("revoke")) {
+  if (device.status === "approved" && may("revoke")) {
     buttons.push(actButton("Revoke", "danger", () => confirmed(revokeQuestion(device), () => verbs.revoke(device)), options("Revoking…")));
+  }
+  // The same verb; but a rejected device has no access that could be taken away.
+  if (device.status === "rejected" && may("revoke")) {
+    buttons.push(actButton("Forget", "quiet", () => confirmed(forgetQuestion(device), () => verbs.forget(device)), options("Forgetting…")));
   }
   if (device.status === "pending") buttons.push(administratorButton(device, context));
   return buttons.filter(Boolean);
@@ -115,6 +119,13 @@ const revokeQuestion = (device) => ({
   title: `Revoke ${nameOf(device)}?`,
   text: "It loses access at once and everything it has open is closed. It may ask again, and waits for approval then.",
   action: "Revoke",
+});
+
+const forgetQuestion = (device) => ({
+  title: `Forget ${nameOf(device)}?`,
+  text: "It is no longer rejected, and has no access either. It may ask again, and waits for approval then.",
+  action: "Forget",
+  kind: "primary",
 });
 
 const administratorQuestion = (device) => ({
