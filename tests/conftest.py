@@ -52,6 +52,10 @@ def _trusted_once(*arguments: Any, **options: Any) -> ssl.SSLContext:
 
 httpx._transports.default.create_ssl_context = _trusted_once
 
+# Where a test says nothing of time, httpx would give up after five seconds: a busy machine may take longer.
+for _phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 60.0)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

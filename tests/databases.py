@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -44,7 +44,8 @@ def end_run() -> None:
     folder = run_folder()
     pid_file = folder / "supervisor.pid"
     if pid_file.exists():
-        os.kill(int(pid_file.read_text()), 15)
+        with suppress(ProcessLookupError):  # ended by whoever ended the run
+            os.kill(int(pid_file.read_text()), 15)
         deadline = time.monotonic() + 10
         while (folder / "postgresql").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
