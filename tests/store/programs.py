@@ -18,7 +18,7 @@ def start(program: str, *arguments: str) -> "subprocess.Popen[str]":
 
 def finish(process: "subprocess.Popen[str]") -> str:
     """What the program printed; fails with its errors when it failed."""
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return out.strip()
 

@@ -6,7 +6,7 @@ import pytest
 from doorward.store import Database, TransactionMisused, Tx
 from doorward.store.notifications import MAX_BACKLOG, RELOAD, Hub
 
-SECONDS = 10
+SECONDS = 60
 
 
 async def following(events: AsyncIterator[str], how_many: int) -> list[str]:
@@ -116,17 +116,22 @@ async def test_the_longest_payload_arrives_whole_and_a_longer_one_is_refused(led
 @pytest.mark.anyio
 async def test_closing_the_database_ends_every_iteration(ledger: Database) -> None:
     async def listen() -> list[str]:
+        received: list[str] = []
         async with ledger.subscribe("ledger.changed") as events:
             ready.set()
-            return [payload async for payload in events if payload]
+            async for payload in events:
+                if payload:
+                    received.append(payload)
+                    heard.set()
+        return received
 
-    ready = asyncio.Event()
+    ready, heard = asyncio.Event(), asyncio.Event()
     listening = asyncio.create_task(listen())
     await ready.wait()
     await ledger.write(notify("last"))
-    await asyncio.sleep(0.1)
-    await ledger.close()
     async with asyncio.timeout(SECONDS):
+        await heard.wait()  # PostgreSQL delivers it when it has time
+        await ledger.close()
         assert await listening == ["last"]
         async with ledger.subscribe("ledger.changed") as events:
             assert [payload async for payload in events] == []

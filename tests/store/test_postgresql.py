@@ -29,7 +29,7 @@ def break_connections(url: str) -> int:
 async def next_that(events: AsyncIterator[str], expected: str) -> list[str]:
     """Payloads up to and including `expected`."""
     received: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for payload in events:
             received.append(payload)
             if payload == expected:

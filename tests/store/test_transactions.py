@@ -112,11 +112,11 @@ async def test_a_read_sees_one_moment_however_long_it_takes(ledger: Database) ->
     def look_twice(tx: Tx) -> tuple[int, int]:
         before = count(tx)
         looked.set()
-        assert changed.wait(10)
+        assert changed.wait(60)
         return before, count(tx)
 
     reading = asyncio.create_task(ledger.read(look_twice))
-    await asyncio.to_thread(looked.wait, 10)
+    assert await asyncio.to_thread(looked.wait, 60)
     await ledger.write(insert("b"))
     changed.set()
     assert await reading == (1, 1)
@@ -267,11 +267,11 @@ async def test_a_cancelled_caller_leaves_a_whole_transaction_or_none(ledger: Dat
     def slow(tx: Tx) -> None:
         insert("b")(tx)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         insert("c")(tx)
 
     running = asyncio.create_task(ledger.write(slow))
-    await asyncio.to_thread(begun.wait, 10)
+    assert await asyncio.to_thread(begun.wait, 60)
     waiting = [asyncio.create_task(ledger.write(insert(f"n{number}"))) for number in range(12)]
     await asyncio.sleep(0)
     for task in (running, *waiting):
@@ -280,11 +280,11 @@ async def test_a_cancelled_caller_leaves_a_whole_transaction_or_none(ledger: Dat
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
     go_on.set()
     await ledger.write(insert("z"))
-    for _ in range(100):
-        ids = {row[0] for row in await ledger.read(lambda tx: tx.fetch_all("SELECT id FROM ledger_accounts"))}
-        if "c" in ids:
-            break
-        await asyncio.sleep(0.02)
+    ids: set[str] = set()
+    async with asyncio.timeout(60):
+        while "c" not in ids:  # the cancelled caller's transaction ends in its thread
+            rows = await ledger.read(lambda tx: tx.fetch_all("SELECT id FROM ledger_accounts"))
+            ids = {row[0] for row in rows}
     assert {"a", "b", "c", "z"} <= ids
 
 

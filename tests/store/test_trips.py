@@ -150,7 +150,7 @@ def end_connections(url: str, *, that: str) -> int:
 async def until_it_sleeps(url: str) -> str:
     """Until a statement of ours is at `pg_sleep`; the condition that tells its connection from the others."""
     is_asleep = "query LIKE '%pg_sleep%' AND wait_event = 'PgSleep'"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await asyncio.to_thread(connections, url, that=is_asleep):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
     return is_asleep
@@ -168,7 +168,7 @@ async def test_connections_that_ended_while_idle_are_replaced(ledger: Database, 
 async def test_a_connection_that_ends_under_a_change_leaves_its_outcome_unknown(
     ledger: Database, ledger_url: str
 ) -> None:
-    slow = Statement("SELECT 1 FROM (SELECT pg_sleep(30)) AS slept")
+    slow = Statement("SELECT 1 FROM (SELECT pg_sleep(600)) AS slept")
     changing = asyncio.create_task(ledger.run(DEPOSIT, slow))
     await asyncio.to_thread(end_connections, ledger_url, that=await until_it_sleeps(ledger_url))
     with pytest.raises(OutcomeUnknown):
@@ -181,7 +181,7 @@ async def test_a_connection_that_ends_under_a_read_is_replaced_and_asked_again(
     ledger: Database, ledger_url: str
 ) -> None:
     # It sleeps as long as there is one account alone.
-    nap = "SELECT pg_sleep(CASE WHEN COUNT(*) = 1 THEN 30 ELSE 0 END) IS NULL FROM ledger_accounts"
+    nap = "SELECT pg_sleep(CASE WHEN COUNT(*) = 1 THEN 600 ELSE 0 END) IS NULL FROM ledger_accounts"
     asking = asyncio.create_task(ledger.ask(Statement(nap)))
     is_asleep = await until_it_sleeps(ledger_url)
     await ledger.write(lambda tx: tx.execute("INSERT INTO ledger_accounts (id, balance) VALUES ('b', 0)"))
@@ -211,7 +211,7 @@ async def test_trips_share_a_connection_until_it_has_enough_of_them() -> None:
             assert await backends(2) == {first}
             # The third finds it full and goes there all the same; the next ones find a second connection.
             assert await backends(3) == {first}
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(used := await backends(4)) < 2:
                     pass
             assert first in used
