@@ -49,6 +49,7 @@ class SigningKeys:
         self._active: PrivateKey | None = None
         self._published: list[PublicKey] = []
         self._key_set = KeySet([])
+        self._loading = asyncio.Lock()
         self._promised: dict[str, int] = {}  # by kid: how long it stays published for machines' tokens
 
     async def prepare(self) -> None:
@@ -66,7 +67,11 @@ class SigningKeys:
             await self.reload()
 
     async def reload(self) -> None:
-        records = await self._database.read(store.everything)
+        """One after another: what was read earlier never takes the place of what was read later."""
+        async with self._loading:
+            self._take(await self._database.read(store.everything))
+
+    def _take(self, records: list[SigningKeyRecord]) -> None:
         self._published = [
             PublicKey.from_jwk(msgspec.json.decode(record.public_jwk.encode()), alg="RS256")
             for record in records
@@ -83,6 +88,7 @@ class SigningKeys:
     async def follow(self) -> None:
         """Reload whenever any node changes the keys; runs until cancelled."""
         async with self._database.subscribe(store.CHANNEL) as events:
+            await self.reload()  # a change between prepare() and the subscription was told to nobody
             async for _ in events:
                 await self.reload()
 
