@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -33,15 +33,16 @@ class Account:
         self.outbound = outbound
         self._cookies = {} if cookies is None else cookies
 
-    async def sign_up(self, link: str, mailed_code: Callable[[], str]) -> None:
+    async def sign_up(self, link: str, mailed_code: Callable[[], str | Awaitable[str]]) -> None:
         """Make the first account with the administrator's one-time link."""
         ticket = dict(parse_qsl(urlsplit(link).query))["__clerk_ticket"]
         form = {"strategy": "ticket", "ticket": ticket, "email_address": EMAIL, "password": PASSWORD}
         path = f"/v1/client/sign_ups/{(await self._api('/v1/client/sign_ups', form))['response']['id']}"
         await self._api(f"{path}/prepare_verification", {"strategy": "email_code"})
-        done = await self._api(
-            f"{path}/attempt_verification", {"strategy": "email_code", "code": mailed_code()}
-        )
+        code = mailed_code()
+        if not isinstance(code, str):
+            code = await code
+        done = await self._api(f"{path}/attempt_verification", {"strategy": "email_code", "code": code})
         assert done["response"]["status"] == "complete", done
 
     async def sign_in(self) -> str:

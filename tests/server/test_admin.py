@@ -31,6 +31,15 @@ async def ready(client: httpx.AsyncClient, node: ServedNode, role: str = "") -> 
     return answer.status_code, answer.json()
 
 
+async def page_at_rest(client: httpx.AsyncClient, node: ServedNode) -> str:
+    """The metrics, once the node's own work, such as making the key that signs next, leaves the database alone."""
+    async with asyncio.timeout(60):
+        while True:
+            page = (await client.get(f"{node.admin}/metrics")).text
+            if all(f'database_in_progress{{kind="{kind}"}} 0.0' in page for kind in ("read", "write")):
+                return page
+
+
 async def test_a_node_tells_of_itself(node: ServedNode) -> None:
     async with (
         running_server(load_serve_configuration(node.config)) as running,
@@ -51,7 +60,7 @@ async def test_a_node_tells_of_itself(node: ServedNode) -> None:
         accounts = {"host": f"accounts.localhost:{node.control_port}"}
         await client.get(f"{control}/v1/environment/", headers=accounts)
         await client.get(f"http://127.0.0.1:{node.edge_port}/", headers={"host": "x.machines.localhost"})
-        page = (await client.get(f"{node.admin}/metrics")).text
+        page = await page_at_rest(client, node)
         assert (
             'doorward_http_requests_total{method="GET",role="relay",route="/health",status="200"} 2.0' in page
         )
@@ -64,7 +73,6 @@ async def test_a_node_tells_of_itself(node: ServedNode) -> None:
         assert 'doorward_edge_requests_missed_total{reason="unknown_host"} 1.0' in page
         assert re.search(r'doorward_build_info\{roles="identity,relay,edge",version="[\d.]+', page)
         assert re.search(r'doorward_database_seconds_bucket\{kind="read",le="\+Inf"\} [1-9]', page)
-        assert 'doorward_database_in_progress{kind="write"} 0.0' in page
         assert "doorward_mails_waiting 0.0" in page
         assert "process_resident_memory_bytes" in page
 
@@ -140,7 +148,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(path)
-        listening.settimeout(5)
+        listening.settimeout(30)
         tell_supervisor("READY=1", {"NOTIFY_SOCKET": path})
         assert listening.recv(100) == b"READY=1"
         tell_supervisor("READY=1", {"NOTIFY_SOCKET": f"{path}-gone"})

@@ -74,7 +74,7 @@ async def test_a_restored_server_knows_everybody_and_signs_with_the_same_keys(
         (second.edge_port, first.edge_port),
         (second.admin_port, first.admin_port),
     ):
-        text = text.replace(str(before), str(after))
+        text = text.replace(f":{before}", f":{after}")
     second.config.write_text(text)
     restoring = ("restore", archive, "--config", second.config)
     without = run(*restoring, home=tmp_path)

@@ -36,6 +36,7 @@ from doorward.store import Sealer, open_database, system_clock
 from doorward.tunnel import Connector
 from doorward.webhook_signing import key_of, new_secret, signed_headers
 from tests import databases
+from tests.conftest import ClockForTests
 from tests.http1.wire import client
 from tests.identity.conftest import ORIGIN, SETTINGS, Browser, World
 from tests.identity_backend_api.conftest import Backend, backend_of
@@ -48,8 +49,8 @@ from tests.web.browser import served
 pytestmark = [pytest.mark.anyio, pytest.mark.postgresql, pytest.mark.xdist_group("barring")]
 
 ZONE, RELAY = "machines.localhost", "http://relay.localhost:8080"
-#: The product's promise is a second; a test machine may be busy with other things.
-SECONDS = 10
+#: The product's promise is a second; a test machine may be busy with other things, and asks for forty things in that time.
+SECONDS = 30
 #: What a caller hears whose credential, or whose subject, is no more.
 WORTHLESS = (401, 404)
 
@@ -244,7 +245,7 @@ async def connected(pair: Pair, machine: Machine, number: int) -> AsyncIterator[
         yield connector
     finally:
         await connector.close()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 30)
 
 
 async def ban(pair: Pair, held: Held) -> None:
@@ -365,21 +366,28 @@ async def test_a_webhook_closes_the_tunnels_of_an_account_that_is_kept_elsewhere
         assert his.state.word == "connected"
 
 
-async def test_a_relay_elsewhere_understands_what_identity_tells(tmp_path: Path) -> None:
+async def test_a_relay_elsewhere_understands_what_identity_tells(
+    tmp_path: Path, clock: ClockForTests
+) -> None:
     """The events of our own accounts server, as they leave it."""
     schemas = databases.SERVER_SCHEMAS
     database = await open_database(databases.new_sqlite(tmp_path, schemas), schemas=schemas)
     sealer = Sealer.from_file(tmp_path / "kek")
-    identity = await create_identity(SETTINGS, database, sealer=sealer, mailer=DevelopmentInbox(system_clock))
+    mailer = DevelopmentInbox(clock)
+    identity = await create_identity(SETTINGS, database, sealer=sealer, mailer=mailer, clock=clock)
     await identity.webhooks.create("https://relay.example.com/v1/webhooks/accounts", actor=None)
     wish = NewUser(
         details=Details(), email_addresses=(Identifier("ada@example.com"),), password=NewPassword()
     )
     user_id = (await identity.administration.create(wish, actor="test")).user.id
-    await identity.accounts.ban(user_id, actor="test")
-    await identity.accounts.unban(user_id, actor="test")
-    await identity.accounts.ban(user_id, actor="test")
-    await identity.accounts.delete(user_id, actor="test")
+    for change in (
+        identity.accounts.ban,
+        identity.accounts.unban,
+        identity.accounts.ban,
+        identity.accounts.delete,
+    ):
+        clock.advance(1)  # who hears of it knows the last one by its time
+        await change(user_id, actor="test")
     rows = await database.read(
         lambda tx: tx.fetch_all(
             "SELECT id, kind, data, client_ip, user_agent, created_at FROM identity_webhook_events"

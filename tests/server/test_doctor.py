@@ -271,7 +271,7 @@ async def test_a_machine_step_by_step_until_it_is_well(node: ServedNode, tmp_pat
     agent = Program(arguments, home=home, environ={"DOORWARD_ADMIN_LISTEN": f"127.0.0.1:{admin_port}"})
     try:
         agent.wait_for("Ctrl-C stops exposing")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             found = await machine_findings(home)
             while "tunnel" not in found or found["tunnel"].level != "ok":
                 found = await machine_findings(home)

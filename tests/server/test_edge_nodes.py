@@ -80,7 +80,7 @@ class Nodes:
             yield connector
         finally:
             await connector.close()
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 30)
 
     async def ask(self, host: str, number: int) -> tuple[int, bytes]:
         """A visitor who reaches that node, whatever the balancer says."""
@@ -118,6 +118,7 @@ async def nodes(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Nodes]:
             edge = await stack.enter_async_context(
                 running_edge(relay, database, control={}, trusted_proxies=(), is_alone=False)
             )
+            edge._hold_seconds = 30.0  # a machine on a busy computer comes when it can
             sock = socket.create_server(("127.0.0.1", 0))
             await edge.serve([sock])
             edges.append(edge)
@@ -166,6 +167,7 @@ async def test_the_newest_connector_wins_on_every_node_and_the_older_is_told(nod
         async with nodes.running(machine, b"new"):
             await until(lambda: old.state.word == "superseded", 20)
             assert await nodes.ask(host, 0) == (200, b"new")
+            await until(lambda: not nodes.second.is_connected(machine.tunnel_id), 20)
             nodes.lead(host, 1)
             assert await nodes.ask(host, 1) == (200, b"new")
             assert await nodes.ask(host, 0) == (200, b"new")
@@ -207,22 +209,26 @@ async def test_a_node_that_ends_sends_its_machines_and_visitors_to_the_other(nod
             await until(lambda: nodes.first.stats().streams == 2)
 
             nodes.front.default = nodes.ports[1]
-            draining = asyncio.create_task(
-                nodes.first.drain(Drain(notice=0.2, settle=0.2, grace=20, jitter=0.3, spread=0.1))
-            )
+            noticing = asyncio.create_task(nodes.first.drain(Drain(notice=600, spread=0.1)))
             await until(lambda: nodes.second.is_connected(machine.tunnel_id), 20)
             # A request on a connection that is open already is answered, and is its last.
             await early.get(host=host)
             status, headers = await early.head()
             assert (status, headers["connection"]) == (200, "close")
             assert await nodes.ask(host, 1) == (200, b"ok")
+            # The time of the notice is over when all of this was seen, however long it took.
+            noticing.cancel()
+            await asyncio.gather(noticing, return_exceptions=True)
+            draining = asyncio.create_task(
+                nodes.first.drain(Drain(settle=0, grace=60, jitter=0.3, is_alone=True))
+            )
             waiting.set()
             assert (await slow.head())[0] == 200
             with pytest.raises(ConnectionClosedError) as closed:
                 await chat.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1012
-            await asyncio.wait_for(draining, 10)
+            await asyncio.wait_for(draining, 30)
             with pytest.raises(ConnectionRefusedError):
                 await nodes.ask(host, 0)
             assert all(link.has_moved for link in nodes.first.links)
@@ -255,7 +261,7 @@ async def test_machines_go_to_the_alternate_that_a_draining_edge_names(nodes: No
     nodes.second.origin = other
     async with nodes.running(machine):
         draining = asyncio.create_task(
-            nodes.first.drain(Drain(settle=0, grace=5, jitter=0, spread=0.05, alternates=(other,)))
+            nodes.first.drain(Drain(settle=0, grace=60, jitter=0, spread=0.05, alternates=(other,)))
         )
         await until(lambda: nodes.second.is_connected(machine.tunnel_id), 20)
         await draining
@@ -303,9 +309,9 @@ async def test_a_ban_ends_tunnels_and_visitors_on_every_node_and_nobody_elses(no
         assert nodes.first.is_connected(barred.tunnel_id)
         assert nodes.second.is_connected(barred.tunnel_id)
         await ban(nodes.database, barred.account, is_banned=True)
-        await until(lambda: not nodes.first.is_connected(barred.tunnel_id), 10)
-        await until(lambda: not nodes.second.is_connected(barred.tunnel_id), 10)
-        await until(lambda: connector.state.reason == "account_barred", 10)
+        await until(lambda: not nodes.first.is_connected(barred.tunnel_id), 30)
+        await until(lambda: not nodes.second.is_connected(barred.tunnel_id), 30)
+        await until(lambda: connector.state.reason == "account_barred", 30)
         assert nodes.first.is_connected(other.tunnel_id)
     nodes.first._hold_seconds = 0.3
     assert (await nodes.ask(barred.hosts[0], 0))[0] == 502

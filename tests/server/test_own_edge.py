@@ -140,7 +140,7 @@ async def test_a_machine_that_says_nothing_is_given_up_at_the_deadline_and_told(
     edge = await registry.start_edge()
     async with registry.connector(router=mind.route):
         with pytest.raises(TimedOut):
-            await ask(registry, outbound, timeout=0.2)
+            await ask(registry, outbound, timeout=1.0)
         await asyncio.wait_for(mind.is_aborted.wait(), 10)
         assert edge.stats().streams == 0
         mind.answer = Answer(200, [], b"late")
