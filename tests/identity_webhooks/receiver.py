@@ -58,7 +58,7 @@ class Receiver:
         return f"http://localhost:{self.port}/in" if self.is_plain else f"https://{HOST}:{self.port}/in"
 
     async def wait_for(self, count: int) -> list[Received]:
-        async with asyncio.timeout(20), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: len(self.received) >= count)
         return self.received
 

@@ -146,7 +146,7 @@ async def test_an_endpoint_that_never_answers_does_not_keep_others_waiting(hooks
     for _ in range(3 * MOST_PER_ENDPOINT):
         await hooks.happen("role.created")
     wanted = await hooks.happen("role.deleted")
-    deliverer = hooks.deliverer()
+    deliverer = hooks.deliverer(timeout=600)
     await deliverer.start()
     received = await hooks.receiver.wait_for(MOST_PER_ENDPOINT + 1)
     assert [one.headers["svix-id"] for one in received if not one.path.endswith("silent")] == [wanted]

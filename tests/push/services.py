@@ -79,7 +79,7 @@ class Http2Server:
 
     async def wait_for(self, count: int) -> list[Request]:
         """Everything received, once that is `count` requests."""
-        async with asyncio.timeout(20), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: len(self.received) >= count)
         return self.received
 

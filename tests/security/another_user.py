@@ -60,7 +60,7 @@ def statuses(port: int) -> dict[str, int]:
     seen = {}
     authority = f"machine.localhost:{port}"
     for method, path, body in REQUESTS:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         headers = {
             "host": authority,
             "origin": f"http://{authority}",
