@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+import doorward.web
 from doorward.environment.access import MACHINE
 from doorward.environment.gate.rules import nonce_hash
 from tests.conftest import ClockForTests
@@ -123,6 +126,24 @@ async def test_the_page_of_a_dead_link_leads_on_and_runs_nothing(machine: Machin
     assert response.status_code == 400
     assert "<script" not in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+async def test_our_pages_on_a_service_host_say_whose_they_are_and_look_as_the_others(
+    machine: Machine,
+) -> None:
+    """Without a stylesheet or a picture to link, each carries its own copy of the mark and the colours."""
+    static = Path(doorward.web.__file__).parent / "static"
+    (mark,) = re.findall(r' d="[^"]+"', (static / "mark.svg").read_text())
+    colours = re.findall(r"#[0-9a-f]{6}", (static / "doorward.css").read_text())
+    dead = await machine.ask("/.doorward/callback?code=x", headers=NONCE_COOKIE)
+    left = await machine.ask("/.doorward/sign-out", method="POST", headers={"origin": machine.origin})
+    for page in (dead.text, left.text):
+        assert "<dt>Machine</dt><dd>Study desk</dd>" in page
+        assert f"{mark}/></svg>Doorward</header>" in page
+        assert " · Doorward</title>" in page
+        used = re.findall(r"#[0-9a-f]{6}", page)
+        assert len(used) == 14
+        assert set(used) <= set(colours)
 
 
 @pytest.mark.parametrize("path", ["/.doorward", "/.doorward/", "/.doorward/other", "/.doorward/callback/x"])

@@ -19,7 +19,6 @@ from tests.environment_pages.devices import check, row_of
 from tests.environment_pages.stack import ADDRESS, Stack, allow, running_stack, sign_in, sign_up
 from tests.identity_pages.world import PASSWORD
 from tests.web.browser import PATIENCE, Complaints
-from tests.web.pictures import picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -233,7 +232,7 @@ async def test_a_code_made_for_another_browsers_nonce_is_worth_nothing_here(
     )
     await device.wait_for_url("**/.doorward/callback**")
     await expect(device.get_by_role("heading", name="This link does not work any more")).to_be_visible()
-    await picture(device, "gate-dead-link")
+    await check(device, "gate-dead-link")
     await device.get_by_role("link", name="Open the service again").click()
     await device.wait_for_url(stack.service)
 

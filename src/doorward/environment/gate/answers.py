@@ -1,7 +1,7 @@
 """The gate's own answers: refusals as JSON, redirects, and the few pages a person may meet on a service host.
 
 The pages are self-contained: a service host carries nothing of ours but `/.doorward/`, so there is no
-stylesheet to link; the colours are those of `doorward.web`.
+stylesheet to link; they look as those of `doorward.web` do.
 """
 
 from __future__ import annotations
@@ -22,17 +22,24 @@ _NO_STORE: list[Header] = [
 ]
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style nonce="{nonce}">
-:root {{ color-scheme: light dark; --ink: #1b1f23; --quiet: #575e66; --ground: #f6f4ef; --card: #fff; --line: #dfdbd2; --accent: #0b5d5b; --on: #fff; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e9eaec; --quiet: #a8afb8; --ground: #131518; --card: #1b1e23; --line: #30353d; --accent: #6fd0c4; --on: #06201e; }} }}
+<title>{title} · Doorward</title><style nonce="{nonce}">
+:root {{ color-scheme: light dark; --ink: #1b1f23; --soft: #575e66; --paper: #f6f4ef; --card: #ffffff; --line: #dfdbd2; --accent: #0b5d5b; --on-accent: #ffffff; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e9eaec; --soft: #a8afb8; --paper: #131518; --card: #1b1e23; --line: #30353d; --accent: #6fd0c4; --on-accent: #06201e; }} }}
 * {{ box-sizing: border-box; }}
-body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }}
-main {{ width: min(100% - 32px, 440px); padding: 32px 24px; background: var(--card); border: 1px solid var(--line); border-top: 8px solid var(--accent); border-radius: 2px 2px 12px 12px; overflow-wrap: anywhere; }}
-h1 {{ margin: 0 0 8px; font-size: 24px; line-height: 1.25; }} p {{ margin: 0 0 16px; color: var(--quiet); }} p:last-child {{ margin: 0; }}
-a {{ display: inline-block; padding: 10px 16px; border-radius: 8px; background: var(--accent); color: var(--on); font-weight: 600; text-decoration: none; }}
+body {{ max-width: 30rem; margin: 0 auto; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }}
+header {{ display: flex; align-items: center; gap: 8px; min-height: 72px; padding: 16px 24px; font-size: 1.125rem; font-weight: 650; letter-spacing: -0.015em; }}
+svg {{ flex: none; fill: var(--accent); }}
+main {{ position: relative; display: grid; gap: 16px; margin: 4vh 24px 64px; padding: 32px; background: var(--card); border: 1px solid var(--line); border-top: 0; border-radius: 0 0 12px 12px; }}
+main::before {{ content: ""; position: absolute; left: -8px; right: -8px; top: -4px; height: 8px; border-radius: 2px; background: var(--accent); forced-color-adjust: none; }}
+h1, p, dl, dd {{ margin: 0; }} h1 {{ font-size: 1.75rem; font-weight: 650; line-height: 2.25rem; letter-spacing: -0.02em; text-wrap: balance; }}
+dl div {{ display: grid; grid-template-columns: 10rem minmax(0, 1fr); gap: 0 16px; }} dt {{ color: var(--soft); }}
+a {{ display: block; padding: 10px 20px; border: 1px solid transparent; border-radius: 8px; background: var(--accent); color: var(--on-accent); font-weight: 600; text-align: center; text-decoration: none; }}
 a:focus-visible {{ outline: 3px solid var(--accent); outline-offset: 2px; }}
-</style></head><body><main><h1>{title}</h1>{paragraphs}{action}</main></body></html>
+@media (max-width: 30rem) {{ header {{ min-height: 64px; padding: 12px 16px; }} main {{ margin: 24px 16px; padding: 24px 16px; }} dl div {{ grid-template-columns: 1fr; }} }}
+</style></head><body><header><svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true"><path d="{mark}"/></svg>Doorward</header>
+<main><h1>{title}</h1>{paragraphs}<dl><div><dt>Machine</dt><dd>{machine}</dd></div></dl>{action}</main></body></html>
 """
+_MARK = "M2 4h28v3.5H2zM5 7.5h3.5V28H5zM23.5 7.5H27V28h-3.5zM16 11.5a4 4 0 0 1 2.2 7.34L20.5 28h-9l2.3-9.16A4 4 0 0 1 16 11.5z"
 
 
 def refusal(reason: Refusal, *, gate_url: str | None = None) -> Answer:
@@ -71,14 +78,17 @@ def page(
     status: int,
     title: str,
     *sentences: str,
+    machine: str,
     action: tuple[str, str] | None = None,
     cookies: tuple[bytes, ...] = (),
 ) -> Answer:
-    """A page for a person: what happened, then what to do. `action` is (path, label) of its one link."""
+    """A page for a person: what happened, then what to do. `machine` is its name, `action` (path, label) of the one link."""
     nonce = secrets.token_urlsafe(16)
     body = _PAGE.format(
         title=escape(title),
         nonce=nonce,
+        mark=_MARK,
+        machine=escape(machine),
         paragraphs="".join(f"<p>{escape(sentence)}</p>" for sentence in sentences),
         action=f'<p><a href="{escape(action[0])}">{escape(action[1])}</a></p>' if action else "",
     )

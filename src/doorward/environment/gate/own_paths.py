@@ -69,6 +69,7 @@ async def _callback(environment: Environment, head: RequestHead, *, service_host
         "This link does not work any more",
         "It works once, within half a minute, in the browser that asked for it.",
         "If it happens again, this browser may be refusing cookies from this address.",
+        machine=environment.label,
         action=(return_path, "Open the service again"),
     )
 
@@ -84,6 +85,7 @@ async def _sign_out(environment: Environment, streams: Streams, head: RequestHea
         200,
         "Signed out of this service",
         "This browser has no access here until it signs in again. The device stays approved.",
+        machine=environment.label,
         action=("/", "Sign in again"),
         cookies=answers.cleared_cookies(),
     )
