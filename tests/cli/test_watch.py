@@ -89,7 +89,10 @@ def test_elsewhere_than_on_a_terminal_an_event_is_a_line_and_the_desktop_is_told
         "DISPLAY": ":0",
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
     }
-    watch = Program(["watch"], home=home, environ=environ)
+    aside = tmp_path / "aside"
+    # Standard error apart: what is piped on is events and nothing else.
+    shell = ["sh", "-c", 'exec "$@" 2>"$0"', str(aside)]
+    watch = Program(["watch"], home=home, environ=environ, prefix=shell)
     try:
         knock(home, thumbprint, label="Ada's \x1b[2Jphone")
         watch.wait_for(
@@ -97,6 +100,8 @@ def test_elsewhere_than_on_a_terminal_an_event_is_a_line_and_the_desktop_is_told
         )
         decide(home, server, "reject", thumbprint)
         watch.wait_for(r"^rejected  Ada's")
+        assert [line.split()[0] for line in watch.lines] == ["pending", "rejected"]
+        assert aside.read_text() == "Watching for devices that ask to be let in, until you press Ctrl-C.\n"
         assert told.read_text().splitlines() == [
             "--app-name=Doorward",
             "--",
@@ -115,11 +120,13 @@ def test_it_goes_on_after_the_agent_was_restarted(
     agent = start_agent(home, server.client_environ())
     watch = Program(["watch"], home=home, environ=server.client_environ())
     try:
+        watch.wait_for("^Watching for devices")
         knock(home, thumbprint)
         watch.wait_for("^pending")
         agent.kill()
         watch.wait_for("^The agent is not running. Waiting for it")
         agent = start_agent(home, server.client_environ())
+        watch.wait_for("^Watching for devices")
         decide(home, server, "approve", thumbprint)
         watch.wait_for("^approved")
     finally:

@@ -1,7 +1,7 @@
 """`doorward watch`: who asks to be let in, live, and deciding by keys.
 
-On a terminal a screen; elsewhere a line an event; with `--json` an object an event. All of them over the control socket of
-the agent, and again by themselves after the agent was restarted.
+On a terminal a screen; elsewhere a line an event, and about the watching itself a line on standard error; with `--json` an
+object an event. All of them over the control socket of the agent, and again by themselves after the agent was restarted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from doorward.t3_connect.messages import ConnectClient
 
 _AGAIN_SECONDS = 1.0
+_WATCHING = "Watching for devices that ask to be let in, until you press Ctrl-C."
 _NO_AGENT = "The agent is not running. Waiting for it: start it with `doorward expose`."
 
 
@@ -83,16 +84,14 @@ async def _as_lines(machine: LocalMachine, as_json: bool) -> None:
     from doorward.cli.notifications import notify
     from doorward.cli.watch_changes import Devices
 
-    devices, is_gone = Devices(), False
+    devices = Devices()
+    is_there: bool | None = None
     async for clients in _pictures(machine):
+        if is_there != (clients is not None):
+            is_there = clients is not None
+            _tell_of_agent(is_there, as_json)
         if clients is None:
-            if not is_gone and as_json:
-                event_json(AgentGone())
-            elif not is_gone:
-                print(_NO_AGENT, flush=True)
-            is_gone = True
             continue
-        is_gone = False
         for change in devices.see(clients):
             if as_json:
                 event_json(Event(change.kind, _phrase(change), change.client))
@@ -100,6 +99,13 @@ async def _as_lines(machine: LocalMachine, as_json: bool) -> None:
             print(_line(change), flush=True)
             if change.kind == "pending":
                 await notify(*_notification(change))
+
+
+def _tell_of_agent(is_there: bool, as_json: bool) -> None:
+    if not as_json:
+        print(_WATCHING if is_there else _NO_AGENT, file=sys.stderr, flush=True)
+    elif not is_there:
+        event_json(AgentGone())
 
 
 def _line(change: Change) -> str:
