@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
 
 PAGE = 500
+#: What file systems without hard links answer to one: FAT, network shares, those of user space.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 METADATA = ("public_metadata", "private_metadata", "unsafe_metadata")
 #: Clerk's columns, then what Clerk's export leaves out.
 CSV_COLUMNS = (
@@ -263,22 +266,38 @@ async def _only(record: Any) -> AsyncIterator[Any]:
 @contextlib.contextmanager
 def _written(target: Target, file: Path) -> Iterator[TextIO]:
     """The file once all of it is there, and not before; nothing that is there already, nor beside it, is written over."""
-    if os.path.lexists(file):
-        target.fail(
-            f"{file} exists already. Choose another name: an export overwrites nothing.", code="file_exists"
-        )
     partial = None
     try:
+        _require_new(file)
         descriptor, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             yield stream
-        os.replace(partial, file)
-        partial = None
+        _put(partial, file)
+    except FileExistsError:
+        target.fail(
+            f"{file} exists already. Choose another name: an export overwrites nothing.", code="file_exists"
+        )
     except OSError as error:
         target.fail(f"{file} cannot be written ({error.strerror}).", code="file_unwritable")
     finally:
         if partial is not None:
-            os.unlink(partial)
+            Path(partial).unlink(missing_ok=True)
+
+
+def _put(partial: str, file: Path) -> None:
+    """Unlike a rename, never over what got this name meanwhile; where there are no hard links, as good as it can be told."""
+    try:
+        os.link(partial, file)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _require_new(file)
+        os.replace(partial, file)
+
+
+def _require_new(file: Path) -> None:
+    if os.path.lexists(file):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
 
 
 def _folder(target: Target, folder: Path) -> None:
