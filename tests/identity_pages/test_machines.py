@@ -1,6 +1,7 @@
 """The list of machines in every state it can be in. The relay's answers are given to the browser as the wire has them;
 the empty list of a new person comes from a real relay (see test_journeys)."""
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -52,17 +53,19 @@ class RelayAnswers:
         self.environments: list[dict[str, object]] = []
         self.authorizations: list[str] = []
         self.unlinked: list[str] = []
+        self.is_holding, self.let_go = asyncio.Event(), asyncio.Event()
+        self.let_go.set()
         self._page = page
-        self._list = f"{world.relay_origin}/v1/environments"
+        self.list_url = f"{world.relay_origin}/v1/environments"
         self._links = f"{world.relay_origin}/v1/client/environment-links/"
 
     async def __aenter__(self) -> "RelayAnswers":
-        await self._page.route(self._list, self._answer)
+        await self._page.route(self.list_url, self._answer)
         await self._page.route(f"{self._links}*", self._unlink)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._page.unroute(self._list)
+        await self._page.unroute(self.list_url)
         await self._page.unroute(f"{self._links}*")
 
     async def _unlink(self, route: Route) -> None:
@@ -90,6 +93,9 @@ class RelayAnswers:
         if self.status is None:
             return await route.abort("connectionrefused")
         body = json.dumps({"environments": self.environments})
+        if not self.let_go.is_set():
+            self.is_holding.set()
+        await self.let_go.wait()
         return await route.fulfill(
             status=self.status, headers=headers, content_type="application/json", body=body
         )
@@ -225,6 +231,34 @@ async def test_a_link_that_was_not_ones_own_is_undone_on_the_page(
         await expect(card(page, ATTIC)).to_have_count(0)
         await expect(card(page, WORKBENCH)).to_be_focused()
         assert relay.unlinked == ["id-of-attic"]
+
+
+async def test_a_list_asked_for_before_an_unlink_does_not_bring_the_machine_back(
+    accounts: World, page: Page, person: str
+) -> None:
+    async with RelayAnswers(page, accounts) as relay:
+        relay.environments = [ATTIC, WORKBENCH]
+        await page.reload()
+        await card(page, ATTIC).get_by_text("Devices, address and link").click()
+        relay.let_go.clear()
+        await page.evaluate("dispatchEvent(new Event('online'))")  # The page asks now, and not within five seconds.
+        await relay.is_holding.wait()
+        await page.get_by_role("button", name="Unlink attic").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Unlink").click()
+        await expect(card(page, WORKBENCH)).to_be_focused()
+        await expect(page.get_by_role("status").get_by_text("attic was unlinked.")).to_be_attached()
+        await page.evaluate(
+            """() => {
+              window.cameBack = false;
+              const look = () => { if (document.getElementById("card-id-of-attic")) window.cameBack = true; };
+              new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+              look();
+            }"""
+        )
+        async with page.expect_request(relay.list_url):  # The next one: the page has read the one that was held.
+            relay.let_go.set()
+        assert not await page.evaluate("window.cameBack")
+        await expect(card(page, WORKBENCH)).to_be_focused()
 
 
 async def test_an_unlink_that_the_relay_refuses_is_said_and_the_machine_stays(

@@ -17,6 +17,7 @@ let shown = null;
 let timer = 0;
 let isAsking = false;
 let unlinking = null; // the one change under way: the id of its machine
+let unlinked = 0; // how often: a list asked for before the last time still has that machine
 
 class Problem extends Error {
   constructor(title, text) {
@@ -60,12 +61,10 @@ async function refresh() {
   if (isAsking) return;
   isAsking = true;
   clearTimeout(timer);
+  const before = unlinked;
   try {
     const { environments } = await askRelay("/v1/environments");
-    machines = environments.sort((one, other) => one.label.localeCompare(other.label));
-    shown = machines.length ? "list" : "empty";
-    show(shown);
-    render();
+    if (before === unlinked) list(environments.sort((one, other) => one.label.localeCompare(other.label)));
   } catch (problem) {
     tell(problem, shown ? " What is below may be out of date." : "");
   } finally {
@@ -82,6 +81,13 @@ function tell(problem, after = "") {
   show("problem", ...(shown ? [shown] : []));
 }
 
+function list(sorted) {
+  machines = sorted;
+  shown = machines.length ? "list" : "empty";
+  show(shown);
+  render();
+}
+
 let drawn = "";
 
 function render() {
@@ -89,13 +95,13 @@ function render() {
   if (now === drawn) return;
   if (drawn) announce("The list of machines has changed.");
   drawn = now;
-  const list = page.querySelector("[data-list]");
-  const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
-  const opened = new Set([...list.querySelectorAll("details[open]")].map((details) => details.id));
+  const cards = page.querySelector("[data-list]");
+  const focused = cards.contains(document.activeElement) ? document.activeElement.id : null;
+  const opened = new Set([...cards.querySelectorAll("details[open]")].map((details) => details.id));
   const looks = warnings(machines);
   const context = { looks, isNews, unlinking, actions: { recognise, askToUnlink } };
-  list.replaceChildren(...machines.map((machine) => machineCard(machine, context)));
-  for (const details of list.querySelectorAll("details")) details.open = opened.has(details.id);
+  cards.replaceChildren(...machines.map((machine) => machineCard(machine, context)));
+  for (const details of cards.querySelectorAll("details")) details.open = opened.has(details.id);
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -124,8 +130,9 @@ async function unlink(machine) {
   try {
     await askRelay(`/v1/client/environment-links/${encodeURIComponent(machine.environmentId)}`, "DELETE");
     unlinking = null;
+    unlinked += 1;
+    list(machines.filter((other) => other.environmentId !== machine.environmentId));
     announce(`${shownName(machine.label)} was unlinked.`);
-    await refresh();
     (page.querySelector("[data-list] > li") ?? document.getElementById("main")).focus();
   } catch (problem) {
     unlinking = null;
