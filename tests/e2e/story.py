@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from playwright.async_api import Page, expect
@@ -14,6 +13,10 @@ from tests.e2e.people import enter_code, phrase_on, sign_in, sign_up
 WAITING = '[data-screen="waiting"]'
 PHRASE = f"{WAITING} [data-phrase] .key-phrase"
 PENDING = '[data-part="pending"]'
+
+#: Seconds within which a revocation has cut what is open, on a machine with much else to do. What it takes on one without
+#: is measured by the faults.
+CUT = 10
 
 
 async def knock_be_let_in_and_shown_out(owner: Page, device: Page, installation: Installation) -> None:
@@ -28,7 +31,7 @@ async def knock_be_let_in_and_shown_out(owner: Page, device: Page, installation:
     service, connections = installation.expose()
     await owner.goto(connections)
     await expect(owner.get_by_role("heading", name="Connections")).to_be_visible()
-    await expect(owner.locator('[data-part="services"]')).to_contain_text("demo", timeout=20_000)
+    await expect(owner.locator('[data-part="services"]')).to_contain_text("demo")
 
     # Another browser opens the service and has to wait.
     await service_is_linked(device, service)
@@ -52,12 +55,10 @@ async def knock_be_let_in_and_shown_out(owner: Page, device: Page, installation:
     names = {cookie["name"] for cookie in await device.context.cookies(service)}
     assert "__Host-doorward" in names
 
-    # Revoked: the open stream ends within a second, and the next request is refused.
+    # Revoked: the open stream ends at once, and the next request is refused.
     await owner.locator('[data-part="devices"]').get_by_role("button", name=re.compile("^Revoke")).click()
-    began = time.monotonic()
     await owner.locator("dialog [data-dialog-yes]").click()
-    await expect(device.locator("#clock-state")).to_contain_text("closed", timeout=3_000)
-    assert time.monotonic() - began < 2.0
+    await expect(device.locator("#clock-state")).to_contain_text("closed", timeout=CUT * 1_000)
     assert await device.evaluate("fetch('/visitor').then((answer) => answer.status)") == 401
 
     # Coming back makes it a new request; rejecting it is told.
@@ -69,11 +70,8 @@ async def knock_be_let_in_and_shown_out(owner: Page, device: Page, installation:
 
 async def allow_device_code(owner: Page, installation: Installation, user_code: str) -> None:
     await owner.goto(f"{installation.accounts}/device?user_code={user_code}")
-    for _ in range(2):
-        allow = owner.locator("button", has_text=re.compile("^(Allow|Approve|Continue)"))
-        if await allow.count():
-            await allow.first.click()
-            await owner.wait_for_load_state()
+    await owner.get_by_role("button", name="Approve").click()
+    await expect(owner.get_by_role("heading", name="The machine is signed in")).to_be_visible()
 
 
 async def service_is_linked(page: Page, service: str) -> None:
@@ -91,7 +89,7 @@ async def ticking(page: Page) -> None:
     clock = page.locator("#clock")
     await expect(clock).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
     shown = await clock.inner_text()
-    await expect(clock).not_to_have_text(shown, timeout=5_000)
+    await expect(clock).not_to_have_text(shown)
 
 
 async def uploads(page: Page) -> None:

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as open_websocket
 from tests.e2e.installations import Installation, each_once
 from tests.e2e.people import enter_code, person, sign_up
 from tests.e2e.processes import Program, command
-from tests.e2e.story import allow_device_code
+from tests.e2e.story import CUT, allow_device_code
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -51,9 +51,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
         installation.programs["laptop login"] = login
         url = login.wait_for(r"^(http\S+/oauth/authorize\S+)$").group(1)
         await owner.goto(url)
-        allow = owner.locator("button", has_text=re.compile("^(Allow|Continue)"))
-        if await allow.count():
-            await allow.first.click()
+        await owner.get_by_role("button", name="Allow").click()
         await owner.get_by_role("heading", name="T3 Connect authorization complete").wait_for()
         login.wait_for(r"Signed in to T3 Connect\.")
         assert installation.programs.pop("laptop login").finish() == 0
@@ -95,9 +93,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
         async with open_websocket(f"ws{local.removeprefix('http')}/clock") as clock:
             assert re.fullmatch(r"\d\d:\d\d:\d\d", await clock.recv())
             assert "Revoked" in run(installation, machine, "connect", "security", "revoke", thumbprint)
-            began = time.monotonic()
-            await asyncio.wait_for(clock.wait_closed(), 5)
-            assert time.monotonic() - began < 2.0
+            await asyncio.wait_for(clock.wait_closed(), CUT)
         assert (await client.get("/visitor")).status_code in (401, 502, 503)
     installation.programs.pop("forward").kill()
 
@@ -118,7 +114,7 @@ async def test_a_terminal_gets_in_after_approval_and_out_after_revocation(
     installation.stop()
 
 
-async def eventually(check, seconds: float = 20.0) -> bool:
+async def eventually(check, seconds: float = 60.0) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

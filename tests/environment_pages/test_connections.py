@@ -44,7 +44,7 @@ async def test_a_device_that_knocks_appears_with_its_key_phrase_and_without_a_re
     assert " ".join(words) == key_phrase(key.public.thumbprint)
     for fact in ("Mobile, Android", "7f1c2f0e-11aa-4c1b-9a70-0a9f9b8b8f00", "linked this machine"):
         await expect(card).to_contain_text(fact)
-    assert re.match(r"\(1\) Connections", await owner.title())
+    await expect(owner).to_have_title(re.compile(r"^\(1\) Connections"))
     await check(owner, "connections-pending")
     await card.get_by_role("button", name="Approve").click()
     await expect(owner.locator(f"{DEVICES} > li")).to_contain_text("Approved")
@@ -218,7 +218,7 @@ async def test_who_let_whom_in_is_told_in_sentences_and_in_pages(machine: Machin
     assert await owner.evaluate("document.activeElement.closest('[data-part=audit]') !== null")
     await approvals.reject(MACHINE, keys[6].public.thumbprint)
     await expect(rows.first).to_contain_text("Rejected Phone 6")
-    assert await rows.count() == len(texts) + 1
+    await expect(rows).to_have_count(len(texts) + 1)
     await check(owner, "connections-audit")
 
 
@@ -263,7 +263,7 @@ async def test_what_the_device_says_of_itself_is_text(machine: Machine, owner: P
     await open_connections(owner, machine)
     card = owner.locator(f"{PENDING} > li")
     await expect(card).to_contain_text("<img src=x onerror=alert(1)>")
-    assert await card.locator("img, b").count() == 0
+    await expect(card.locator("img, b")).to_have_count(0)
     await check(owner, "connections-hostile-text")
 
 
@@ -305,7 +305,7 @@ async def test_signing_out_and_being_signed_out(machine: Machine, owner: Page) -
     sessions = await machine.environment.sessions.list(MACHINE)
     for listed in sessions:
         await machine.environment.sessions.end(listed.session.id, by=MACHINE)
-    await expect(owner.get_by_role("heading", name="This session has ended")).to_be_visible(timeout=2000)
+    await expect(owner.get_by_role("heading", name="This session has ended")).to_be_visible()
     await check(owner, "connections-ended")
 
 
@@ -356,6 +356,7 @@ async def test_an_administrator_is_made_behind_a_second_question_with_the_phrase
     await open_connections(owner, machine)
     await owner.locator(PENDING).get_by_role("button", name="Approve as administrator").click()
     dialog = owner.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
     assert " ".join(await dialog.locator(".key-phrase li").all_inner_texts()) == key_phrase(
         key.public.thumbprint
     )

@@ -54,7 +54,7 @@ async def test_a_narrow_window_folds_the_navigation_and_a_wide_one_shows_it(page
     await settings.click()
     await page.get_by_role("heading", name="Settings").wait_for()
     await page.set_viewport_size({"width": 1280, "height": 800})
-    assert await page.get_by_role("navigation", name="Console", exact=True).is_visible()
+    await expect(page.get_by_role("navigation", name="Console", exact=True)).to_be_visible()
     current = page.locator("nav[aria-label=Console] [aria-current=page]")
     await expect(current).to_have_text("Settings")
 
@@ -64,6 +64,7 @@ async def test_the_first_stop_of_the_tab_key_leads_past_the_navigation(page: Pag
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
     await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.closest('main') !== null")
 

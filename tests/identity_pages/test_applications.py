@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from doorward.jose import b64url_encode
-from tests.identity_pages.world import PASSWORD, World, callback, sign_in
+from tests.identity_pages.world import PASSWORD, World, callback, sign_in, sign_out
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
@@ -32,7 +32,7 @@ def authorize_url(redirect_uri: str, verifier: str = "", **more: str) -> str:
 async def test_a_program_on_this_computer_gets_its_code_after_sign_in_and_consent(
     accounts: World, page: Page, person: str
 ) -> None:
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     verifier = secrets.token_urlsafe(48)
     async with callback() as program:
         await page.goto(authorize_url(program.url, verifier))
@@ -101,7 +101,7 @@ async def test_going_on_after_signing_in_reaches_a_host_that_needs_no_new_consen
     await page.get_by_role("button", name="Allow").click()
     await page.wait_for_url(f"{origin}/gate/callback?**")
     await page.goto("/machines")
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await page.goto(url)
     await page.get_by_label("E-mail address").fill(person)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -201,7 +201,7 @@ async def test_a_code_nobody_waits_with_is_told_beside_the_field(page: Page, per
 
 async def test_a_device_link_survives_signing_in(accounts: World, page: Page, person: str) -> None:
     asked = await ask_for_device(accounts)
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await page.goto(asked["verification_uri_complete"])
     await page.get_by_label("E-mail address").fill(person)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -214,6 +214,6 @@ async def test_signing_in_again_on_the_same_browser_is_not_asked_for(page: Page,
     await page.wait_for_url("**/account")
     await page.goto("/sign-up")
     await page.wait_for_url("**/machines")
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await sign_in(page, person)
     await page.wait_for_url("**/machines")

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from doorward.identity.oauth.clients import PASTE_PATH
 from tests.identity_pages.test_applications import ask_for_device, authorize_url
 from tests.identity_pages.test_machines import ATTIC, CELLAR, WORKBENCH, RelayAnswers
-from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_up
+from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_out, sign_up
 from tests.web.browser import Complaints
 from tests.web.pictures import look as look_at
 
@@ -61,7 +61,7 @@ async def test_pages_for_people_who_are_not_signed_in(
 
     known = new_address()
     await sign_up(page, accounts, known)
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await page.get_by_role("heading", name="Sign in").wait_for()
     await look(page, "sign-in")
     await sign_in(page, known, "not the password")
@@ -109,7 +109,7 @@ async def test_pages_for_people_who_are_signed_in(
     await page.get_by_label("New password", exact=True).fill("copper velvet window")
     await page.get_by_role("button", name="Change password").click()
     await page.locator("[aria-invalid]").wait_for()
-    assert await page.locator(".navigation [aria-current=page]").all_inner_texts() == ["Account"]
+    await expect(page.locator(".navigation [aria-current=page]")).to_have_text(["Account"])
     await look(page, "account-wrong")
 
     elsewhere, _ = await accounts.context(

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_up
+from tests.identity_pages.world import PASSWORD, World, new_address, sign_in, sign_out, sign_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.anyio]
 
@@ -44,7 +44,7 @@ async def test_from_sign_up_to_ending_a_session_on_another_device(
     await other.goto("/account")
     await expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
 
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await page.goto("/machines")
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -195,7 +195,7 @@ async def test_all_other_sessions_end_at_once(
 
 
 async def test_a_page_that_needs_signing_in_is_come_back_to(page: Page, person: str) -> None:
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await page.goto("/account/sessions")
     await page.get_by_label("E-mail address").fill(person)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -207,7 +207,7 @@ async def test_a_page_that_needs_signing_in_is_come_back_to(page: Page, person: 
 async def test_nobody_is_sent_to_another_site_after_signing_in(
     accounts: World, page: Page, person: str, target: str
 ) -> None:
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await page.goto(f"/sign-in?redirect_url={target}")
     await page.get_by_label("E-mail address").fill(person)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -217,7 +217,7 @@ async def test_nobody_is_sent_to_another_site_after_signing_in(
 
 async def test_the_back_button_does_not_show_a_person_who_left(page: Page, person: str) -> None:
     await page.goto("/account")
-    await page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await page.go_back()
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -107,7 +107,7 @@ async def test_machines_are_listed_with_what_they_let_open(accounts: World, page
         await page.reload()
         cards = page.locator("[data-list] > li")
         await expect(cards).to_have_count(3)
-        assert await cards.locator("h2").all_inner_texts() == ["attic", "cellar", "workbench"]
+        await expect(cards.locator("h2")).to_have_text(["attic", "cellar", "workbench"])
         await expect(cards.nth(0).get_by_text("Offline")).to_be_visible()
         await expect(cards.nth(1).get_by_text("Not known")).to_be_visible()
         await expect(cards.nth(2).get_by_text("Online")).to_be_visible()
@@ -241,7 +241,9 @@ async def test_a_list_asked_for_before_an_unlink_does_not_bring_the_machine_back
         await page.reload()
         await card(page, ATTIC).get_by_text("Devices, address and link").click()
         relay.let_go.clear()
-        await page.evaluate("dispatchEvent(new Event('online'))")  # The page asks now, and not within five seconds.
+        await page.evaluate(
+            "dispatchEvent(new Event('online'))"
+        )  # The page asks now, and not within five seconds.
         await relay.is_holding.wait()
         await page.get_by_role("button", name="Unlink attic").click()
         await page.get_by_role("dialog").get_by_role("button", name="Unlink").click()
@@ -255,7 +257,9 @@ async def test_a_list_asked_for_before_an_unlink_does_not_bring_the_machine_back
               look();
             }"""
         )
-        async with page.expect_request(relay.list_url):  # The next one: the page has read the one that was held.
+        async with page.expect_request(
+            relay.list_url
+        ):  # The next one: the page has read the one that was held.
             relay.let_go.set()
         assert not await page.evaluate("window.cameBack")
         await expect(card(page, WORKBENCH)).to_be_focused()
@@ -324,7 +328,7 @@ async def test_what_a_machine_says_of_itself_is_text_and_leads_nowhere_else(
         await expect(page.get_by_role("heading", name="workbench")).to_be_visible()
         await card(page, hostile).get_by_text("Devices, address and link").click()
         await expect(card(page, hostile)).to_contain_text("Not one a browser can open")
-        assert await page.locator("[data-list] a[href^='javascript']").count() == 0
+        await expect(page.locator("[data-list] a[href^='javascript']")).to_have_count(0)
 
 
 async def test_pictures_of_the_list(accounts: World, page: Page, person: str) -> None:

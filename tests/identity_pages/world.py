@@ -158,6 +158,11 @@ async def sign_up(page: Page, world: World, address: str, *, start: str = "/sign
     await follow(page, page.get_by_role("button", name="Continue"))
 
 
+async def sign_out(page: Page) -> None:
+    """By the button in the navigation. The sign-in page is next."""
+    await follow(page, page.get_by_role("navigation").get_by_role("button", name="Sign out"))
+
+
 async def sign_in(page: Page, address: str, password: str = PASSWORD) -> None:
     """Gives the page that the sign-in, right or wrong, is answered with."""
     await page.goto("/sign-in")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.web.browser import (
     Complaints,
@@ -50,7 +50,7 @@ async def test_the_first_stop_of_the_tab_key_leads_past_the_navigation(pages: Pa
     await pages.keyboard.press("Tab")
     assert await pages.evaluate("document.activeElement.textContent") == "Skip to the content"
     await pages.keyboard.press("Enter")
-    assert await pages.evaluate("document.activeElement.id") == "main"
+    await expect(pages.locator("main")).to_be_focused()
 
 
 async def test_the_key_phrase_of_scripts_is_the_one_of_templates(pages: Page) -> None:
@@ -114,10 +114,10 @@ async def test_a_password_can_be_shown_and_hidden_again(pages: Page) -> None:
     await pages.goto("/")
     reveal = pages.get_by_role("button", name="Show password")
     await reveal.click()
-    assert await pages.get_attribute("#password", "type") == "text"
-    assert await reveal.get_attribute("aria-pressed") == "true"
+    await expect(pages.locator("#password")).to_have_attribute("type", "text")
+    await expect(reveal).to_have_attribute("aria-pressed", "true")
     await reveal.click()
-    assert await pages.get_attribute("#password", "type") == "password"
+    await expect(pages.locator("#password")).to_have_attribute("type", "password")
 
 
 async def test_a_code_is_copied(pages: Page) -> None:
