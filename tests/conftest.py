@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import websockets.asyncio.client
 from hypothesis import settings
 
 from doorward.store import Database, Schema, open_database
@@ -52,9 +53,10 @@ def _trusted_once(*arguments: Any, **options: Any) -> ssl.SSLContext:
 
 httpx._transports.default.create_ssl_context = _trusted_once
 
-# Where a test says nothing of time, httpx would give up after five seconds: a busy machine may take longer.
+# Where a test says nothing of time, these give up after five and ten seconds: a busy machine may take longer.
 for _phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 60.0)
+websockets.asyncio.client.connect.__init__.__kwdefaults__["open_timeout"] = 60.0
 
 
 def pytest_configure(config: pytest.Config) -> None:

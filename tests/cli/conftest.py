@@ -34,8 +34,9 @@ class Listener:
     def _count(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                self._socket.accept()[0].close()
+                knocking, _ = self._socket.accept()
                 self.connections += 1
+                knocking.close()
 
     def close(self) -> None:
         self._socket.close()

@@ -1,5 +1,6 @@
 """`watch` beside a running agent: as JSON, as lines, and on a real terminal."""
 
+import codecs
 import json
 import os
 import pty
@@ -102,6 +103,10 @@ def test_elsewhere_than_on_a_terminal_an_event_is_a_line_and_the_desktop_is_told
         watch.wait_for(r"^rejected  Ada's")
         assert [line.split()[0] for line in watch.lines] == ["pending", "rejected"]
         assert aside.read_text() == "Watching for devices that ask to be let in, until you press Ctrl-C.\n"
+        deadline = time.monotonic() + 60
+        while not told.exists():  # the desktop is not waited for very long
+            assert time.monotonic() < deadline, "the desktop was not told"
+            time.sleep(0.02)
         assert told.read_text().splitlines() == [
             "--app-name=Doorward",
             "--",
@@ -149,20 +154,21 @@ class Terminal:
         )
         os.close(theirs)
         self.shown = ""
+        self._text = codecs.getincrementaldecoder("utf-8")()
 
     def wait_for(self, text: str, *, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.shown:
             assert time.monotonic() < deadline, f"{text!r} was not shown; this was:\n{self.shown}"
             if select.select([self._ours], [], [], 0.2)[0]:
-                self.shown += os.read(self._ours, 65536).decode()
+                self.shown += self._text.decode(os.read(self._ours, 65536))
 
     def press(self, keys: str) -> None:
         self.shown = ""
         os.write(self._ours, keys.encode())
 
     def finish(self) -> int:
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def close(self) -> None:
         self.process.kill()

@@ -31,7 +31,7 @@ async def kept_up(device: Device):
 
 
 async def until(live: LiveConnection, is_so: Callable[[State], bool]) -> State:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not is_so(live.state):
             await live.changed(live.state)
     return live.state
@@ -130,7 +130,7 @@ async def test_a_request_waits_for_a_connection_but_not_for_ever(device: Device,
         assert (await live.settled(0.1)).phase == "connecting"
         play.exits = [{"_tag": "Success", "value": {}}]
     async with kept_up(device) as (live, _):
-        assert (await live.settled(30)).phase == "connected"
+        assert (await live.settled(60)).phase == "connected"
 
 
 async def test_a_ticket_is_in_no_message(device: Device):

@@ -16,6 +16,7 @@ from doorward.connector.carrying import TokenUnusable, loopback_origin, read_tok
 from doorward.connector.program import main
 from doorward.http1 import TcpUpstream
 from doorward.tunnel import ConnectorToken, TunnelRefusal
+from tests.ports import free_ports
 from tests.tunnel.carriers import Registry
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ class Running:
     async def says(self, text: str) -> str:
         """The next line that has `text` in it."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := (await self.process.stderr.readline()).decode():
                 self.said.append(line)
                 if text in line:
@@ -41,7 +42,7 @@ class Running:
         raise AssertionError(f"it ended without saying {text!r}: {self.said}")
 
     async def ends(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
 
@@ -108,6 +109,7 @@ async def test_a_local_server_is_reached_by_its_public_name_until_the_signal() -
 
 async def test_a_refusal_and_a_silent_edge_are_lines_t3_code_shows_as_warnings() -> None:
     async with Registry() as registry:
+        (registry.port,) = free_ports(1)
         await registry.start_edge()
         registry.refusal = TunnelRefusal("unlinked", "This machine is not linked.")
         async with running(registry.token(origin="http://127.0.0.1:9").encode()) as connector:
@@ -121,6 +123,7 @@ async def test_a_refusal_and_a_silent_edge_are_lines_t3_code_shows_as_warnings()
 
 async def test_it_comes_back_when_its_edge_does() -> None:
     async with origin_server() as port, Registry() as registry:
+        (registry.port,) = free_ports(1)
         await registry.start_edge()
         async with running(registry.token(origin=f"http://127.0.0.1:{port}").encode()) as connector:
             await connector.says("Registered tunnel connection")

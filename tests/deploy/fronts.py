@@ -114,7 +114,7 @@ async def _running(
             *command, env={**os.environ, **variables}, stdout=output, stderr=output
         )
     try:
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + 60
         while True:
             assert process.returncode is None, said()
             try:

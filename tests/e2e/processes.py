@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 class Program:
@@ -82,7 +82,7 @@ class Program:
     def output(self) -> str:
         return "\n".join(self.lines)
 
-    def stop(self, *, seconds: float = 30.0) -> int:
+    def stop(self, *, seconds: float = 60.0) -> int:
         """End it as Ctrl-C does; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
@@ -94,7 +94,7 @@ class Program:
         finally:
             self._finish()
 
-    def finish(self, *, seconds: float = 30.0) -> int:
+    def finish(self, *, seconds: float = 60.0) -> int:
         """Wait until it ends by itself; its exit status."""
         try:
             return self.process.wait(seconds)
@@ -118,7 +118,7 @@ class Program:
 
 
 def command(
-    *arguments: str, home: Path, environ: dict[str, str] | None = None, seconds: float = 60.0
+    *arguments: str, home: Path, environ: dict[str, str] | None = None, seconds: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(

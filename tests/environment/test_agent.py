@@ -5,7 +5,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,6 +24,7 @@ from doorward.jose import generate_key, sign_jwt
 from doorward.t3_connect.messages import EndpointRuntime
 from doorward.t3_connect.scopes import ADMINISTRATIVE_SCOPES
 from tests.environment.scripted_relay import ScriptedRelay, scripted_relay
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +52,7 @@ async def agent_at(
         yield agent
 
 
-async def until(condition: object, seconds: float = 5.0) -> None:
+async def until(condition: object, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - a condition of another task
             await asyncio.sleep(0.01)
@@ -97,6 +98,9 @@ async def test_with_cloudflares_tunnel_the_gate_judges_what_arrives_at_the_named
         provider_kind="cloudflare_tunnel", connector_token="cloudflares-own", tunnel_id="t"
     )
     relay.has_names = is_doorward
+    # Not one that the kernel gives to somebody else between the two agents.
+    (tmp_path / "userdata").mkdir()
+    (tmp_path / "userdata" / "gate-port").write_text(f"{free_ports(1)[0]}\n")
     async with agent_at(tmp_path, relay, services=(Service(name="demo", port=9000),)) as agent:
         environment = agent.environment
         await agent.link_with(grant(agent))
@@ -265,12 +269,15 @@ async def test_a_machine_that_cannot_be_opened_leaves_no_database_open(tmp_path:
         for _ in range(2):
             with pytest.raises(VerbFailed):
                 await machine.status()
-        opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if is_open(fd)]
+        opened = [target_of(descriptor) for descriptor in os.listdir("/proc/self/fd")]
     assert not [name for name in opened if name.startswith(str(tmp_path))]
 
 
-def is_open(descriptor: str) -> bool:
-    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+def target_of(descriptor: str) -> str:
+    """What it is of; nothing where somebody has closed it meanwhile."""
+    with suppress(FileNotFoundError):
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    return ""
 
 
 async def test_an_unreadable_mode_is_told_and_repaired_by_the_machine(tmp_path: Path) -> None:
@@ -342,7 +349,7 @@ async def test_a_real_socket_is_refused_without_credentials_answers_with_them_an
         assert refused.value.response.status_code == 500
         await database.write(lambda tx: tx.execute("ALTER TABLE gone RENAME TO auth_sessions"))
         async with connect(f"{url}?wsTicket={ticket}") as socket:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(15):
                 await environment.sessions.end(issued.session.id, by=MACHINE)
                 with pytest.raises(ConnectionClosed):
                     await socket.recv()

@@ -364,7 +364,7 @@ async def test_a_decision_against_a_key_ends_all_it_holds_at_once(machine: Machi
     ticket, _ = environment.sessions.ticket(listed.session)
     ended = environment.endings.register(listed.session.id)
     await getattr(environment.approvals, verb)(MACHINE, device.thumbprint)
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(15):
         await ended.wait()
     assert (await machine.as_device(device, "GET", "/api/auth/session")).json()["authenticated"] is False
     assert (await machine.exchange(unused, device)).status_code == 401
@@ -429,11 +429,11 @@ async def test_a_waiting_device_hears_of_the_decision_at_once(machine: Machine) 
     ):
         seen = await approvals.status(device.thumbprint)
         waiting = asyncio.create_task(
-            approvals.wait_for_change(device.thumbprint, seen=seen, timeout_seconds=10)
+            approvals.wait_for_change(device.thumbprint, seen=seen, timeout_seconds=120)
         )
         await asyncio.sleep(0.05)
         await decide()
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(15):
             assert await waiting == expected
 
 

@@ -35,7 +35,7 @@ class Conversation:
         await self.say({"_tag": "Request", "id": request_id, "tag": tag, "payload": {}, "headers": []})
 
     async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             return await self.heard.get()
 
     async def value(self, request_id: str = "0") -> dict[str, Any]:

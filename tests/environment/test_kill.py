@@ -41,7 +41,7 @@ class Now(ClockForTests):
 async def start(home: Path) -> tuple[asyncio.subprocess.Process, str]:
     remove_runtime_file(home / "userdata")
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", AGENT, str(home))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (runtime := read_runtime_file(home / "userdata")) is None:
             assert process.returncode is None
             await asyncio.sleep(0.02)

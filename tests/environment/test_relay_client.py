@@ -380,7 +380,7 @@ async def test_a_configuration_starts_keeps_replaces_and_stops_the_process(insta
     supervisor = installed.supervisor
     first = await supervisor.apply(runtime("token-one"))
     assert (first.status, first.tunnel_id, first.tunnel_name) == ("running", "t", "n")
-    await until(lambda: len(installed.runs()) == 1, 10)
+    await until(lambda: len(installed.runs()) == 1)
     assert installed.runs() == [[str(first.pid), "tunnel run", "token-one"]]
     assert (await supervisor.apply(runtime("token-one"))).pid == first.pid
     second = await supervisor.apply(runtime("token-two"))
@@ -415,12 +415,12 @@ async def test_a_process_that_exits_is_started_again_while_it_is_wanted(installe
     )
     await process.start()
     running = asyncio.create_task(process.run())
-    await until(lambda: len(installed.runs()) == 1, 10)
+    await until(lambda: len(installed.runs()) == 1)
     first = process.pid
     (installed.folder / "exit").touch()
     # The program may run, and say so, before whoever started it has its number.
-    await until(lambda: [int(run[0]) for run in installed.runs()] == [first, process.pid], 10)
-    await until(lambda: process.state.word == "connected", 10)
+    await until(lambda: [int(run[0]) for run in installed.runs()] == [first, process.pid])
+    await until(lambda: process.state.word == "connected")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert process.state.word == "stopped"
@@ -492,7 +492,7 @@ async def test_what_a_killed_agent_left_running_is_ended_by_the_next_start(
     )
     assert agent.stdout is not None
     left = int(await agent.stdout.readline())
-    await until(lambda: len(installed.runs()) == 1, 10)
+    await until(lambda: len(installed.runs()) == 1)
     agent.kill()
     await agent.wait()
     assert installed.is_alive(left)
@@ -522,7 +522,7 @@ async def test_a_stranger_who_has_the_noted_number_now_is_left_alone(installed: 
 
 async def test_nothing_is_left_running_when_there_is_nowhere_to_carry_to(installed: Installed) -> None:
     async def taken() -> None:
-        await until(lambda: len(installed.runs()) == 1, 10)
+        await until(lambda: len(installed.runs()) == 1)
         raise OSError("the port is taken")
 
     installed.supervisor.use(lambda token: Connector(token, router=never), open_origin=taken)
@@ -540,7 +540,7 @@ async def test_output_is_sorted_by_what_it_means_and_never_shows_the_token(
         await installed.supervisor.apply(runtime("token-secret"))
         connector = installed.supervisor.connector
         assert connector is not None
-        await until(lambda: connector.state.word == "connected", 10)
+        await until(lambda: connector.state.word == "connected")
     heard = "relay client: 2026-01-01T00:00:00Z "
     levels = {
         record.message.removeprefix(heard): record.levelname
@@ -559,7 +559,7 @@ async def test_its_environment_holds_no_setting_of_another_tunnel(installed: Ins
     (installed.folder / "cloudflared").write_text('#!/bin/sh\nenv > "$(dirname "$0")/env"\nexec sleep 60\n')
     await installed.supervisor.apply(runtime("token"))
     written = installed.folder / "env"
-    await until(lambda: written.exists() and "PATH=" in written.read_text(), 10)
+    await until(lambda: written.exists() and "PATH=" in written.read_text())
     given = set(written.read_text().splitlines())
     assert {"TUNNEL_TOKEN=token", "NO_AUTOUPDATE=true"} <= given
     assert not any(line.startswith("TUNNEL_ORIGIN_CERT") for line in given)

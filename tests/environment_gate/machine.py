@@ -303,7 +303,7 @@ async def running_machine(
         serving(local_service(local), bound=local_socket),
         serving(environment.tunnel_app, uds=api_socket),
         serving(environment.loopback_app, bound=loopback_socket),
-        httpx.AsyncClient(timeout=20) as client,
+        httpx.AsyncClient(timeout=60) as client,
     ):
         try:
             yield Machine(environment, gate, proxy, port, local, clock, client, zone, scheme)

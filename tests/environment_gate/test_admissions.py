@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from inspect import isawaitable
 
@@ -45,9 +46,14 @@ async def remembered(machine: Machine, key: PrivateKey | None = None) -> Headers
     first, looked = await decided(machine, request(headers))
     assert isinstance(first, Forward)
     assert looked
-    again, looked = await decided(machine, request(headers, target=b"/next"))
-    assert isinstance(again, Forward)
-    assert not looked
+    async with asyncio.timeout(60):
+        while True:
+            again, looked = await decided(machine, request(headers, target=b"/next"))
+            assert isinstance(again, Forward)
+            if not looked:
+                break
+            # The machine wrote something of its own accord, such as that it told of the device that knocked.
+            first = again
     assert again.head.target == b"/next"
     assert again.head.headers == first.head.headers
     assert (again.tag, again.upstream) == (first.tag, first.upstream)

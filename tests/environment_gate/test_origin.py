@@ -9,6 +9,7 @@ import pytest
 from doorward.environment.gate.origin import GateOrigin, carried_peer
 from doorward.environment.gate.router import Gate
 from doorward.http1 import Headers, Peer, RequestHead
+from tests.ports import free_ports
 
 LOCAL = Peer("127.0.0.1")
 
@@ -44,7 +45,10 @@ def reserved(remembered: Path) -> GateOrigin:
 async def test_the_port_is_kept_from_start_to_start_and_answers_nobody_before_it_is_opened(
     tmp_path: Path,
 ) -> None:
+    (port,) = free_ports(1)  # not one that the kernel gives to somebody else while nobody has it
+    (tmp_path / "gate-port").write_text(f"{port}\n")
     first = reserved(tmp_path / "gate-port")
+    assert first.port == port
     with socket.socket() as visitor:
         assert visitor.connect_ex(("127.0.0.1", first.port)) != 0
     await first.close()

@@ -41,7 +41,7 @@ class Journal:
             self._ends[exchange].set_result({"end": end, "bytes": size})
 
     async def read(self, exchange: str) -> dict[str, object]:
-        return await asyncio.wait_for(asyncio.shield(self._ends[exchange]), 60)
+        return await asyncio.wait_for(asyncio.shield(self._ends[exchange]), 120)
 
 
 async def _swallow(request: Request) -> Response:

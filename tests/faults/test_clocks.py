@@ -62,7 +62,7 @@ async def test_a_machine_whose_clock_is_off_keeps_its_tunnel_lets_nobody_new_in_
     with pytest.raises(ClientError):
         await visitor.device.knock()
     refused = time.monotonic() - began
-    assert refused < 15, "a refusal, not a hang"
+    assert refused < 60, "a refusal, not a hang"
     async with open_machine(world.installation.machine_home) as machine:
         told = await until("the agent says why", machine.status, lambda seen: seen.link_failure is not None)
     assert told.link_failure is not None
@@ -85,7 +85,7 @@ async def test_a_relay_whose_clock_is_off_cuts_nobody_off_and_is_told_to_who_ask
         with pytest.raises(ClientError, match=r"clock is 10 minutes (behind|ahead of) the server's"):
             await visitor.device.knock()
         back = time.monotonic()
-        await traffic.flows("those inside", since=back, within=5)
+        await traffic.flows("those inside", since=back, within=RECONNECTED)
         assert set(traffic.count(back)) == {"ok"}
         await correct(world, "relay")
     await comes_back(visitor, f"the relay's clock {seconds / 60:+.0f} min")

@@ -77,20 +77,22 @@ async def test_on_a_full_disk_nobody_is_let_in_wrongly_and_all_is_well_once_ther
                 await visitor.device.knock()
             except ClientError:
                 refusals += 1
+                if refusals > 20:
+                    break
         assert refusals > 20, "the disk was not full"
         # Those inside whose requests need no row go on.
         await socket.send("still here")
-        assert await asyncio.wait_for(socket.recv(), 10) == "still here"
+        assert await asyncio.wait_for(socket.recv(), 30) == "still here"
         ballast.unlink()
         roomy = time.monotonic()
-        recovered = await traffic.flows("there is room", since=roomy, within=10)
-        answer = await until("the device is let in", visitor.device.knock, lambda _: True, seconds=10)
+        recovered = await traffic.flows("there is room", since=roomy, within=30)
+        answer = await until("the device is let in", visitor.device.knock, lambda _: True, seconds=30)
         assert isinstance(answer, ConnectAuthorized)
         print(traffic.count(full))
         loss = traffic.loss(full)
     await socket.close()
     rows_are_whole(world)
-    record("every disk full", recovered=recovered, within=10, loss=loss)
+    record("every disk full", recovered=recovered, within=30, loss=loss)
 
 
 async def test_an_edge_that_may_open_no_more_files_keeps_who_is_inside_and_recovers(
@@ -109,12 +111,12 @@ async def test_an_edge_that_may_open_no_more_files_keeps_who_is_inside_and_recov
             hog.connect_ex(("127.0.0.1", installation.edge_port))
         await asyncio.sleep(2)
         await inside.send("still here")
-        assert await asyncio.wait_for(inside.recv(), 10) == "still here"
+        assert await asyncio.wait_for(inside.recv(), 30) == "still here"
         assert installation.programs["relay"].process.poll() is None
     freed = time.monotonic()
     async with Traffic(visitor) as traffic:
-        recovered = await traffic.flows("files again", since=freed, within=15)
-        record("the edge may open no more files", recovered=recovered, within=15, loss=traffic.loss(freed))
+        recovered = await traffic.flows("files again", since=freed, within=30)
+        record("the edge may open no more files", recovered=recovered, within=30, loss=traffic.loss(freed))
     await inside.close()
     installation.through = {}  # type: ignore[attr-defined]
     await asyncio.to_thread(installation.cut, "relay")

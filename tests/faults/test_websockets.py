@@ -23,6 +23,8 @@ pytestmark = [
 ]
 
 LARGE = 16 * 1024 * 1024
+ENDED = 15.0
+"""Long before pings would find it out."""
 PER_ADDRESS = 50
 """An edge lets one address have 64 streams of a machine at once."""
 
@@ -37,12 +39,12 @@ async def test_sockets_are_not_cut_and_carry_what_they_are_given(visitor: Visito
             text = f"{number} {messages} {secrets.token_hex(8)}"
             began = time.monotonic()
             await socket.send(text)
-            assert await asyncio.wait_for(socket.recv(), 30) == text
+            assert await asyncio.wait_for(socket.recv(), 60) == text
             took.append(time.monotonic() - began)
             messages += 1
             if messages % 10 == 0:
                 # the service's library answers, end to end
-                await asyncio.wait_for(await socket.ping(), 30)
+                await asyncio.wait_for(await socket.ping(), 60)
             await asyncio.sleep(1)
 
     async with AsyncExitStack() as stack:
@@ -65,7 +67,7 @@ async def test_large_messages_arrive_whole(visitor: Visitor, compression: str | 
     message = secrets.token_bytes(LARGE)
     async with await visitor.websocket("/echo", compression=compression) as socket:
         await socket.send(message)
-        assert await asyncio.wait_for(socket.recv(), 60) == message
+        assert await asyncio.wait_for(socket.recv(), 120) == message
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4001])
@@ -73,7 +75,7 @@ async def test_close_codes_and_reasons_pass_both_ways(visitor: Visitor, code: in
     async with await visitor.websocket("/echo") as socket:
         await socket.send(f"close {code} said by the service")
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 30)
+            await asyncio.wait_for(socket.recv(), 60)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (code, "said by the service")
     name = secrets.token_hex(8)
@@ -86,14 +88,14 @@ async def test_close_codes_and_reasons_pass_both_ways(visitor: Visitor, code: in
 async def test_a_socket_whose_road_died_ends_and_does_not_hang(world: World, visitor: Visitor, part: str):
     socket = await visitor.websocket("/echo")
     await socket.send("here")
-    assert await asyncio.wait_for(socket.recv(), 30) == "here"
+    assert await asyncio.wait_for(socket.recv(), 60) == "here"
     cut = time.monotonic()
     await asyncio.to_thread(world.installation.cut, part)  # type: ignore[arg-type]
     with pytest.raises(ConnectionClosed):
-        await asyncio.wait_for(socket.recv(), 30)
+        await asyncio.wait_for(socket.recv(), 60)
     ended = time.monotonic() - cut
-    record(f"kill -9 of {part} under a WebSocket: it ends", recovered=ended, within=5)
-    assert ended < 5
+    record(f"kill -9 of {part} under a WebSocket: it ends", recovered=ended, within=ENDED)
+    assert ended < ENDED
     await world.restart(part)  # type: ignore[arg-type]
     async with Traffic(visitor) as traffic:
         await traffic.flows("again", since=time.monotonic(), within=35)

@@ -202,5 +202,5 @@ class Traffic:
 async def steady_traffic(visitor: Visitor, *, patience: float = PATIENCE) -> AsyncIterator[Traffic]:
     """Traffic that flows already when the block begins."""
     async with Traffic(visitor, patience=patience) as traffic:
-        await traffic.flows("before anything", since=time.monotonic(), within=20)
+        await traffic.flows("before anything", since=time.monotonic(), within=60)
         yield traffic

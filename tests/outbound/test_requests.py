@@ -155,7 +155,7 @@ async def test_an_endless_answer_is_cut_at_the_limit(serve, outbound: Outbound) 
 
     port = await serve(script)
     with pytest.raises(TooLarge):
-        await outbound.request("GET", f"http://localhost:{port}/", timeout=5)
+        await outbound.request("GET", f"http://localhost:{port}/", timeout=60)
 
 
 @pytest.mark.anyio
@@ -174,7 +174,7 @@ async def test_the_timeout_covers_the_whole_exchange_however_the_peer_dribbles(
     began = asyncio.get_running_loop().time()
     with pytest.raises(TimedOut, match=r"0\.2 seconds"):
         await outbound.request("GET", f"http://localhost:{port}/", timeout=0.2)
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 10
 
 
 @pytest.mark.anyio

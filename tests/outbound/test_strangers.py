@@ -89,7 +89,11 @@ async def test_a_name_is_judged_by_every_address_it_has(outbound: Outbound, monk
 
 
 @pytest.mark.anyio
-async def test_a_name_that_does_not_resolve_is_unreachable(outbound: Outbound) -> None:
+async def test_a_name_that_does_not_resolve_is_unreachable(outbound: Outbound, monkeypatch) -> None:
+    async def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
     with pytest.raises(Unreachable):
         await outbound.request("POST", "https://no-such-host.invalid/", public_only=True)
 

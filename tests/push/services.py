@@ -59,12 +59,17 @@ class Reply:
 
 
 class Http2Server:
-    """An HTTP/2 server that answers each request by `answer`; `received` holds them all, `arrived` tells of each."""
+    """An HTTP/2 server that answers each request by `answer`; `received` holds them all, `arrived` tells of each.
+
+    No answer leaves while `may_answer` is clear.
+    """
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
         self.received: list[Request] = []
         self.arrived = asyncio.Condition()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.port = 0
 
     @contextlib.asynccontextmanager
@@ -94,6 +99,7 @@ class Http2Server:
             while data := await reader.read(65_536):
                 for event in connection.receive_data(data):
                     await self._on(event, connection, open_streams)
+                await self.may_answer.wait()
                 writer.write(connection.data_to_send())
                 await writer.drain()
         writer.close()
@@ -330,7 +336,7 @@ class Services:
 async def running_services(folder: Path, now: Callable[[], int]) -> AsyncIterator[Services]:
     authority = ensure_local_authority(folder)
     push, apple, google = PushService(now), Apple(), Google()
-    outbound = Outbound(ca_file=authority.certificate_path, private_hosts=[PUSH_HOST], timeout=20)
+    outbound = Outbound(ca_file=authority.certificate_path, private_hosts=[PUSH_HOST], timeout=60)
     async with contextlib.AsyncExitStack() as stack:
         for server in (push.server, apple.server, google.server):
             await stack.enter_async_context(server.running(authority, HOSTS))

@@ -32,7 +32,7 @@ async def test_only_another_instance_is_told_to_the_nodes(
 ) -> None:
     database = await open_test_database(SCHEMA)
     claims = TunnelClaims(database, clock)
-    async with database.subscribe("relay.tunnel_claims") as notices, asyncio.timeout(20):
+    async with database.subscribe("relay.tunnel_claims") as notices, asyncio.timeout(60):
         for instance in ("one", "one", "two"):
             await claims.claim("tunnel", instance=instance)
         told = [msgspec.json.decode(await anext(notices), type=TunnelClaimed) for _ in range(2)]
@@ -43,6 +43,6 @@ async def test_a_wanted_tunnel_is_told_to_every_node(
     open_test_database: OpenTestDatabase, clock: ClockForTests
 ) -> None:
     database = await open_test_database(SCHEMA)
-    async with database.subscribe("relay.tunnel_wanted") as notices, asyncio.timeout(20):
+    async with database.subscribe("relay.tunnel_wanted") as notices, asyncio.timeout(60):
         await TunnelClaims(database, clock).want(TunnelWanted("tunnel", "app.example", "node-1"))
         assert await anext(notices) == '{"environmentId":"tunnel","hostname":"app.example","node":"node-1"}'

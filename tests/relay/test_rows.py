@@ -156,7 +156,7 @@ async def test_the_background_job_prunes_until_it_is_stopped(
     await world.token()
     world.clock.advance(10 * 60_000)
     await world.relay.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await world.rows("SELECT jti FROM relay_dpop_proofs"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await world.relay.stop()

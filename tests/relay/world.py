@@ -216,7 +216,7 @@ async def _start(
     relay = await create_relay(
         settings, database, sealer=sealer, outbound=outbound, clock=clock, is_barred=is_barred
     )
-    http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=15)
+    http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{_port(relay_socket)}", timeout=60)
     port = _port(relay_socket)
     world = World(
         relay,

@@ -20,6 +20,7 @@ from doorward.tunnel import (
     TunnelHello,
     TunnelRefusal,
 )
+from tests.http1.wire import PATIENCE
 
 TAG = "session-1"
 
@@ -57,7 +58,10 @@ async def tunnel(origin_port: int, limits: Limits | None = None) -> AsyncIterato
 
 
 class Registry:
-    """What a relay would know, an edge on it, and connectors: enough of a Doorward to carry bytes."""
+    """What a relay would know, an edge on it, and connectors: enough of a Doorward to carry bytes.
+
+    `is_asked_for`: a visitor wants a machine that is not here. Whoever starts the edge twice gives it a `port`.
+    """
 
     def __init__(self, hostnames: tuple[str, ...] = ("app.localhost",)) -> None:
         self.seed = secrets.token_bytes(32)
@@ -67,6 +71,7 @@ class Registry:
         self.port = 0
         self.edge: Edge | None = None
         self.hellos: list[TunnelHello] = []
+        self.is_asked_for = asyncio.Event()
 
     async def __aenter__(self) -> "Registry":
         return self
@@ -86,6 +91,7 @@ class Registry:
         return TunnelGrant(hello.environment_id, self.generation, self.hostnames, "account", key)
 
     async def resolve_host(self, host: str) -> HostOwner | None:
+        self.is_asked_for.set()
         return HostOwner("env-1", "account") if host in self.hostnames else None
 
     async def start_edge(self, **options: Any) -> Edge:
@@ -127,7 +133,7 @@ class Registry:
             yield connector
         finally:
             await connector.close()
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, PATIENCE)
 
 
 def token_for(port: int) -> ConnectorToken:
@@ -141,7 +147,7 @@ def token_for(port: int) -> ConnectorToken:
     )
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"

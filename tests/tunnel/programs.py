@@ -24,7 +24,7 @@ async def running(program: str, *arguments: str, port: int, folder: Path) -> Asy
     with (folder / f"{Path(program).name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(program, *arguments, stdout=log, stderr=log)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await _answers(port):
                 assert process.returncode is None, (folder / f"{Path(program).name}.log").read_text()
                 await asyncio.sleep(0.02)

@@ -10,13 +10,15 @@ import pytest
 import websockets
 
 from doorward.http1 import Forward, Limits, Peer, RequestHead, TcpUpstream
-from tests.http1.wire import Client, Handler, Origin, answers, client, origin
+from tests.http1.wire import PATIENCE, Client, Handler, Origin, answers, client, origin
 from tests.tunnel.carriers import TAG, Carrier, Registry, proxy, tunnel, until
 
 pytestmark = pytest.mark.anyio
 
-Path = Callable[[Handler], AbstractAsyncContextManager[tuple[Client, Origin, Carrier]]]
-LIMITS = Limits(response_seconds=2)
+Path = Callable[..., AbstractAsyncContextManager[tuple[Client, Origin, Carrier]]]
+
+SOON = 10.0
+"""Within a second on a machine that has nothing else to do; every other way to notice takes longer than this."""
 
 
 @pytest.fixture(params=[proxy, tunnel], ids=["proxy", "tunnel"])
@@ -24,10 +26,12 @@ def carried(request: pytest.FixtureRequest) -> Path:
     """A client connected, through the carrier, to an origin that behaves as the handler says."""
 
     @asynccontextmanager
-    async def path(handler: Handler) -> AsyncIterator[tuple[Client, Origin, Carrier]]:
+    async def path(
+        handler: Handler, limits: Limits | None = None
+    ) -> AsyncIterator[tuple[Client, Origin, Carrier]]:
         async with (
             origin(handler) as server,
-            request.param(server.port, LIMITS) as carrier,
+            request.param(server.port, limits) as carrier,
             client(carrier.port) as asking,
         ):
             yield asking, server, carrier
@@ -213,7 +217,7 @@ async def test_an_upload_waits_for_an_origin_that_does_not_read(carried: Path) -
         # Kernel buffers and ours are full; nothing else holds bytes.
         assert sent < 64 * 1024 * 1024
         may_read.set()
-        await asyncio.wait_for(sending, 30)
+        await asyncio.wait_for(sending, 2 * PATIENCE)
         assert (await visitor.head())[0] == 200
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < 96 * 1024, f"memory grew by {grown} KiB"
@@ -269,7 +273,7 @@ async def test_an_origin_that_never_answers_is_a_504(carried: Path) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with carried(silent) as (visitor, _, _):
+    async with carried(silent, Limits(response_seconds=0.5)) as (visitor, _, _):
         await visitor.get()
         assert (await visitor.head())[0] == 504
 
@@ -288,7 +292,7 @@ async def test_a_stale_connection_to_the_origin_is_replaced_unnoticed(carried: P
     assert server.connections == 3
 
 
-async def test_a_client_that_leaves_is_noticed_by_the_origin_within_a_second(carried: Path) -> None:
+async def test_a_client_that_leaves_is_noticed_by_the_origin_at_once(carried: Path) -> None:
     left = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -303,7 +307,7 @@ async def test_a_client_that_leaves_is_noticed_by_the_origin_within_a_second(car
         await visitor.get()
         await visitor.head()
         visitor.abort()
-        await asyncio.wait_for(left.wait(), 1)
+        await asyncio.wait_for(left.wait(), SOON)
 
 
 async def test_server_sent_events_arrive_one_by_one(carried: Path) -> None:
@@ -364,14 +368,14 @@ async def test_bytes_behind_a_declined_upgrade_never_reach_the_origin_unjudged(c
     assert b"GARBAGE" not in seen
 
 
-async def test_closing_a_tag_ends_streams_and_upgrades_within_a_second(carried: Path) -> None:
+async def test_closing_a_tag_ends_streams_and_upgrades_at_once(carried: Path) -> None:
     async with carried(echo_upgrade) as (visitor, _, carrier):
         await visitor.get(headers="Connection: Upgrade\r\nUpgrade: echo\r\n")
         await visitor.head()
         await visitor.body(6)
         assert carrier.close_tag("another session") == 0
         assert carrier.close_tag(TAG) == 1
-        assert await asyncio.wait_for(visitor.rest(), 1) == b""
+        assert await asyncio.wait_for(visitor.rest(), SOON) == b""
 
 
 @pytest.mark.parametrize("carrier_of", [proxy, tunnel])
@@ -393,9 +397,9 @@ async def test_a_websocket_with_compression_and_close_codes_works(
     ):
         for message in ("hi", b"\x00" * 3_000_000, "x" * 100_000, "bye"):
             await chat.send(message)
-            assert await asyncio.wait_for(chat.recv(), 10) == message
+            assert await asyncio.wait_for(chat.recv(), PATIENCE) == message
         with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(chat.recv(), 5)
+            await asyncio.wait_for(chat.recv(), PATIENCE)
         assert chat.close_code == 4321
 
 

@@ -15,7 +15,7 @@ from doorward.http1 import Answer, Forward, Limits, Peer, RequestHead, TcpUpstre
 from doorward.tunnel import ConnectorToken, InvalidConnectorToken, InvalidEdgeUrl, TunnelRefusal, proof
 from doorward.tunnel.backoff import Backoff
 from doorward.tunnel.dialing import DialError, dial, edge_address, proxy_for
-from tests.http1.wire import Client, answers, client, origin
+from tests.http1.wire import PATIENCE, Client, answers, client, origin
 from tests.ports import free_ports
 from tests.tunnel.carriers import FAST_HEARTBEAT, Registry, never, to_origin, until
 from tests.tunnel.certificate import write_certificate
@@ -23,6 +23,8 @@ from tests.tunnel.certificate import write_certificate
 pytestmark = pytest.mark.anyio
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SOON = 10.0
+"""Long before a heartbeat or the kernel would tell, and far more than a busy machine needs."""
 
 
 def echo_head(head: RequestHead, peer: Peer) -> Answer:
@@ -104,11 +106,11 @@ async def test_an_offline_machine_is_a_502_that_says_so() -> None:
 
 async def test_a_request_is_held_until_the_machine_is_back() -> None:
     async with origin(answers(OK)) as server, Registry() as registry:
-        await registry.start_edge()
+        await registry.start_edge(hold_seconds=PATIENCE)
         early = asyncio.create_task(status_of(registry.port))
-        await asyncio.sleep(0.2)
+        await registry.is_asked_for.wait()
         async with registry.connector(router=to_origin(server.port)):
-            assert await asyncio.wait_for(early, 3) == 200
+            assert await early == 200
 
 
 async def test_the_newest_connection_of_a_machine_owns_its_names_and_the_older_is_told() -> None:
@@ -154,7 +156,7 @@ async def test_a_refusal_reaches_the_connector_with_its_reason() -> None:
             )
 
 
-async def test_unlinking_closes_the_tunnel_within_a_second() -> None:
+async def test_unlinking_closes_the_tunnel_at_once() -> None:
     async with origin(answers(OK)) as server, Registry() as registry:
         edge = await registry.start_edge(hold_seconds=0.05)
         async with registry.connector(router=to_origin(server.port)) as connector:
@@ -162,7 +164,7 @@ async def test_unlinking_closes_the_tunnel_within_a_second() -> None:
             assert await status_of(registry.port) == 200
             registry.refusal = TunnelRefusal("unlinked", "This machine was unlinked.")
             edge.close_tunnel("env-1", below_generation=2)
-            await until(lambda: connector.state.word == "refused", seconds=1)
+            await until(lambda: connector.state.word == "refused", seconds=SOON)
             assert connector.state.reason == "unlinked"
             assert await status_of(registry.port) == 502
 
@@ -179,12 +181,12 @@ async def test_names_follow_their_environment_at_once() -> None:
 
 async def test_the_connector_comes_back_after_the_edge_restarted() -> None:
     async with origin(answers(OK)) as server, Registry() as registry:
+        (registry.port,) = free_ports(1)
         await registry.start_edge()
         async with registry.connector(router=to_origin(server.port)) as connector:
             await registry.stop_edge()
-            await until(lambda: connector.state.word == "connecting")
-            await asyncio.sleep(0.2)
-            await registry.start_edge()
+            await until(lambda: connector.state.reason == "unreachable")
+            await registry.start_edge(hold_seconds=PATIENCE)
             assert await status_of(registry.port) == 200
             assert connector.state.word == "connected"
 
@@ -224,7 +226,7 @@ async def test_a_slow_reader_does_not_hold_up_its_neighbours() -> None:
             async with client(registry.port) as lively:
                 await lively.get()
                 await lively.head()
-                await asyncio.wait_for(lively.body(size), 15)
+                await lively.body(size)
 
 
 async def test_an_edge_that_falls_silent_is_noticed_and_left() -> None:
@@ -235,11 +237,9 @@ async def test_an_edge_that_falls_silent_is_noticed_and_left() -> None:
             (link,) = edge.links
             link._transport.pause_reading()  # type: ignore[union-attr]
             link.pause_writing()
-            started = time.monotonic()
-            await until(lambda: connector.state.word != "connected", seconds=3)
-            assert time.monotonic() - started < 2
+            await until(lambda: connector.state.word != "connected", seconds=SOON)
             # And then it is back, without waiting for the edge to notice the dead one.
-            await until(lambda: connector.state.word == "connected", seconds=3)
+            await until(lambda: connector.state.word == "connected", seconds=SOON)
 
 
 async def test_a_machine_that_falls_silent_is_noticed_and_its_visitors_told() -> None:
@@ -250,19 +250,15 @@ async def test_a_machine_that_falls_silent_is_noticed_and_its_visitors_told() ->
                 "/.well-known/connect/tunnel", headers="Connection: Upgrade\r\nUpgrade: connect-mux/1\r\n"
             )
             assert (await machine.head())[0] == 101
-            nonce = msgspec.msgpack.decode((await machine.body(10)) and await _payload(machine))
+            size = int.from_bytes((await machine.body(10))[6:], "big")
+            nonce = msgspec.msgpack.decode(await machine.body(size))
             token = proof.sign(
                 registry.token(), audience=registry.origin, nonce=nonce[0], now=int(time.time())
             )
             await machine.send(bytes([12, 1, 0, 0, 0, 0]) + len(token).to_bytes(4, "big") + token.encode())
-            await until(lambda: edge.is_connected("env-1"))
-            assert await asyncio.wait_for(status_of(registry.port), 3) == 502
+            await until(lambda: edge.stats().tunnels_opened == 1)
+            assert await asyncio.wait_for(status_of(registry.port), SOON) == 502
             assert not edge.is_connected("env-1")
-
-
-async def _payload(machine: Client) -> bytes:
-    # The nonce frame is the only one so far; its length is what the header said, which `body(10)` took.
-    return await asyncio.wait_for(machine.reader.read(1000), 2)
 
 
 async def test_the_tunnel_endpoint_wants_its_upgrade() -> None:
@@ -362,7 +358,7 @@ async def test_an_edge_that_names_what_is_no_other_edge_keeps_its_machine() -> N
                 drain=30,
                 alternates=["http://edge.localhost:99999", "http://[edge.localhost"],
             )
-            await until(lambda: edge.stats().tunnels_opened == 2, 20)
+            await until(lambda: edge.stats().tunnels_opened == 2)
 
 
 async def test_a_name_that_can_be_none_is_said() -> None:

@@ -56,7 +56,7 @@ async def test_a_proxy_that_knows_websocket_only_is_crossed_and_remembered(tmp_p
             registry.connector(router=to_origin(service.port), wait=False) as connector,
         ):
             behind(connector, middlebox)
-            await until(lambda: connector.state.word == "connected", 20)
+            await until(lambda: connector.state.word == "connected")
             assert mode(connector) is Upgrade.WEBSOCKET
             async with client(registry.port) as visitor:
                 for _ in range(2):

@@ -1,6 +1,7 @@
 """A machine that has proved itself and then talks nonsense: it loses its tunnel, nobody else loses anything."""
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -80,10 +81,12 @@ async def test_nonsense_costs_a_machine_its_tunnel_and_its_neighbours_nothing() 
                         await victim.get()
                     await machine.frame(frames.OPEN)
                     wire = nonsense(chance)
-                    while wire:
-                        cut = chance.randint(1, 5000)
-                        await machine.say(wire[:cut])
-                        wire = wire[cut:]
+                    # The edge may have heard enough before it has heard all of it.
+                    with contextlib.suppress(ConnectionError):
+                        while wire:
+                            cut = chance.randint(1, 5000)
+                            await machine.say(wire[:cut])
+                            wire = wire[cut:]
                     await visitor.get(host="neighbour.localhost")
                     assert (await visitor.head())[0] == 200, seed
                     assert await visitor.body(2) == b"ok"

@@ -34,7 +34,7 @@ async def test_a_tunnel_goes_through_a_proxy_with_a_password(tmp_path: Path) -> 
             environ = {"HTTP_PROXY": f"http://person:s%65cret@127.0.0.1:{proxy}"}
             async with registry.connector(router=ok, wait=False, environ=environ) as connector:
                 named(connector)
-                await until(lambda: connector.state.word == "connected", 20)
+                await until(lambda: connector.state.word == "connected")
                 assert connector._upgrades.choose("127.0.0.1") is Upgrade.MUX
                 async with client(registry.port) as visitor:
                     await visitor.get()
@@ -57,7 +57,7 @@ async def test_what_a_proxy_refuses_is_said(
             environ = {"HTTP_PROXY": f"http://{credentials}127.0.0.1:{proxy}"}
             async with registry.connector(router=ok, wait=False, environ=environ) as connector:
                 named(connector)
-                await until(lambda: connector.state.reason == "proxy_refused", 20)
+                await until(lambda: connector.state.reason == "proxy_refused")
                 assert f"answered {answer}" in connector.state.message
                 assert "wrong" not in connector.state.message
 
@@ -68,7 +68,7 @@ async def test_a_proxy_that_is_not_there_is_said_and_no_proxy_goes_around_it() -
         environ = {"HTTP_PROXY": f"http://127.0.0.1:{free_ports(1)[0]}"}
         async with registry.connector(router=ok, wait=False, environ=environ) as connector:
             named(connector)
-            await until(lambda: connector.state.reason == "unreachable", 20)
+            await until(lambda: connector.state.reason == "unreachable")
         async with registry.connector(router=ok, environ={**environ, "NO_PROXY": "*"}):
             pass
 

@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.http1.wire import client
+from tests.http1.wire import PATIENCE, client
 from tests.tunnel.carriers import Registry, until
 
 PATH = "/.well-known/t3-relay/connect"
@@ -41,7 +41,7 @@ class Machine:
 
     async def frame(self) -> tuple[int, int, int, bytes]:
         """Kind, flags, stream and payload of what comes next."""
-        message = await asyncio.wait_for(self._socket.recv(decode=False), 10)
+        message = await asyncio.wait_for(self._socket.recv(decode=False), PATIENCE)
         assert message[:4] == b"T3R1"
         version, kind, flags, stream = struct.unpack_from(">BBHI", message, 4)
         assert version == 1
@@ -73,7 +73,7 @@ class Machine:
         """The code with which the edge ended the connection."""
         try:
             while True:
-                await asyncio.wait_for(self._socket.recv(), 10)
+                await asyncio.wait_for(self._socket.recv(), PATIENCE)
         except ConnectionClosed as end:
             assert end.rcvd is not None
             return end.rcvd.code
@@ -83,7 +83,9 @@ class Machine:
 async def dialled(registry: Registry, ticket: str, *, host: str = "app.localhost") -> AsyncIterator[Machine]:
     """Connected with this ticket, and told that it may begin."""
     uri = f"ws://{host}:{registry.port}{PATH}?ticket={ticket}"
-    async with connect(uri, host="127.0.0.1", port=registry.port, proxy=None, compression=None) as socket:
+    async with connect(
+        uri, host="127.0.0.1", port=registry.port, proxy=None, compression=None, open_timeout=PATIENCE
+    ) as socket:
         machine = Machine(socket)
         stream, said = await machine.told("connector_ready")
         assert (stream, said["protocolVersion"]) == (0, 1)

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from doorward.tunnel import Allowance, Allowances, Drain, Edge, TunnelRefusal
 from doorward.tunnel.t3_relay.control import INITIAL_WINDOW
 from doorward.tunnel.t3_relay.frames import MAX_MESSAGE, MAX_PAYLOAD
-from tests.http1.wire import Client, client
+from tests.http1.wire import PATIENCE, Client, client
 from tests.tunnel.carriers import FAST_HEARTBEAT, Registry, never, until
 from tests.tunnel.t3_relay.machine import (
     BINARY,
@@ -30,6 +30,9 @@ from tests.tunnel.t3_relay.machine import (
 )
 
 pytestmark = pytest.mark.anyio
+
+SOON = 10.0
+"""Long before a heartbeat or the kernel would tell, and far more than a busy machine needs."""
 
 
 @asynccontextmanager
@@ -130,7 +133,7 @@ async def test_an_account_has_no_more_machines_this_way_than_another() -> None:
         _, answer = await ask_for_ticket(registry.port, other.encode())
         uri = f"ws://app.localhost:{registry.port}{PATH}?ticket={answer['ticket']}"
         with pytest.raises(InvalidStatus):
-            await connect(uri, host="127.0.0.1", port=registry.port, proxy=None)
+            await connect(uri, host="127.0.0.1", port=registry.port, proxy=None, open_timeout=PATIENCE)
 
 
 # Requests.
@@ -165,11 +168,11 @@ async def test_a_request_goes_there_and_its_answer_back() -> None:
         assert window == (stream, {"type": "window_update", "creditBytes": INITIAL_WINDOW})
         await connected.send(frame(RESPONSE_BODY, stream, b"done"))
         await connected.say(stream, "http_response_end")
-        block = await asyncio.wait_for(visitor.reader.readuntil(b"\r\n\r\n"), 10)
+        block = await asyncio.wait_for(visitor.reader.readuntil(b"\r\n\r\n"), PATIENCE)
         assert block.startswith(b"HTTP/1.1 201 ")
         assert (block.count(b"set-cookie: "), b"content-length: 4\r\n" in block) == (2, True)
         assert await visitor.body(4) == b"done"
-        assert edge_of(registry).stats().streams == 0
+        await until(lambda: edge_of(registry).stats().streams == 0)
 
 
 async def test_an_answer_of_unknown_length_comes_whole_or_visibly_broken() -> None:
@@ -314,7 +317,9 @@ async def websocket(
     """A visitor's WebSocket and its stream, accepted by the machine."""
     uri = f"ws://app.localhost:{registry.port}/ws?wsTicket=1"
     dialling = asyncio.create_task(
-        connect(uri, host="127.0.0.1", port=registry.port, proxy=None, **options).__aenter__()
+        connect(
+            uri, host="127.0.0.1", port=registry.port, proxy=None, open_timeout=PATIENCE, **options
+        ).__aenter__()
     )
     stream, said = await connected.told("websocket_open")
     assert said["url"] == f"http://app.localhost:{registry.port}/ws?wsTicket=1"
@@ -354,7 +359,7 @@ async def test_a_visitor_s_ping_is_answered_and_a_subprotocol_kept() -> None:
         websocket(registry, connected, subprotocols=["a", "b"]) as (visitor, _),
     ):
         assert visitor.subprotocol == "b"
-        await asyncio.wait_for(await visitor.ping(), 10)
+        await asyncio.wait_for(await visitor.ping(), PATIENCE)
 
 
 @pytest.mark.parametrize(("code", "seen"), [(4003, 4003), (1006, 1011), (1001, 1001)])
@@ -394,7 +399,7 @@ async def test_a_refused_websocket_has_the_machine_s_status() -> None:
     async with edge_and_machine() as (registry, connected):
         uri = f"ws://app.localhost:{registry.port}/ws"
         dialling = asyncio.create_task(
-            connect(uri, host="127.0.0.1", port=registry.port, proxy=None).__aenter__()
+            connect(uri, host="127.0.0.1", port=registry.port, proxy=None, open_timeout=PATIENCE).__aenter__()
         )
         stream, _ = await connected.told("websocket_open")
         await connected.say(stream, "websocket_reject", status=403, reason="no")
@@ -451,13 +456,13 @@ async def test_our_own_connector_and_t3_s_take_the_name_from_each_other() -> Non
             assert edge_of(registry).stats().tunnels == 1
 
 
-async def test_unlinking_ends_the_connection_within_a_second() -> None:
+async def test_unlinking_ends_the_connection_at_once() -> None:
     async with edge_and_machine(hold_seconds=0.05) as (registry, connected), client(registry.port) as visitor:
         await visitor.get()
         await connected.told("http_request_start")
         registry.refusal = TunnelRefusal("unlinked", "This machine was unlinked.")
         edge_of(registry).close_tunnel("env-1", below_generation=2)
-        assert await asyncio.wait_for(connected.closed(), 1) == 4001
+        assert await asyncio.wait_for(connected.closed(), SOON) == 4001
         assert (await visitor.head())[0] == 502
         assert (await ask_for_ticket(registry.port, registry.token().encode()))[0] == 401
 
@@ -479,7 +484,7 @@ async def test_a_machine_that_falls_silent_is_noticed() -> None:
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
         )
         assert (await wire.head())[0] == 101
-        await until(lambda: edge_of(registry).is_connected("env-1"))
+        await until(lambda: edge_of(registry).stats().tunnels_opened == 1)
         await until(lambda: not edge_of(registry).is_connected("env-1"))
 
 
@@ -487,7 +492,7 @@ async def test_a_leaving_edge_lets_what_is_open_end_first() -> None:
     async with edge_and_machine() as (registry, connected), client(registry.port) as visitor:
         await visitor.get()
         stream, _ = await connected.told("http_request_start")
-        plan = Drain(settle=0.0, grace=10.0, spread=0.0)
+        plan = Drain(settle=0.0, grace=PATIENCE, spread=0.0)
         draining = asyncio.create_task(edge_of(registry).drain(plan))
         await connected.told("http_request_end")
         await connected.answer(stream, b"ok", content_length="2")
