@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 
 from doorward.relay import SCHEMA, RateLimits
+from doorward.relay.endpoints import leases
 from doorward.store import open_database
 from tests import databases
 from tests.conftest import ClockForTests, OpenTestDatabase
 from tests.relay.world import World, open_world
 
 OpenWorld = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture(autouse=True)
+def patient_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits behind others for a row gets it, also where all of them are slow."""
+    monkeypatch.setattr(leases, "WAIT_S", 60.0)
 
 
 @pytest.fixture

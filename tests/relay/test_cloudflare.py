@@ -14,7 +14,7 @@ from doorward.relay.endpoints.leases import LEASE_MS
 from doorward.relay.settings import CloudflareSettings
 from tests.relay.cloudflare import NO_RECORD, NO_TUNNEL, Answer, FakeCloudflare, refusal, success
 from tests.relay.conftest import OpenWorld
-from tests.relay.world import World
+from tests.relay.world import PATIENT, World
 
 pytestmark = pytest.mark.anyio
 
@@ -364,7 +364,7 @@ async def test_a_link_cut_by_the_deadline_gives_its_row_back(wired: World) -> No
     # Cut at that call, or before on a very busy machine: the row is free in any case.
     rows = await wired.rows("SELECT leased_until FROM relay_managed_endpoint_allocations")
     assert set(rows) <= {(None,)}
-    await wired.restart(request_deadline=9.0, environment_timeout=8.0)
+    await wired.restart(**PATIENT)
     assert (await linking(wired))[0] == 200
 
 

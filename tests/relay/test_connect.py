@@ -363,10 +363,7 @@ async def test_an_unlink_during_a_mint_does_not_break_the_relay(linked: World) -
 async def test_link_and_endpoint_are_looked_up_in_one_moment(world: World) -> None:
     """Linked, it connects; unlinked, there is no link. Were the two read one after the other, an unlink or link
     between them would show one without the other, and be told as a broken endpoint."""
-    # However often they come in that time, and however long it takes.
-    await world.restart(
-        rate_limits=RateLimits(connects=99_999), request_deadline=60.0, environment_timeout=50.0
-    )
+    await world.restart(rate_limits=RateLimits(connects=99_999))  # however often they come in that time
     await world.link()
     tokens = [await world.token() for _ in range(4)]
     linking = True

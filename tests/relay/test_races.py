@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from doorward.relay import SCHEMA, RateLimits, TunnelAuthorized
-from doorward.relay.endpoints import leases
 from tests.conftest import ClockForTests, OpenTestDatabase
 from tests.relay.foreign import Environment
 from tests.relay.test_endpoints import connector
@@ -33,14 +32,10 @@ async def busy(
     open_test_database: OpenTestDatabase,
     clock: ClockForTests,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    # Somebody waits behind all the others, on a machine that may be as busy.
-    monkeypatch.setattr(leases, "WAIT_S", 60.0)
-    patience = {"request_deadline": 60.0, "environment_timeout": 50.0}
     database = await open_test_database(SCHEMA)
     async with open_world(
-        database, clock, tmp_path, provider=request.param, rate_limits=UNLIMITED, **patience
+        database, clock, tmp_path, provider=request.param, rate_limits=UNLIMITED
     ) as running:
         yield running
 

@@ -21,6 +21,8 @@ from tests.relay.foreign import AccountsServer, Environment
 from tests.relay.servers import listen, serve
 
 ALL = {"notificationsEnabled": True, "liveActivitiesEnabled": True, "managedTunnelsEnabled": True}
+PATIENT = {"request_deadline": 60.0, "environment_timeout": 50.0}
+"""No answer is cut short because the machine that runs the tests has much else to do."""
 PUBLISH_ONLY = {**ALL, "managedTunnelsEnabled": False}
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -206,6 +208,7 @@ async def _start(
             "jwks_url": f"{accounts.origin}/.well-known/jwks.json",
             "endpoint_scheme": "http",
             "endpoint_port": _port(environment_socket),
+            **PATIENT,
             **changes,
         }
     )
