@@ -99,7 +99,6 @@ class Http2Server:
             while data := await reader.read(65_536):
                 for event in connection.receive_data(data):
                     await self._on(event, connection, open_streams)
-                await self.may_answer.wait()
                 writer.write(connection.data_to_send())
                 await writer.drain()
         writer.close()
@@ -124,6 +123,7 @@ class Http2Server:
             async with self.arrived:
                 self.received.append(request)
                 self.arrived.notify_all()
+            await self.may_answer.wait()
 
 
 def _text(value: str | bytes) -> str:
