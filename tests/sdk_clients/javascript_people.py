@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from typing import Any
 
 import bcrypt
 
 from tests.identity.conftest import claims_of, header_of
 from tests.sdk_clients.javascript import JavaScript
-from tests.sdk_clients.seen import PASSWORD, PNG, ids, new_address, new_name, shows
+from tests.sdk_clients.seen import PASSWORD, PNG, ids, new_address, new_name, new_number, shows
 
 
 def person(js: JavaScript, **members: Any) -> Any:
@@ -154,7 +153,7 @@ def addresses(js: JavaScript) -> None:
 
 def numbers(js: JavaScript) -> None:
     ada = person(js)["id"]
-    one, two = (f"+1555555{secrets.randbelow(10_000):04}" for _ in range(2))
+    one, two = new_number(), new_number()
     made = js("phoneNumbers.createPhoneNumber", {"userId": ada, "phoneNumber": one})
     shows(made, phoneNumber=one, reservedForSecondFactor=False, linkedTo=[])
     assert js("phoneNumbers.getPhoneNumber", made["id"]) == made

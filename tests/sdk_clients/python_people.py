@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import bcrypt
 
 from tests.identity.conftest import claims_of
 from tests.sdk_clients.python_sdk import Python, refused, refused_otherwise
-from tests.sdk_clients.seen import PASSWORD, PNG, ids, new_address, new_name, shows
+from tests.sdk_clients.seen import PASSWORD, PNG, ids, new_address, new_name, new_number, shows
 
 NOT_FOUND = (404, "resource_not_found")
 
@@ -128,7 +127,7 @@ def addresses(py: Python) -> None:
 
 def numbers(py: Python) -> None:
     ada = person(py).id
-    one, two = (f"+1555777{secrets.randbelow(10_000):04}" for _ in range(2))
+    one, two = new_number(), new_number()
     made = py.phone_numbers.create(request={"user_id": ada, "phone_number": one})
     shows(made, phone_number=one, reserved_for_second_factor=False)
     assert py.phone_numbers.get(phone_number_id=made.id) == made

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 C = TypeVar("C")
 
+_NUMBERS = count(1)
 PASSWORD = "a quiet harbour at dusk"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
 
@@ -15,6 +17,10 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
 def new_address(name: str = "ada") -> str:
     """Conversations share one server; each speaks of people of its own."""
     return f"{name}-{secrets.token_hex(4)}@example.com"
+
+
+def new_number() -> str:
+    return f"+1555777{next(_NUMBERS):04}"
 
 
 def new_name(name: str) -> str:
