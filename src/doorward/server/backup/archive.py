@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -142,7 +143,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
     found: dict[str, Member] = {}
     manifest: Manifest | None = None
     try:
-        with tarfile.open(path, mode="r:gz") as tar:
+        with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             for header in tar:
                 file = tar.extractfile(header) if header.isreg() else None
                 if file is None or not _is_plain(header.name) or header.name in found or manifest is not None:
@@ -151,6 +152,9 @@ def unpack(path: Path, folder: Path) -> Manifest:
                     manifest = msgspec.json.decode(file.read(), type=Manifest)
                 else:
                     found[header.name] = _write(folder / header.name, header, file)
+            # To the very end, where gzip's own checksum is: the manifest has no other.
+            while whole.read(_CHUNK):
+                pass
     except (
         tarfile.TarError,
         zlib.error,
