@@ -11,15 +11,9 @@ from tests.web.browser import accessibility_faults, horizontal_overflow
 from tests.web.pictures import picture
 
 
-async def knock(
-    machine: Machine,
-    label: str | None = "Chrome on Android",
-    *,
-    key: PrivateKey | None = None,
-    **details: object,
-) -> PrivateKey:
-    """A device asks to be let in; its key, a new one unless `key` is it."""
-    key = key or generate_key("ES256")
+async def knock(machine: Machine, label: str | None = "Chrome on Android", **details: object) -> PrivateKey:
+    """A device asks to be let in; its key."""
+    key = generate_key("ES256")
     described = {
         "device_type": "mobile",
         "os": "Android",

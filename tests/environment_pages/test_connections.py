@@ -68,13 +68,16 @@ async def test_each_state_of_a_device_has_its_own_buttons(machine: Machine, owne
     await expect(row).to_contain_text("Rejected")
     await check(owner, "connections-rejected")
     await expect(row.get_by_role("button")).to_have_count(2)
-    await expect(row.get_by_role("button", name="Forget")).to_be_visible()
+    await row.get_by_role("button", name="Revoke").click()
+    dialog = owner.get_by_role("dialog")
+    await expect(dialog).to_contain_text("no longer refused")
+    await dialog.get_by_role("button", name="Cancel").click()
     await row.get_by_role("button", name="Approve").click()
     await expect(row).to_contain_text("Approved")
     await expect(row.get_by_role("button")).to_have_count(1)
     await row.get_by_role("button", name="Revoke").click()
-    dialog = owner.get_by_role("dialog")
     await expect(dialog).to_contain_text("Revoke Chrome on Android?")
+    await expect(dialog).to_contain_text("loses access at once")
     await check(owner, "connections-revoke-question")
     await dialog.get_by_role("button", name="Cancel").click()
     assert await machine.environment.approvals.status(key.public.thumbprint) == "approved"
@@ -82,28 +85,6 @@ async def test_each_state_of_a_device_has_its_own_buttons(machine: Machine, owne
     await dialog.get_by_role("button", name="Revoke").click()
     await expect(row).to_have_count(0)
     assert await machine.environment.approvals.status(key.public.thumbprint) == "unknown"
-
-
-async def test_a_rejected_device_has_no_access_to_revoke_and_can_be_forgotten(
-    machine: Machine, owner: Page
-) -> None:
-    key = await knock(machine)
-    await machine.environment.approvals.reject(MACHINE, key.public.thumbprint)
-    await open_connections(owner, machine)
-    row = owner.locator(f"{DEVICES} > li")
-    await row.get_by_role("button", name="Forget").click()
-    dialog = owner.get_by_role("dialog")
-    await expect(dialog).to_contain_text("Forget Chrome on Android?")
-    await expect(dialog).not_to_contain_text("loses access")
-    await check(owner, "connections-forget-question")
-    await dialog.get_by_role("button", name="Forget").click()
-    await expect(row).to_have_count(0)
-    assert await machine.environment.approvals.status(key.public.thumbprint) == "unknown"
-    await expect(owner.locator('[data-part="audit"] > li').first).to_contain_text(
-        "Forgot Chrome on Android, which was rejected"
-    )
-    await knock(machine, key=key)
-    await expect(owner.locator(f"{PENDING} > li")).to_contain_text("Chrome on Android")
 
 
 @pytest.mark.conformance("connect-environment", 227)

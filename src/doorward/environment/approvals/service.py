@@ -201,7 +201,7 @@ class Approvals:
             store.save(tx, client)
             self._take_away(tx, thumbprint, now)
             announce(tx, ClientRemoved(thumbprint))
-            record(tx, actor, "client.revoke", thumbprint, now=now, detail=client.status)
+            record(tx, actor, "client.revoke", thumbprint, now=now)
             return True
 
         return await self._database.write(revoke)

@@ -6,7 +6,7 @@ import { KeyedList } from "doorward/keyed-list.js";
 const DONE = {
   "client.approve": (device, { detail }) => `Approved ${device}${detail === "administrator" ? " as administrator" : ""}`,
   "client.reject": (device) => `Rejected ${device}`,
-  "client.revoke": (device, { detail }) => (detail === "rejected" ? `Forgot ${device}, which was rejected` : `Revoked ${device}`),
+  "client.revoke": (device) => `Revoked ${device}`,
   "security_mode.set": (mode) => (mode === "account" ? "Let in every device of the account" : "Required approval of new devices"),
   "pairing.create": () => "Made a one-time link",
   "pairing.revoke": () => "Withdrew a one-time link",

@@ -86,7 +86,6 @@ const verbs = {
   approve: decide("approve", "Approving…"),
   reject: decide("reject", "Rejecting…"),
   revoke: decide("revoke", "Revoking…"),
-  forget: decide("revoke", "Forgetting…"),
   approveAdministrator: decide("approve-administrator", "Approving…"),
   endSession: (session) =>
     change(session.id, "Ending…", "/connections/sessions/end", { sessionId: session.id }),

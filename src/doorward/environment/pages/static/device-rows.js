@@ -96,12 +96,8 @@ function decisions(device, context, small = false) {
   if (device.status === "pending" && may("reject")) {
     buttons.push(actButton("Reject", "secondary", () => verbs.reject(device), options("Rejecting…")));
   }
-  if (device.status === "approved" && may("revoke")) {
+  if (device.status !== "pending" && may("revoke")) {
     buttons.push(actButton("Revoke", "danger", () => confirmed(revokeQuestion(device), () => verbs.revoke(device)), options("Revoking…")));
-  }
-  // The same verb; but a rejected device has no access that could be taken away.
-  if (device.status === "rejected" && may("revoke")) {
-    buttons.push(actButton("Forget", "quiet", () => confirmed(forgetQuestion(device), () => verbs.forget(device)), options("Forgetting…")));
   }
   if (device.status === "pending") buttons.push(administratorButton(device, context));
   return buttons.filter(Boolean);
@@ -117,15 +113,10 @@ function administratorButton(device, context) {
 
 const revokeQuestion = (device) => ({
   title: `Revoke ${nameOf(device)}?`,
-  text: "It loses access at once and everything it has open is closed. It may ask again, and waits for approval then.",
+  text: device.status === "rejected"
+    ? "It has no access, and is no longer refused either. It may ask again, and waits for approval then."
+    : "It loses access at once and everything it has open is closed. It may ask again, and waits for approval then.",
   action: "Revoke",
-});
-
-const forgetQuestion = (device) => ({
-  title: `Forget ${nameOf(device)}?`,
-  text: "It is no longer rejected, and has no access either. It may ask again, and waits for approval then.",
-  action: "Forget",
-  kind: "primary",
 });
 
 const administratorQuestion = (device) => ({
