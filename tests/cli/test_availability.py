@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import configured
-from tests.e2e.processes import command, program_environ
+from tests.e2e.processes import program_environ
+from tests.in_process import command
 
 SENTENCE = "T3 Connect commands are unavailable: this build is missing T3 Connect public configuration."
 CONFIGURED = configured("https://relay.example.com", "https://accounts.example.com")

@@ -13,7 +13,8 @@ from doorward.environment.relay_client import RelayClientNeed
 from doorward.outbound import Outbound
 from tests.cli.conftest import configured, secrets_of
 from tests.cli.test_status import store_token
-from tests.e2e.processes import Program, command
+from tests.e2e.processes import Program
+from tests.in_process import command
 
 
 def test_what_is_not_there_is_told_with_the_way_to_get_it(tmp_path, nobody, listener):

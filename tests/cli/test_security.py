@@ -7,7 +7,7 @@ import pytest
 from doorward.jose import generate_key, key_phrase
 from tests.cli.conftest import configured
 from tests.cli.knocking import knock
-from tests.e2e.processes import command
+from tests.in_process import command
 
 CONFIGURED = configured("https://relay.example.com", "https://accounts.example.com")
 

@@ -8,7 +8,7 @@ import pytest
 from doorward.environment.keys import names
 from doorward.store import system_clock
 from tests.cli.conftest import Listener, secrets_of
-from tests.e2e.processes import command
+from tests.in_process import command
 
 HOUR_MS = 3_600_000
 

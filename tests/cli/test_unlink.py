@@ -9,7 +9,8 @@ from doorward.environment.keys import names
 from tests.cli.conftest import Listener, SignIn, secrets_of
 from tests.cli.test_status import store_token
 from tests.e2e.installations import OneProcess
-from tests.e2e.processes import Program, command
+from tests.e2e.processes import Program
+from tests.in_process import command
 
 
 @pytest.mark.conformance("connect-environment", 176)

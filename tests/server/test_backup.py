@@ -21,7 +21,7 @@ from doorward.server.backup.service import backup, restore
 from doorward.store import open_database
 from tests import databases
 from tests.e2e.accounts import Account
-from tests.e2e.processes import command
+from tests.in_process import command
 from tests.server.nodes import ServedNode, served
 
 Backup = Callable[..., Path]

@@ -12,7 +12,7 @@ import pytest
 from doorward.jose import PrivateKey, PublicKey, b64url_encode, generate_key, sign_jwt
 from doorward.server.doctor.findings import Finding
 from doorward.server.doctor.token import examine_token
-from tests.e2e.processes import command
+from tests.in_process import command
 from tests.server.nodes import ServedNode, served
 
 pytestmark = pytest.mark.anyio

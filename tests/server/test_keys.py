@@ -17,7 +17,7 @@ from doorward.store import Database, KeyFileRefused, SealBroken, Sealer
 from doorward.store.sealing import key_ids
 from tests import databases
 from tests.conftest import ClockForTests, OpenTestDatabase
-from tests.e2e.processes import command
+from tests.in_process import command
 from tests.server.nodes import served
 
 pytestmark = pytest.mark.anyio
