@@ -76,14 +76,14 @@ def test_the_server_s_unit_waits_until_it_serves_and_lets_it_end(deploy: Path, t
     arguments[arguments.index("--config") + 1] = str(node.config)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         supervisor.bind(str(tmp_path / "notify"))
-        supervisor.settimeout(60)
+        supervisor.settimeout(120)
         program = Program(arguments, home=tmp_path, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         try:
             assert supervisor.recv(100) == b"READY=1"
             socket.create_connection(("127.0.0.1", node.control_port), 10).close()
             os.kill(program.process.pid, signal.SIGTERM)
             assert supervisor.recv(100) == b"STOPPING=1"
-            assert program.finish(seconds=60) == 0
+            assert program.finish(seconds=120) == 0
         finally:
             if program.process.poll() is None:
                 program.kill()
@@ -135,7 +135,9 @@ async def test_its_health_check_tells_a_ready_node_from_a_missing_one(
     _, *check = json.loads(health[health.index("CMD") + 3 :])
 
     async def healthy(port: int) -> bool:
-        here = [argument.replace(":9090/", f":{port}/") for argument in check]
+        here = [
+            argument.replace(":9090/", f":{port}/").replace("timeout=4", "timeout=60") for argument in check
+        ]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *here, stderr=asyncio.subprocess.DEVNULL, env=program_environ(tmp_path, None)
         )

@@ -108,7 +108,7 @@ class Program:
         self._finish()
 
     def _finish(self) -> None:
-        self._reader.join(5)
+        self._reader.join(30)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()

@@ -20,7 +20,7 @@ from tests.faults.worlds import resident_bytes
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.xdist_group("faults-bodies"),
-    pytest.mark.timeout(0 if BODY_BYTES > 300_000_000 else 240),
+    pytest.mark.timeout(0 if BODY_BYTES > 300_000_000 else 480),
 ]
 
 MEGABYTE = 1_000_000

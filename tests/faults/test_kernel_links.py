@@ -70,7 +70,7 @@ async def test_a_machine_is_used_over_a_bad_link(
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=450,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))

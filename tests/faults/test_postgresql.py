@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.postgresql,
     pytest.mark.xdist_group("faults-postgresql"),
-    pytest.mark.timeout(240 + DATABASE_DOWN_SECONDS),
+    pytest.mark.timeout(480 + DATABASE_DOWN_SECONDS),
 ]
 
 RECOVERED = 45.0

@@ -19,7 +19,7 @@ from tests.faults.visitor import Traffic, Visitor
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.xdist_group("faults-websockets"),
-    pytest.mark.timeout(WEBSOCKET_SECONDS + 180),
+    pytest.mark.timeout(WEBSOCKET_SECONDS + 420),
 ]
 
 LARGE = 16 * 1024 * 1024
