@@ -78,7 +78,13 @@ async def test_of_two_copies_of_a_machine_the_newer_serves_and_the_older_is_told
 ):
     installation = world.installation
     home = installation.folder / "twin"
-    shutil.copytree(installation.machine_home, home, ignore=shutil.ignore_patterns("run"))
+    agent = installation.programs["agent"].process
+    # Of one moment: a database that is written to while it is copied may be none.
+    agent.send_signal(signal.SIGSTOP)
+    try:
+        shutil.copytree(installation.machine_home, home, ignore=shutil.ignore_patterns("run"))
+    finally:
+        agent.send_signal(signal.SIGCONT)
     service_port, environment_port = free_ports(2)
     service = Program([str(service_port)], home=home, module="tests.faults.origin")
     service.wait_for("listening")
