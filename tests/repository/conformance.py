@@ -43,7 +43,12 @@ def statements_of(page: Path) -> list[Statement]:
 def marks_in(source: Path) -> Iterator[Mark]:
     """The conformance marks on tests, on classes of tests, on parameters, and in `pytestmark`."""
     for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.conformance"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "conformance"
+            and ast.unparse(node.func).endswith("mark.conformance")
+        ):
             where = f"{source}:{node.lineno}"
             values = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             if len(values) != len(node.args) or len(values) < 2 or not isinstance(values[0], str):

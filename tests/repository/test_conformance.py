@@ -1,5 +1,6 @@
 """Each statement we publish about compatibility is proved by a test, or says why not."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,13 @@ import pytest
 from tests.repository.conformance import Mark, Statement, marks_in, statements_of
 from tests.repository.tracked import ROOT, tracked_files
 
+#: One process reads the sources, once.
+pytestmark = pytest.mark.xdist_group("conformance")
+
 PAGES = sorted((ROOT / "docs" / "compatibility").glob("*.md"))
 
 
+@cache
 def all_marks() -> list[Mark]:
     sources = [path for path in tracked_files() if path.parts[0] == "tests" and path.suffix == ".py"]
     return [mark for source in sources for mark in marks_in(ROOT / source)]

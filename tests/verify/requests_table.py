@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha1
 from typing import Any
 
@@ -57,6 +58,7 @@ class Tokens:
         self.key: PrivateKey = generate_key("RS256", kid="ins_1")
         self.stranger: PrivateKey = generate_key("RS256", kid="ins_1")
         self.unknown: PrivateKey = generate_key("RS256", kid="ins_9")
+        self.table = cache(self._table)  # eighty signatures
 
     def session(
         self, *, cat: str | None = SESSION, typ: str | None = "JWT", key: Any = None, **changes: Any
@@ -73,7 +75,7 @@ class Tokens:
         signed = f"{b64url_encode(head)}.{b64url_encode(msgspec.json.encode(claims))}"
         return f"{signed}.{b64url_encode(self.key.sign(signed.encode()))}"
 
-    def table(self) -> dict[str, str]:
+    def _table(self) -> dict[str, str]:
         good = self.session()
         head, body, signature = good.split(".")
         none = b64url_encode(b'{"alg":"none","typ":"JWT","kid":"ins_1"}')

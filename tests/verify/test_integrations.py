@@ -13,6 +13,9 @@ from tests.verify.backend_wire import MACHINE_KEY, SECRET_KEY, BackendWire, serv
 from tests.verify.frameworks.applications import FRAMEWORKS
 from tests.verify.requests_table import BROWSER, LIVE, NOW, TEST, Tokens, suffix
 
+#: One process imports the frameworks and serves their sites, once each.
+pytestmark = pytest.mark.xdist_group("frameworks")
+
 ORG = {"id": "org_1", "slg": "acme", "rol": "admin", "per": "read,manage", "fpm": "3"}
 
 
