@@ -24,7 +24,7 @@ def run(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_suite.py").write_text(
         "from tests.system_parts import require_system_part\n" + SUITE[SUITE.index("def test_one") :]
     )
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, folder]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
