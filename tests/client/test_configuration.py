@@ -124,6 +124,19 @@ def test_a_folder_commands_run_in_configures_nothing(tmp_path, monkeypatch):
         load_configuration(tmp_path / "home", {})
 
 
+def test_the_mark_that_some_editors_begin_a_file_with_is_passed_over(tmp_path):
+    text = f"DOORWARD_RELAY_URL=https://relay.example.com\nDOORWARD_PUBLISHABLE_KEY={KEY}\n"
+    (tmp_path / ".env").write_text("\ufeff" + text, "utf-8")
+    assert load_configuration(tmp_path, {}).relay_url == "https://relay.example.com"
+
+
+@pytest.mark.parametrize("name", [".env.local", ".env", "connect.json"])
+def test_a_folder_in_place_of_a_file_is_told_with_its_path(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigurationMissing, match=rf"{name} cannot be read \(Is a directory\)"):
+        load_configuration(tmp_path, {})
+
+
 def test_an_unreadable_env_file_is_told_with_its_path(tmp_path):
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationMissing, match=r"\.env cannot be read"):

@@ -153,5 +153,5 @@ def test_its_command_is_one_of_the_program(instructions: list[tuple[str, str]], 
     (entry,), (default,) = of(instructions, "ENTRYPOINT"), of(instructions, "CMD")
     assert json.loads(entry)[1:] == ["-m", "doorward"]
     refused = command(*json.loads(default), home=tmp_path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Cannot read /etc/doorward/doorward.toml" in refused.stderr

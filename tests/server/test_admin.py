@@ -12,8 +12,7 @@ import pytest
 
 from doorward.listening import CannotListen
 from doorward.metering import SECONDS, Counter, Histogram
-from doorward.server.admin import admin_address
-from doorward.server.configuration import ConfigurationInvalid, load_serve_configuration
+from doorward.server.configuration import ConfigurationInvalid, admin_address, load_serve_configuration
 from doorward.server.serve import running_server
 from doorward.server.supervision import tell_supervisor
 from tests.server.nodes import ServedNode
@@ -123,7 +122,7 @@ async def test_a_taken_port_is_told(node: ServedNode) -> None:
 
 @pytest.mark.parametrize("text", ["0.0.0.0:9090", "[::]:9090", "8.8.8.8:9090", "metrics.example.com:9090"])
 def test_it_is_never_public(text: str) -> None:
-    with pytest.raises(ConfigurationInvalid, match=r"admin\.listen"):
+    with pytest.raises(ConfigurationInvalid, match="must not be public"):
         admin_address(text)
 
 

@@ -53,9 +53,9 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
             'origin = "https://accounts.example.com/x"',
             "identity.origin must look like",
         ),
-        ('zone = "machines.example.net"', "", "zone"),
+        ('zone = "machines.example.net"', "", "relay.zone is missing"),
         ('zone = "machines.example.net"', 'zone = "example.com"', "Give machines a domain of their own"),
-        ("[edge]", 'sing_up = "open"\n[edge]', "sing_up"),
+        ("[edge]", 'sing_up = "open"\n[edge]', "relay.sing_up is no setting"),
         ('data = "{data}"', 'data = "{data}"\nroles = []', "roles is empty"),
         ('data = "{data}"', 'data = "{data}"\nroles = ["identities"]', "roles"),
         ('data = "{data}"', "data = ", "is not TOML"),
@@ -77,6 +77,45 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
         ("[edge]", "[database]\nurl = 'sqlite:here.sqlite'\n[edge]", "sqlite:///absolute/path.sqlite"),
         ("[edge]", "[listen]\ncontrol = '8080'\n[edge]", "listen.control: '8080' is not an address"),
         ("[edge]", "[listen]\nedge = '[::]:99999'\n[edge]", "listen.edge: '[::]:99999' is not an address"),
+        ("https://relay.example.com", "https://[relay", "relay.origin must look like"),
+        ("https://relay.example.com", "https://relay.example.com:x", "relay.origin must look like"),
+        ("https://relay.example.com", "https://the relay", "relay.origin must look like"),
+        ("https://edge.machines.example.net", "edge.machines.example.net", "edge.url must look like"),
+        ("[edge]", "[edge]\nalternates = ['x']", "edge.alternates must look like"),
+        ("[edge]", "jwks_url = 'http://elsewhere/jwks'\n[edge]", "relay.jwks_url must begin with https://"),
+        ("machines.example.net", "machines.example.net:x", "relay.zone must be a host name"),
+        ('zone = "machines.example.net"', 'zone = ""', "relay.zone must be a host name"),
+        ("[edge]", "[admin]\nlisten = '9090'\n[edge]", "admin.listen: '9090' is not an address"),
+        ("[edge]", "[admin]\nlisten = '8.8.8.8:9090'\n[edge]", "admin.listen: What is told there"),
+        ("[edge]", "[admin]\n[edge]", "admin.listen is missing"),
+        (
+            "[edge]",
+            "[log]\nlevel = 'loud'\n[edge]",
+            "log.level is 'loud'; it takes debug, error, info, warning.",
+        ),
+        ('data = "{data}"', "data = 1", "data: a path is text in quotes."),
+        (
+            'zone = "machines.example.net"',
+            "zone = 1",
+            "relay.zone has to be text in quotes; it is a whole number.",
+        ),
+        ('data = "{data}"', 'data = "{data}"\nroles = "edge"', "roles has to be a list"),
+        (
+            'data = "{data}"',
+            'data = "{data}"\nroles = ["x"]',
+            "roles[0] is 'x'; it takes edge, identity, relay.",
+        ),
+        ("[edge]", "[edge]\nnodes = 0", "edge.nodes has to be at least 1."),
+        ("[edge]", "[edge]\ndrain_seconds = 9999", "edge.drain_seconds has to be at most 3600"),
+        ("[edge]", "[edge.limits.accounts.ada]\nmachins = 1\n[edge]", "machins is no setting"),
+        (
+            "[edge]",
+            "[relay.rate_limits]\nlinks = -1\n[edge]",
+            "relay.rate_limits.links has to be at least 0.",
+        ),
+        ("[edge]", "[mail]\nhost = 'm'\nsender = 's'\nport = 0\n[edge]", "mail.port has to be at least 1."),
+        ("[edge]", "origin = 'x'\n[edge]", "stands there twice (at line"),
+        ("[edge]", "[relay]\n[edge]", "stands there twice (at line"),
     ],
 )
 def test_a_mistake_is_named(load, old, new, told):
@@ -106,6 +145,16 @@ async def test_a_data_folder_that_cannot_be_made_is_told(load, tmp_path):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ConfigurationInvalid, match="Cannot read"):
         load_serve_configuration(tmp_path / "absent.toml")
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_is_passed_over(load, tmp_path):
+    assert load("\ufeff" + GOOD).data == tmp_path
+
+
+def test_a_file_that_a_key_names_is_told_with_the_key(load, tmp_path):
+    configuration = load(f"{GOOD}[mail]\nhost = 'm'\nsender = 's'\npassword_file = '{tmp_path}/absent'\n")
+    with pytest.raises(ConfigurationInvalid, match=r"mail\.password_file: Cannot read .*/absent"):
+        plan_of(configuration)
 
 
 def test_a_file_of_bytes_is_told(tmp_path):

@@ -74,12 +74,21 @@ def test_the_environment_counts_before_the_file(env_file: Callable[[str], Path])
     ("change", "told"),
     [
         ("CLERK_SECRET_KEY=", "does not set CLERK_SECRET_KEY"),
+        ("CLERK_SECRET_KEY=\nCLERK_SECRT_KEY=x", "does not set CLERK_SECRET_KEY. It sets CLERK_SECRT_KEY."),
         ("RELAY_API_ZONE_NAME=\nRELAY_TUNNEL_ZONE_NAME=", "RELAY_API_ZONE_NAME, RELAY_TUNNEL_ZONE_NAME"),
         ("CLERK_PUBLISHABLE_KEY=pk_live", "CLERK_PUBLISHABLE_KEY"),
         ("CLERK_API_URL=http://api.example.com", "CLERK_API_URL"),
         ("CLERK_API_URL=http://evillocalhost", "CLERK_API_URL"),
         ("RELAY_TUNNEL_ZONE_NAME=example.com", "Give machines a domain of their own"),
-        ("DOORWARD_ROLES=relay,helper", "DOORWARD_ROLES"),
+        ("CLERK_API_URL=https://[x", "CLERK_API_URL"),
+        ("RELAY_TUNNEL_ZONE_NAME=https://x", "RELAY_TUNNEL_ZONE_NAME must be a host name"),
+        ("RELAY_API_ZONE_NAME=the zone", "RELAY_API_ZONE_NAME, must look like"),
+        ("DOORWARD_EDGE_URL=x", "DOORWARD_EDGE_URL must look like"),
+        ("DOORWARD_LISTEN_EDGE=x", "DOORWARD_LISTEN_EDGE: 'x' is not an address"),
+        ("DOORWARD_ADMIN_LISTEN=x", "DOORWARD_ADMIN_LISTEN: 'x' is not an address"),
+        (f"DOORWARD_DATABASE_URL=mysql://d:{SECRET}@db", "DOORWARD_DATABASE_URL: A database URL begins with"),
+        ("DOORWARD_ROLES=,", "DOORWARD_ROLES is empty"),
+        ("DOORWARD_ROLES=relay,helper", "DOORWARD_ROLES lists some of identity, relay, edge"),
         ("DOORWARD_TLS_KEY=/tmp/key.pem", "go together"),
         ("DOORWARD_T3_RELAY=yes", "DOORWARD_T3_RELAY is true or false"),
         ("APNS_TEAM_ID=T", "APNS_KEY_ID, APNS_BUNDLE_ID, APNS_PRIVATE_KEY (or DOORWARD_APNS_KEY_FILE)"),
@@ -96,6 +105,12 @@ def test_a_mistake_is_named_and_the_secret_is_not(
         load_env_file(env_file(GOOD + change + "\n"), environ={})
     assert told in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_is_passed_over(
+    env_file: Callable[[str], Path],
+) -> None:
+    assert load_env_file(env_file("\ufeff" + GOOD.lstrip()), environ={}).configuration.relay.zone
 
 
 def test_the_secret_key_is_in_no_representation(env_file: Callable[[str], Path]) -> None:
@@ -214,7 +229,7 @@ def test_a_stage_is_a_plain_word(env_file: Callable[[str], Path], stage: str) ->
 def test_a_blank_stage_is_not_production(env_file: Callable[[str], Path], tmp_path: Path) -> None:
     """A script's `--stage "$STAGE"` must not start the real thing when the variable is not set."""
     done = command("serve", "--env-file", str(env_file(GOOD)), "--stage", "", home=tmp_path, environ={})
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "A stage is named" in done.stderr
 
 

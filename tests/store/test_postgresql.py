@@ -121,7 +121,11 @@ async def test_a_row_committed_between_looking_and_inserting_is_seen_by_looking_
 
 @pytest.mark.anyio
 async def test_a_server_that_is_not_there_is_named_in_one_sentence(tmp_path) -> None:
-    for url in (f"postgresql://postgres@/doorward?host={tmp_path}", "postgresql://nobody:hush@127.0.0.1:9/x"):
+    for url in (
+        f"postgresql://postgres@/doorward?host={tmp_path}",
+        "postgresql://nobody:hush@127.0.0.1:9/x",
+        "postgresql://nobody:hush@[db/x",
+    ):
         with pytest.raises(DatabaseUnreachable, match="Cannot reach PostgreSQL") as raised:
             await open_database(url, schemas=[LEDGER])
         assert "hush" not in str(raised.value)

@@ -127,6 +127,7 @@ async def _expose(
     from doorward.cli.session import machine_of, signed_in
     from doorward.client.errors import Unavailable
 
+    _admin_listen()
     async with signed_in(home, logs_to_file=False) as session:
         # A machine that is linked serves on while the accounts server is down.
         with contextlib.suppress(Unavailable):
@@ -167,12 +168,26 @@ def _say(text: str, as_json: bool) -> None:
 
 def _admin(agent: Agent) -> AbstractAsyncContextManager[None]:
     """Metrics and health for the owner's own programs, where DOORWARD_ADMIN_LISTEN says."""
-    listen = os.environ.get("DOORWARD_ADMIN_LISTEN", "").strip()
-    if not listen:
+    listen = _admin_listen()
+    if listen is None:
         return nullcontext()
     from doorward.server.machine_admin import machine_admin
 
     return machine_admin(listen, agent)
+
+
+def _admin_listen() -> str | None:
+    """Raises ConfigurationInvalid."""
+    listen = os.environ.get("DOORWARD_ADMIN_LISTEN", "").strip()
+    if not listen:
+        return None
+    from doorward.server.configuration import ConfigurationInvalid, admin_address
+
+    try:
+        admin_address(listen)
+    except ConfigurationInvalid as error:
+        raise ConfigurationInvalid(f"DOORWARD_ADMIN_LISTEN: {error}") from error
+    return listen
 
 
 async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """What every command shares: running a coroutine, answering in JSON or words, and telling failures.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures go to standard error as one sentence that says what
-happened and one that says what to do; with `--json` as `{"error": {"code", "message"}}`. Standard output holds nothing else than the answer.
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted; the code of a failure says which of 1 and 2. Failures go to
+standard error as one sentence that says what happened and one that says what to do; with `--json` as
+`{"error": {"code", "message"}}`. Standard output holds nothing else than the answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,22 @@ import msgspec
 T = TypeVar("T")
 
 INTERRUPTED = 130
+WRONG_USAGE = 2
+#: What is wrong was typed, or is in a variable that stands for an option or in a file that was named to be read; it was found
+#: before anything was done. Whatever the world is like by then (what a server says, what is there already) is status 1.
+_USAGE_CODES = frozenset(
+    (
+        "configuration_invalid",
+        "database_url_invalid",
+        "file_unreadable",
+        "json_invalid",
+        "key_missing",
+        "local_only",
+        "name_missing",
+        "option_invalid",
+        "url_invalid",
+    )
+)
 _TRACE_VARIABLES = ("OTEL_EXPORTER_OTLP_", "T3CODE_RELAY_CLIENT_OTLP_TRACES_")
 
 
@@ -65,14 +82,14 @@ def _is_for_people(error: Exception) -> bool:
     return type(error).__module__.startswith("doorward.")
 
 
-def fail(message: str, *, code: str = "failed", as_json: bool = False, status: int = 1) -> NoReturn:
+def fail(message: str, *, code: str = "failed", as_json: bool = False) -> NoReturn:
     """Say it on standard error and leave."""
     if as_json:
         print(msgspec.json.encode(_FailureAnswer(_Failure(code, message))).decode(), file=sys.stderr)
     else:
         # Messages quote machines and servers.
         print(f"{_red('Error:')} " + "\n".join(map(_fitted, message.splitlines())), file=sys.stderr)
-    raise SystemExit(status)
+    raise SystemExit(WRONG_USAGE if code in _USAGE_CODES else 1)
 
 
 def _fitted(line: str) -> str:

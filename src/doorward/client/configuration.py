@@ -170,6 +170,8 @@ def _stored(home: Path) -> PublicConfiguration | None:
         text = (home / "connect.json").read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unreadable(home / "connect.json", error.strerror) from error
     try:
         return msgspec.json.decode(text, type=PublicConfiguration)
     except msgspec.DecodeError as error:
@@ -180,14 +182,21 @@ def _stored(home: Path) -> PublicConfiguration | None:
 
 def _file(path: Path) -> Mapping[str, str]:
     try:
-        return parse_environment_file(path.read_text("utf-8"))
+        return parse_environment_file(
+            path.read_text("utf-8-sig")
+        )  # with the mark that some editors begin with
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ConfigurationMissing(
-            f"{path} cannot be read ({reason}). Mend that, or choose another folder with --home or DOORWARD_HOME."
-        ) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8 text") from error
+
+
+def _unreadable(path: Path, reason: str | None) -> ConfigurationMissing:
+    return ConfigurationMissing(
+        f"{path} cannot be read ({reason}). Mend that, or choose another folder with --home or DOORWARD_HOME."
+    )
 
 
 def _first(sources: Sequence[Mapping[str, str]], names: tuple[str, ...]) -> str:

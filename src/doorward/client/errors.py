@@ -37,7 +37,6 @@ class ClientError(Exception):
     """A failure to show to a person: `code` for programs, the message says what happened and what to do."""
 
     code = "client_error"
-    exit_status = 1
     kind: Kind = "blocked"
     reason: Reason = "configuration"
 

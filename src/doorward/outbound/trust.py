@@ -23,8 +23,10 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as error:
+        except ssl.SSLError as error:
+            raise CertificateRefused(f"{ca_file} holds no certificate authorities in PEM.") from error
+        except OSError as error:
             raise CertificateRefused(
-                f"Cannot read the certificate authorities in {ca_file} ({error})."
+                f"Cannot read the certificate authorities in {ca_file} ({error.strerror})."
             ) from error
     return context

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,17 +15,18 @@ _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0
 
 ProviderName = Literal["embedded", "cloudflare", "manual"]
 CleanupMode = Literal["off", "dry-run", "delete"]
+_PerMinute = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many requests one account may make per minute; the next one is answered 429. Publications count per environment."""
 
-    link_challenges: int = 60
-    links: int = 60
-    token_exchanges: int = 240
-    connects: int = 240
-    registrations: int = 120
-    publications: int = 600
+    link_challenges: _PerMinute = 60
+    links: _PerMinute = 60
+    token_exchanges: _PerMinute = 240
+    connects: _PerMinute = 240
+    registrations: _PerMinute = 120
+    publications: _PerMinute = 600
 
 
 class ClerkCloud(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +19,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from doorward.listening import bind, serving
-from doorward.server.configuration import ConfigurationInvalid, split_address
+from doorward.server.configuration import admin_address
 from doorward.server.metrics import Metric, Metrics, node_gauges
 from doorward.store import Database, StoreError
 
@@ -133,18 +132,3 @@ async def admin_listener(listen: str, roles: Sequence[str]) -> AsyncIterator[Adm
         admin = Admin(roles)
         async with serving(admin, listener, grace=1, with_websockets=False):
             yield admin
-
-
-def admin_address(text: str) -> tuple[str, int]:
-    """`host:port` of the listener. Raises ConfigurationInvalid for a name, a wildcard or a public address."""
-    host, port = split_address(text)
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-    if address is None or address.is_unspecified or not (address.is_private or address.is_loopback):
-        raise ConfigurationInvalid(
-            f"admin.listen shows how busy this node is and must not be public: {host!r} is not a loopback or "
-            "private address. Write 127.0.0.1:9090, or this node's address in your private network."
-        )
-    return host, port

@@ -95,13 +95,16 @@ Unknown keys are errors: a misspelt setting must not be a silent default.
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from doorward.outbound import is_localhost
 from doorward.relay.settings import CustomHost, RateLimits, check_custom_hosts
 from doorward.store import DatabaseUrlInvalid, check_database_url
 from doorward.tunnel import Allowances
@@ -109,9 +112,14 @@ from doorward.tunnel import Allowances
 Role = Literal["identity", "relay", "edge"]
 ApnsEnvironment = Literal["production", "sandbox"]
 
+_HOST_OF_URL = re.compile(r"[a-z0-9._:-]+")
+_ZONE = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
 
 class ConfigurationInvalid(Exception):
     """The message names the file, the key and what to write there."""
+
+    code = "configuration_invalid"
 
 
 class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -205,7 +213,7 @@ class TlsSection(CertificateFiles, frozen=True, forbid_unknown_fields=True, kw_o
 class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     host: str
     sender: str
-    port: int = 587
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 587
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     username: str | None = None
     password_file: Path | None = None
@@ -273,23 +281,26 @@ def load_serve_configuration(path: Path) -> ServeConfiguration:
     try:
         configuration = msgspec.convert(tomllib.loads(text), ServeConfiguration, dec_hook=_path, strict=True)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid(f"{path} is not TOML: {error}.") from error
+        from doorward.server.toml_faults import toml_fault
+
+        raise ConfigurationInvalid(f"{path}: {toml_fault(error)}.") from error
     except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(
-            f"{path}: {str(error).replace('`', chr(39)).replace('$.', '')}."
-        ) from error
+        from doorward.server.toml_faults import type_fault
+
+        raise ConfigurationInvalid(f"{path}: {type_fault(error, ServeConfiguration)}.") from error
     check_configuration(configuration, path)
     return configuration
 
 
-def read_text(path: Path) -> str:
-    """The configuration, or what a file it names holds. Raises ConfigurationInvalid."""
+def read_text(path: Path, *, key: str | None = None) -> str:
+    """The configuration, or what a file that one of its keys names holds. Raises ConfigurationInvalid."""
+    start = f"{key}: " if key else ""
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # with the mark that some editors begin with
     except OSError as error:
-        raise ConfigurationInvalid(f"Cannot read {path}: {error.strerror}.") from error
+        raise ConfigurationInvalid(f"{start}Cannot read {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationInvalid(f"{path} is not UTF-8 text.") from error
+        raise ConfigurationInvalid(f"{start}{path} is not UTF-8 text.") from error
 
 
 def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
@@ -301,30 +312,54 @@ def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
         ("relay.origin", configuration.relay.origin),
     ):
         require_origin(path, key, origin)
+    _require_zone(path, configuration.relay.zone)
     _require_apart(path, configuration)
     _require_provider(path, configuration)
+    for url in (configuration.edge.url, *configuration.edge.alternates):
+        if url:
+            require_origin(path, "edge.url" if url == configuration.edge.url else "edge.alternates", url)
+    _require_key_set(path, configuration.jwks_url)
     _require_database(path, configuration.database_url)
     _require_address(path, "listen.control", configuration.listen.control)
     _require_address(path, "listen.edge", configuration.listen.edge)
+    if configuration.admin is not None:
+        _require_address(path, "admin.listen", configuration.admin.listen, admin_address)
     for proxy in configuration.listen.trusted_proxies:
         _require_network(path, proxy)
 
 
 def require_origin(path: Path, key: str, origin: str) -> None:
     """An origin is a scheme and a host; plain HTTP is for localhost names only."""
-    url = urlsplit(origin)
-    host = url.hostname or ""
-    is_local = host == "localhost" or host.endswith(".localhost")
-    if (
-        not host
-        or url.path
-        or url.query
-        or url.username
-        or not (url.scheme == "https" or (url.scheme == "http" and is_local))
-    ):
+    url = safe_url(origin)
+    if url is None or url.path or url.query or url.fragment or url.username:
         raise ConfigurationInvalid(
             f"{path}: {key} must look like https://host, without a path; it is {origin!r}."
         )
+
+
+def safe_url(text: str) -> SplitResult | None:
+    """None for what is no URL, or leads out of this machine without TLS."""
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        return None
+    is_safe = url.scheme == "https" or (url.scheme == "http" and is_localhost(host))
+    return url if _HOST_OF_URL.fullmatch(host) and port != 0 and is_safe else None
+
+
+def _require_zone(path: Path, zone: str) -> None:
+    """A host name, with a port where machines are reached at another than 443."""
+    host, colon, port = zone.partition(":")
+    if not _ZONE.fullmatch(host) or (colon and not (port.isdecimal() and 0 < int(port) <= 65_535)):
+        raise ConfigurationInvalid(
+            f"{path}: relay.zone must be a host name in lower case, such as machines.example.net; it is {zone!r}."
+        )
+
+
+def _require_key_set(path: Path, url: str) -> None:
+    if safe_url(url) is None:
+        raise ConfigurationInvalid(f"{path}: relay.jwks_url must begin with https://; it is {url!r}.")
 
 
 def _require_database(path: Path, url: str) -> None:
@@ -334,9 +369,11 @@ def _require_database(path: Path, url: str) -> None:
         raise ConfigurationInvalid(f"{path}: database.url: {error}") from error
 
 
-def _require_address(path: Path, key: str, text: str) -> None:
+def _require_address(
+    path: Path, key: str, text: str, read: Callable[[str], tuple[str, int]] | None = None
+) -> None:
     try:
-        split_address(text)
+        (read or split_address)(text)
     except ConfigurationInvalid as error:
         raise ConfigurationInvalid(f"{path}: {key}: {error}") from error
 
@@ -398,9 +435,11 @@ def _require_provider(path: Path, configuration: ServeConfiguration) -> None:
 
 
 def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
+    if kind is not Path:
+        raise NotImplementedError
+    if not isinstance(value, str):
+        raise TypeError("a path is text in quotes")
+    return Path(value)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -409,3 +448,18 @@ def split_address(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65_535:
         raise ConfigurationInvalid(f"{text!r} is not an address; write host:port.")
     return host.strip("[]"), int(port)
+
+
+def admin_address(text: str) -> tuple[str, int]:
+    """`host:port` of the listener. Raises ConfigurationInvalid for a name, a wildcard or a public address."""
+    host, port = split_address(text)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or not (address.is_private or address.is_loopback):
+        raise ConfigurationInvalid(
+            f"What is told there shows how busy this node is and must not be public: {host!r} is not a loopback or private"
+            " address. Write 127.0.0.1:9090, or this node's address in your private network."
+        )
+    return host, port

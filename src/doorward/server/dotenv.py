@@ -21,7 +21,7 @@ class EnvFileUnusable(Exception):
 def read_variables(path: Path) -> dict[str, str]:
     """The file's variables; of several lines with one name the last counts. Raises EnvFileUnusable."""
     found = {}
-    for line in _read(path).splitlines():
+    for line in _read(path).removeprefix("\ufeff").splitlines():  # with the mark that some editors begin with
         match = _LINE.fullmatch(line)
         if match is not None:
             found[match["name"]] = _value(match["value"])

@@ -26,14 +26,14 @@ A variable of the process's environment counts before the file's.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import get_args
 
 import msgspec
 
 from doorward.client.configuration import accounts_origin_of
-from doorward.outbound import is_localhost
 from doorward.relay import ClerkCloud
 from doorward.server import stages
 from doorward.server.configuration import (
@@ -52,6 +52,7 @@ from doorward.server.configuration import (
     ServeConfiguration,
     TlsSection,
     check_configuration,
+    safe_url,
 )
 from doorward.server.dotenv import EnvFileUnusable, read_variables
 
@@ -70,6 +71,20 @@ NAMES = frozenset(
     )
 )  # fmt: skip
 _REQUIRED = ("RELAY_API_ZONE_NAME", "RELAY_TUNNEL_ZONE_NAME", "CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY")
+#: Which variable is at fault where the check of doorward.toml's keys finds one of them wrong.
+_VARIABLES = {
+    "identity.origin": "CLERK_PUBLISHABLE_KEY",
+    "relay.origin": "RELAY_DOMAIN, or RELAY_API_ZONE_NAME,",
+    "relay.zone": "RELAY_TUNNEL_ZONE_NAME",
+    "edge.url": "DOORWARD_EDGE_URL",
+    "roles": "DOORWARD_ROLES",
+    "database.url": "DOORWARD_DATABASE_URL",
+    "listen.control": "DOORWARD_LISTEN_CONTROL",
+    "listen.edge": "DOORWARD_LISTEN_EDGE",
+    "listen.trusted_proxies": "DOORWARD_TRUSTED_PROXIES",
+    "admin.listen": "DOORWARD_ADMIN_LISTEN",
+}
+_KEYS = re.compile("|".join(rf"\b{re.escape(key)}\b" for key in _VARIABLES))
 DEFAULT_DATA = "/var/lib/doorward"
 
 
@@ -89,7 +104,7 @@ def load_env_file(
     variables = _variables(path, environ)
     missing = [name for name in _REQUIRED if name not in variables]
     if missing:
-        raise ConfigurationInvalid(f"{path} does not set {', '.join(missing)}.")
+        raise ConfigurationInvalid(f"{path} does not set {', '.join(missing)}.{_misspelt(path, missing)}")
     host = stages.relay_host(
         stage, domain=variables.get("RELAY_DOMAIN", ""), api_zone=variables["RELAY_API_ZONE_NAME"]
     )
@@ -131,7 +146,10 @@ def load_env_file(
         push=_push(path, variables),
         ca_file=Path(variables["DOORWARD_CA_FILE"]) if "DOORWARD_CA_FILE" in variables else None,
     )
-    check_configuration(configuration, path)
+    try:
+        check_configuration(configuration, path)
+    except ConfigurationInvalid as error:
+        raise ConfigurationInvalid(_in_variables(str(error))) from error
     return EnvFilePlan(
         configuration=configuration,
         clerk=ClerkCloud(
@@ -152,6 +170,20 @@ def _variables(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value.strip() for name, value in merged.items() if name in NAMES and value.strip()}
 
 
+def _misspelt(path: Path, missing: Sequence[str]) -> str:
+    """What the file sets in place of it, where that looks so."""
+    from difflib import get_close_matches
+
+    others = read_variables(path).keys() - NAMES
+    alike = [one for name in missing for one in get_close_matches(name, others, 1, 0.9)]
+    return f" It sets {', '.join(alike)}." if alike else ""
+
+
+def _in_variables(fault: str) -> str:
+    """A sentence about a doorward.toml, with the names of this file's variables in place of the keys."""
+    return _KEYS.sub(lambda key: _VARIABLES[key[0]], fault)
+
+
 def _accounts(path: Path, publishable_key: str) -> str:
     try:
         return accounts_origin_of(publishable_key)
@@ -161,8 +193,7 @@ def _accounts(path: Path, publishable_key: str) -> str:
 
 def _api_url(path: Path, text: str) -> str:
     url = (text or ClerkCloud(secret_key="").api_url).rstrip("/")
-    host = urlsplit(url).hostname or ""
-    if not (url.startswith("https://") or (url.startswith("http://") and is_localhost(host))):
+    if safe_url(url) is None:
         raise ConfigurationInvalid(
             f"{path}: CLERK_API_URL must begin with https://: the secret key is sent there."
         )
@@ -173,7 +204,9 @@ def _roles(path: Path, text: str) -> tuple[Role, ...]:
     try:
         return msgspec.convert(_listed(text), tuple[Role, ...])
     except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"{path}: DOORWARD_ROLES: {error}.") from error
+        raise ConfigurationInvalid(
+            f"{path}: DOORWARD_ROLES lists some of {', '.join(get_args(Role))}, with commas between; it is {text!r}."
+        ) from error
 
 
 def _tls(path: Path, variables: Mapping[str, str]) -> TlsSection | None:

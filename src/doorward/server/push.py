@@ -35,14 +35,16 @@ def push_settings(section: PushSection) -> PushSettings:
 
 
 def _apns(section: ApnsSection) -> ApnsSettings:
-    pem = section.private_key if section.key_file is None else read_text(section.key_file).strip()
-    if pem is None or (section.key_file is not None and section.private_key is not None):
+    if (section.key_file is None) == (section.private_key is None):
         raise ConfigurationInvalid("push.apns takes one of key_file and private_key.")
+    pem = section.private_key or ""
+    if section.key_file is not None:
+        pem = read_text(section.key_file, key="push.apns.key_file").strip()
     try:
         PrivateKey.from_pem(pem, alg="ES256")
     except JoseError as error:
         raise ConfigurationInvalid(
-            f"{section.key_file or 'The private key for Apple'} is not the .p8 key of Apple's developer site (a P-256 key in PEM)."
+            f"push.apns: {section.key_file or 'private_key'} is not the .p8 key of Apple's developer site (a P-256 key in PEM)."
         ) from error
     return ApnsSettings(
         private_key=pem,
@@ -54,11 +56,12 @@ def _apns(section: ApnsSection) -> ApnsSettings:
 
 
 def _service_account(path: Path) -> ServiceAccount:
+    key = "push.fcm.service_account_file"
     try:
-        account = msgspec.json.decode(read_text(path), type=ServiceAccount)
+        account = msgspec.json.decode(read_text(path, key=key), type=ServiceAccount)
         PrivateKey.from_pem(account.private_key, alg="RS256")
     except (msgspec.DecodeError, JoseError) as error:
         raise ConfigurationInvalid(
-            f"{path} is not the JSON key of a service account of Google's console."
+            f"{key}: {path} is not the JSON key of a service account of Google's console."
         ) from error
     return account

@@ -93,7 +93,8 @@ def _relay_settings(configuration: ServeConfiguration, clerk: ClerkCloud | None)
         custom_hosts=relay.custom_hosts,
         clerk=clerk,
         accounts_webhook=_accounts_webhook(
-            _secret(relay.accounts_webhook_secret_file) or (clerk.webhook_secret if clerk else None)
+            _secret("relay.accounts_webhook_secret_file", relay.accounts_webhook_secret_file)
+            or (clerk.webhook_secret if clerk else None)
         ),
         **push_settings(configuration.push),
     )
@@ -107,7 +108,7 @@ def _mailer(mail: MailSection | None) -> Mailer:
         port=mail.port,
         sender=mail.sender,
         username=mail.username,
-        password=_secret(mail.password_file),
+        password=_secret("mail.password_file", mail.password_file),
         tls=mail.tls,
     )
 
@@ -240,7 +241,7 @@ def _cloudflare(section: CloudflareSection | None) -> CloudflareSettings | None:
     return CloudflareSettings(
         account_id=section.account_id,
         zone_id=section.zone_id,
-        api_token=_secret(section.api_token_file) or "",
+        api_token=_secret("relay.cloudflare.api_token_file", section.api_token_file) or "",
         cleanup=section.cleanup,
     )
 
@@ -251,7 +252,10 @@ def _accounts_webhook(secret: str | None) -> AccountsWebhook | None:
     try:
         key_of(secret)
     except ValueError as error:
-        raise ConfigurationInvalid(f"The secret of the accounts' webhook cannot be used: {error}.") from error
+        raise ConfigurationInvalid(
+            "The secret of the accounts' webhook (relay.accounts_webhook_secret_file, CLERK_WEBHOOK_SIGNING_SECRET) cannot be"
+            f" used: {error}."
+        ) from error
     return AccountsWebhook(secret=secret)
 
 
@@ -275,8 +279,8 @@ def _authorities(path: Path | None) -> Path | None:
     return path
 
 
-def _secret(path: Path | None) -> str | None:
-    return None if path is None else read_text(path).strip()
+def _secret(key: str, path: Path | None) -> str | None:
+    return None if path is None else read_text(path, key=key).strip()
 
 
 async def _tls(configuration: ServeConfiguration, stack: contextlib.AsyncExitStack) -> ssl.SSLContext | None:
@@ -291,6 +295,6 @@ async def _tls(configuration: ServeConfiguration, stack: contextlib.AsyncExitSta
     try:
         certificates = ServerCertificates((tls, *tls.more))
     except CertificateUnusable as error:
-        raise ConfigurationInvalid(str(error)) from error
+        raise ConfigurationInvalid(f"tls: {error}") from error
     await stack.enter_async_context(background(certificates.watch()))
     return certificates.context

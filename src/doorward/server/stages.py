@@ -25,6 +25,8 @@ _PROOF_OF_LIFE = "SELECT count(*) FROM relay_signing_keys"
 class ProductionMissing(ConfigurationInvalid):
     """A stage was asked for where production never started."""
 
+    code = "production_missing"
+
 
 def check_stage(stage: str) -> None:
     """Raises ConfigurationInvalid."""

@@ -26,7 +26,8 @@ PROBE_SECONDS = 30.0
 
 
 def unreachable(error: Exception) -> DatabaseUnreachable:
-    reason = " ".join(str(error).split())
+    # libpq repeats a URL that it cannot read, and with it the password.
+    reason = " ".join(str(error).split()).partition(' in URI: "')[0]
     return DatabaseUnreachable(
         f"Cannot reach PostgreSQL ({reason}). Check that it runs and that the database URL is right."
     )

@@ -53,9 +53,9 @@ class Installation:
         """What a program reads."""
         return json.loads(self.run(*arguments, "--json", **options).stdout)
 
-    def refusal(self, *arguments: object) -> dict[str, str]:
-        """The error of a command that fails."""
-        error: dict[str, str] = json.loads(self.run(*arguments, "--json", status=1).stderr)["error"]
+    def refusal(self, *arguments: object, status: int = 1) -> dict[str, str]:
+        """The error of a command that fails; with status 2 where it was written wrongly."""
+        error: dict[str, str] = json.loads(self.run(*arguments, "--json", status=status).stderr)["error"]
         return error
 
     @contextlib.asynccontextmanager

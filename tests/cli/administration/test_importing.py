@@ -350,7 +350,7 @@ def test_an_interrupted_import_is_run_again_and_makes_nobody_twice(
     monkeypatch.setattr("doorward.cli.administration.importing.BATCH", 3)
     lines = [json.dumps({"email_address": [f"person{n}@example.com"]}) + "\n" for n in range(10)]
     file.write_text("".join(lines[:7]) + "{broken", "utf-8")
-    assert installation.refusal("users", "import", file, "--from", "generic")["code"] == "file_unreadable"
+    assert installation.refusal("users", "import", file, "--from", "generic")["code"] == "file_broken"
     assert installation.say("users", "count") == "6\n"  # two batches; the third was not full yet
     file.write_text("".join(lines), "utf-8")
     report = imported(installation, file, "generic")
@@ -406,16 +406,16 @@ def test_a_hash_config_that_is_none_is_refused(installation: Installation, file:
     config.write_text("hash_config { algorithm: BCRYPT }")
     assert (
         "BCRYPT"
-        in installation.refusal("users", "import", file, "--from", "firebase", "--hash-config", config)[
-            "message"
-        ]
+        in installation.refusal(
+            "users", "import", file, "--from", "firebase", "--hash-config", config, status=2
+        )["message"]
     )
     config.write_text("hash_config { rounds: 8 }")
     assert (
         "base64_signer_key"
-        in installation.refusal("users", "import", file, "--from", "firebase", "--hash-config", config)[
-            "message"
-        ]
+        in installation.refusal(
+            "users", "import", file, "--from", "firebase", "--hash-config", config, status=2
+        )["message"]
     )
 
 
@@ -495,9 +495,12 @@ def test_hashes_are_given_to_the_operator_of_the_machine_alone(either: Installat
         assert "argon2id" in file.read_text("utf-8")
         assert ("user.password_hashes_read") in [action for _, action in either.audit()]
     else:
-        assert either.refusal("users", "export", file, "--with-password-hashes")["code"] == "local_only"
+        assert (
+            either.refusal("users", "export", file, "--with-password-hashes", status=2)["code"]
+            == "local_only"
+        )
         assert not file.exists()
-        assert either.refusal("keys", "secret", "list")["code"] == "local_only"
+        assert either.refusal("keys", "secret", "list", status=2)["code"] == "local_only"
     without = file.with_name("without")
     either.run("users", "export", without)
     assert "argon2" not in without.read_text("utf-8")

@@ -73,7 +73,7 @@ def test_templates_come_from_files_and_a_preview_warns(either: Installation, tmp
     file.write_text(
         json.dumps({"claims": {"mail": "{{user.primary_email_address}}"}, "lifetime": 120}), "utf-8"
     )
-    assert either.refusal("templates", "create", file)["code"] == "name_missing"
+    assert either.refusal("templates", "create", file, status=2)["code"] == "name_missing"
     assert either.json("templates", "create", file, "--name", "hasura")["lifetime"] == 120
     assert either.say("templates", "list").splitlines()[1].split()[1:4] == ["hasura", "120", "s"]
     file.write_text(json.dumps({"mail": "{{user.primary_email_address}}", "age": "{{user.agee}}"}), "utf-8")
@@ -90,7 +90,7 @@ def test_templates_come_from_files_and_a_preview_warns(either: Installation, tmp
     either.run("templates", "delete", "hasura", "--yes")
     assert "hasura" not in either.say("templates", "list")
     file.write_text("{", "utf-8")
-    assert either.refusal("templates", "create", file, "--name", "x")["code"] == "json_invalid"
+    assert either.refusal("templates", "create", file, "--name", "x", status=2)["code"] == "json_invalid"
 
 
 def test_the_waitlist_and_invitations(either: Installation) -> None:
@@ -247,16 +247,15 @@ def test_rejects_never_go_into_the_file_that_is_read(installation: Installation,
     file.write_text('{"email_address": "ada@example.com"}\n', "utf-8")
     before = file.read_bytes()
     arguments = ("users", "import", file, "--from", "generic", "--rejects")
-    assert "would overwrite" in installation.refusal(*arguments, file)["message"]
+    assert "would overwrite" in installation.refusal(*arguments, file, status=2)["message"]
     assert file.read_bytes() == before
     installation.run(*arguments, tmp_path / "refused.jsonl")
 
 
-@pytest.mark.parametrize(
-    "command", [("machines", "show"), ("api-keys", "show"), ("invitations", "revoke"), ("orgs", "show")]
-)
+@pytest.mark.parametrize("command", [("api-keys", "show"), ("invitations", "revoke"), ("orgs", "show")])
 def test_an_empty_name_names_nothing(installation: Installation, command: tuple[str, ...]) -> None:
-    assert installation.refusal(*command, "")["code"] in ("name_missing", "resource_not_found")
+    assert installation.refusal(*command, "", status=2)["code"] == "name_missing"
+    assert installation.refusal("machines", "show", "")["code"] == "resource_not_found"
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF\xd0\xff", None])
@@ -266,6 +265,6 @@ def test_a_key_file_that_holds_no_text_is_named(tmp_path: Path, content: bytes |
         file.write_bytes(content)
     where = ("--url", "http://localhost:9", "--secret-key-file", file)
     answer = CliRunner().invoke(program, ["users", "list", *map(str, where)])
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     why = "cannot be read (No such file or directory)." if content is None else "is not UTF-8 text."
     assert f"{file} {why}" in answer.stderr

@@ -74,7 +74,7 @@ def test_refusals_are_the_servers_sentences_and_codes(either: Installation) -> N
     assert either.refusal("users", "ban", "nobody@example.com")["code"] == "resource_not_found"
     assert either.refusal("users", "show", "user_../../secret_keys")["code"] == "resource_not_found"
     assert (
-        either.refusal("users", "update", "ada@example.com", "--public-metadata", "[1]")["code"]
+        either.refusal("users", "update", "ada@example.com", "--public-metadata", "[1]", status=2)["code"]
         == "json_invalid"
     )
 
@@ -125,7 +125,7 @@ def test_a_secret_key_is_sent_over_https_or_nowhere(url: str, code: str) -> None
     result = CliRunner().invoke(
         program, ["users", "list", "--json", "--url", url], env={"CLERK_SECRET_KEY": "sk_test_" + "a" * 40}
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f'"code":"{code}"' in result.stderr
 
 
@@ -133,7 +133,7 @@ def test_without_a_key_or_a_server_the_message_says_where_to_get_one(tmp_path) -
     environ = {"CLERK_SECRET_KEY": "", "CLERK_API_URL": ""}
     asked = ["users", "list", "--url", "https://accounts.example.com"]
     keyless = CliRunner().invoke(program, asked, env=environ)
-    assert keyless.exit_code == 1
+    assert keyless.exit_code == 2
     assert "Set CLERK_SECRET_KEY" in keyless.stderr
     nowhere = CliRunner().invoke(program, ["users", "list", "--home", str(tmp_path)], env=environ)
     assert nowhere.exit_code == 1

@@ -103,6 +103,7 @@ hashes_option = click.option(
 @administration
 def export_users(target: Target, file: Path, form: str, with_password_hashes: bool) -> None:
     """Write every user to FILE, which `users import` reads again."""
+    _require_here(target, with_password_hashes)
     count = target.run(lambda api: _users_to(target, api, file, form, with_password_hashes))
     _tell(target, Exported(str(file), {"users": count}, with_password_hashes))
 
@@ -117,6 +118,8 @@ def export(target: Target, folder: Path, with_password_hashes: bool) -> None:
     Users, organizations, machines, templates, webhooks, applications, lists and settings, as JSON lines. Secrets are in none of
     them; `doorward backup` is what brings a server back.
     """
+
+    _require_here(target, with_password_hashes)
 
     async def work(api: Api) -> Exported:
         from doorward.cli.administration.api import ORGANIZATIONS_OFF, ApiRefused
@@ -138,6 +141,15 @@ def export(target: Target, folder: Path, with_password_hashes: bool) -> None:
     _tell(target, target.run(work))
 
 
+def _require_here(target: Target, with_hashes: bool) -> None:
+    if with_hashes and target.url is not None:
+        target.fail(
+            "Password hashes are given to the operator of the server's own machine alone: run this there, with --config or"
+            " --home.",
+            code="local_only",
+        )
+
+
 async def _users_to(target: Target, api: Api, file: Path, form: str, with_hashes: bool) -> int:
     """How many."""
     count = 0
@@ -145,7 +157,7 @@ async def _users_to(target: Target, api: Api, file: Path, form: str, with_hashes
         writer = csv.DictWriter(stream, CSV_COLUMNS) if form == "csv" else None
         if writer is not None:
             writer.writeheader()
-        async for page, hashes in _pages(target, api, with_hashes):
+        async for page, hashes in _pages(api, with_hashes):
             for user in page:
                 hashed = hashes.get(user["id"])
                 if writer is not None:
@@ -156,9 +168,7 @@ async def _users_to(target: Target, api: Api, file: Path, form: str, with_hashes
     return count
 
 
-async def _pages(
-    target: Target, api: Api, with_hashes: bool
-) -> AsyncIterator[tuple[list[Any], dict[str, Any]]]:
+async def _pages(api: Api, with_hashes: bool) -> AsyncIterator[tuple[list[Any], dict[str, Any]]]:
     """Users in the order they were made, with their hashes by id. Who is made meanwhile comes last."""
     after = None
     while True:
@@ -166,12 +176,6 @@ async def _pages(
         page = await api.ask("GET", "/users", query=asked)
         hashes: dict[str, Any] = {}
         if page and with_hashes:
-            if target.url is not None:
-                target.fail(
-                    "Password hashes are given to the operator of the server's own machine alone: run this there, with"
-                    " --config or --home.",
-                    code="local_only",
-                )
             body = {"user_ids": [user["id"] for user in page]}
             found = await api.ask("POST", "/users/password_hashes", body=body)
             hashes = {one["user_id"]: one for one in found}

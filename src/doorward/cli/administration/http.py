@@ -68,7 +68,7 @@ def secret_key(file: Path | None) -> str:
         try:
             found = read_text(file).strip()
         except TextUnreadable as error:
-            raise AdministrationFailed(str(error), code="key_unreadable") from error
+            raise AdministrationFailed(str(error), code="file_unreadable") from error
         source = str(file)
     if not found or not found.isascii() or not found.isprintable() or " " in found:
         raise AdministrationFailed(

@@ -14,6 +14,7 @@ from doorward.cli.administration.tables import Column
 from doorward.cli.administration.users import find_user, primary_email
 from doorward.cli.options import Number
 from doorward.cli.output import answer_json, plain
+from doorward.cli.text_files import TextUnreadable, read_text
 
 if TYPE_CHECKING:
     from doorward.cli.administration.api import Api
@@ -180,9 +181,9 @@ async def find_template(api: Api, named: str) -> Any:
 
 def _draft(target: Target, file: Path, name: str | None, *, else_name: str | None = None) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        target.fail(f"{file} cannot be read ({error.strerror}).", code="file_unreadable")
+        found = json.loads(read_text(file))
+    except TextUnreadable as error:
+        target.fail(str(error), code="file_unreadable")
     except ValueError as error:
         target.fail(f"{file} is not JSON: {error}.", code="json_invalid")
     if not isinstance(found, dict):

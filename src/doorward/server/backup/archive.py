@@ -26,6 +26,12 @@ class BackupFailed(Exception):
     code = "backup_failed"
 
 
+class BackupUnreadable(BackupFailed):
+    """A file that was named to be restored from cannot be read."""
+
+    code = "file_unreadable"
+
+
 class Member(msgspec.Struct, frozen=True):
     """`mode` is the file's permission bits."""
 

@@ -17,7 +17,14 @@ from doorward.environment.environment import SCHEMA as ENVIRONMENT_SCHEMA
 from doorward.identity.app import SCHEMA as IDENTITY_SCHEMA
 from doorward.relay import SCHEMA as RELAY_SCHEMA
 from doorward.server.backup import postgresql
-from doorward.server.backup.archive import ArchiveWriter, BackupFailed, Manifest, unpack, writing
+from doorward.server.backup.archive import (
+    ArchiveWriter,
+    BackupFailed,
+    BackupUnreadable,
+    Manifest,
+    unpack,
+    writing,
+)
 from doorward.server.backup.places import KEY_FILE, Place
 from doorward.store import Schema, Sealer, migrations, system_clock
 from doorward.store.sealing import key_ids
@@ -84,8 +91,10 @@ def restore(source: Path, place: Place, *, key_file: Path | None = None) -> Mani
 
     Everything is read and checked before anything is put in place. Raises BackupFailed, StoreError.
     """
-    place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in (source, key_file):
+        _require_readable(file)
     try:
+        place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.root, prefix=".doorward-restore-") as name:
             folder = Path(name)
             manifest = unpack(source, folder)
@@ -149,6 +158,14 @@ def _require_known_versions(manifest: Manifest) -> None:
         if stored is not None and not _VERSION.fullmatch(stored):
             raise BackupFailed(f"The backup names {stored!r} as the version of its {schema.name} tables.")
         migrations.is_due(schema, stored)  # raises SchemaTooNew
+
+
+def _require_readable(file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.open("rb").close()
+    except OSError as error:
+        raise BackupUnreadable(f"Cannot read {file}: {error.strerror}.") from error
 
 
 def _provide_key(manifest: Manifest, folder: Path, key_file: Path | None) -> None:

@@ -16,9 +16,15 @@ MAX_ROW = 1 << 20
 
 
 class FileUnreadable(Exception):
-    """The file cannot be read any further; the message names the line."""
+    """The file cannot be read at all, or is another than it should be."""
 
     code = "file_unreadable"
+
+
+class FileBroken(Exception):
+    """The file cannot be read any further, and what was before that may be taken over; the message names the line."""
+
+    code = "file_broken"
 
 
 class Rows:
@@ -51,13 +57,13 @@ class Rows:
         return min(1.0, self._bytes.tell() / self._size)
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
-        """Raises FileUnreadable."""
+        """Raises FileBroken."""
         line = 1
         try:
             for line, row in self._json() if self._first() in "[{" else self._csv():
                 yield line, row
         except UnicodeDecodeError as error:
-            raise FileUnreadable(f"{self._path} is not UTF-8 somewhere after line {line}.") from error
+            raise FileBroken(f"{self._path} is not UTF-8 somewhere after line {line}.") from error
 
     def _first(self) -> str:
         """The first sign that says something, which stays to be read."""
@@ -78,7 +84,7 @@ class Rows:
                 yield line, row
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise FileUnreadable(f"{self._path}, line {line}: not CSV ({error}).") from error
+            raise FileBroken(f"{self._path}, line {line}: not CSV ({error}).") from error
 
     def _json(self) -> Iterator[tuple[int, Any]]:
         text = _Unread(self._text, self._path)
@@ -90,7 +96,7 @@ class Rows:
         while (sign := text.sign()) != "]":
             if not sign:
                 if is_array:
-                    raise FileUnreadable(f"{self._path} ends in line {text.line}, before its list does.")
+                    raise FileBroken(f"{self._path} ends in line {text.line}, before its list does.")
                 return
             if sign == ",":
                 text.take()
@@ -98,7 +104,7 @@ class Rows:
             line = text.line
             row = text.value()
             if not isinstance(row, dict):
-                raise FileUnreadable(f"{self._path}, line {line}: a user is an object.")
+                raise FileBroken(f"{self._path}, line {line}: a user is an object.")
             yield line, row
 
 
@@ -129,14 +135,14 @@ class _Unread:
         self._at += 1
 
     def value(self) -> Any:
-        """The value that begins here. Raises FileUnreadable."""
+        """The value that begins here. Raises FileBroken."""
         while True:
             try:
                 found, end = self._decoder.raw_decode(self._text, self._at)
             except (json.JSONDecodeError, RecursionError) as error:
                 if len(self._text) - self._at <= MAX_ROW and self._more():
                     continue
-                raise FileUnreadable(f"{self._path}, line {self.line}: not JSON.") from error
+                raise FileBroken(f"{self._path}, line {self.line}: not JSON.") from error
             self.line += self._text.count("\n", self._at, end)
             self._at = end
             return found
@@ -155,7 +161,7 @@ class _Unread:
             self.value()
             if self.sign() == ",":
                 self.take()
-        raise FileUnreadable(f'{self._path}, line {self.line}: there is no list "{name}".')
+        raise FileBroken(f'{self._path}, line {self.line}: there is no list "{name}".')
 
     def _more(self) -> bool:
         piece = self._stream.read(PIECE)
