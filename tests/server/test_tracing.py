@@ -311,7 +311,7 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry" / "__init__.py").touch()
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/", "PYTHONPATH": str(tmp_path)}
     done = command("doctor", home=tmp_path, environ=environ)
-    assert (done.returncode, "doorward[otel]" in done.stderr) == (1, True)
+    assert (done.returncode, "doorward[otel]" in done.stderr) == (2, True)
     assert "never awaited" not in done.stderr
 
 
