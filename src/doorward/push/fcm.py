@@ -5,6 +5,7 @@ Source: Google's "Authorize send requests" and the `projects.messages.send` refe
 """
 
 import asyncio
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -82,6 +83,12 @@ class _Failed(msgspec.Struct, frozen=True):
     error: _Error = _Error()
 
 
+@lru_cache(maxsize=4)
+def _key_of(pem: str) -> PrivateKey:
+    """OpenSSL looks at an RSA key of somebody else's making for 35 ms: once, however many senders a process makes."""
+    return PrivateKey.from_pem(pem, alg="RS256")
+
+
 class FcmSender:
     """Sends alerts to Android devices. `api` may be replaced to speak to another server than Google's."""
 
@@ -89,7 +96,7 @@ class FcmSender:
         """Raises JoseError when the account's key cannot be read."""
         self._outbound = outbound
         self._account = account
-        self._key = PrivateKey.from_pem(account.private_key, alg="RS256")
+        self._key = _key_of(account.private_key)
         self._url = f"{api}/v1/projects/{quote(account.project_id, safe='')}/messages:send"
         self._token: tuple[str, int] | None = None
         self._renewing = asyncio.Lock()
