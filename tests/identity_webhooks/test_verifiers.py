@@ -17,7 +17,8 @@ from doorward.verify.errors import WebhookRefused
 from doorward.verify.webhooks import verify_webhook
 from tests.identity_webhooks.conftest import Hooks
 from tests.identity_webhooks.receiver import Received
-from tests.sdk_clients.installed import PROJECT, javascript_sdks
+from tests.sdk_clients.installed import javascript_sdks
+from tests.sdk_clients.npm import PROJECT
 
 BY = ("clerk", "clerk after a parser", "svix", "standardwebhooks")
 #: What makes JSON differ from writer to writer.

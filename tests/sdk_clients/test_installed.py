@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk_clients.installed import PROJECT, TRIPLIT, javascript_sdks
+from tests.sdk_clients.installed import javascript_sdks
+from tests.sdk_clients.npm import PROJECT, TRIPLIT
 
 
 def test_the_pinned_packages_are_what_node_loads() -> None:
