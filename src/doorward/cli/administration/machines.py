@@ -146,7 +146,10 @@ def allow(target: Target, machine: str, other: str) -> None:
 @click.argument("other")
 @administration
 def disallow(target: Target, machine: str, other: str) -> None:
-    """End that; tokens that exist stay good until they end."""
+    """Let MACHINE make no more tokens that are good at OTHER.
+
+    Those that exist stay good until they end.
+    """
 
     async def work(api: Api) -> Any:
         one, two = await find_machine(api, machine), await find_machine(api, other)
