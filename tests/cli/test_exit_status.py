@@ -79,6 +79,25 @@ def test_a_variable_in_place_of_an_option_counts_as_one(tmp_path: Path) -> None:
     assert done.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("users", "list", "--limit", "many"), "'many' is not a valid number."),
+        (("users", "listen"), "No such command 'listen'."),
+        (("users", "list", "--no-such-option"), "--no-such-option"),
+        (("users", "show"), "Missing argument 'USER'."),
+        (("users", "list", "--url", "https://a.example.com", "--config", "doorward.toml"), "not both."),
+    ],
+)
+def test_programs_hear_of_every_wrong_usage_as_json(
+    tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    done = run(tmp_path, *words, "--json")
+    error = json.loads(done.stderr)["error"]
+    assert (done.exit_code, error["code"], done.stdout) == (2, "usage_wrong", "")
+    assert told in error["message"]
+
+
 def test_a_database_is_named_by_its_url(tmp_path: Path) -> None:
     done = command("up", "--database", "mysql://db", "--json", home=tmp_path)
     assert json.loads(done.stderr)["error"]["code"] == "database_url_invalid"

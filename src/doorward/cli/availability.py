@@ -49,9 +49,16 @@ class Program(LazyGroup):
         return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> object:
-        """A data folder of another user's, such as one that was made with sudo, is met wherever it is first looked at."""
+        """A data folder of another user's, such as one that was made with sudo, is met wherever it is first looked at. Programs
+        hear of wrong usage, too, as JSON."""
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            if not context.obj:
+                raise
+            from doorward.cli.output import fail
+
+            fail(error.format_message(), code="usage_wrong", as_json=True)
         except PermissionError as error:
             if error.filename is None:
                 raise

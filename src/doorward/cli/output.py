@@ -35,6 +35,7 @@ _USAGE_CODES = frozenset(
         "name_missing",
         "option_invalid",
         "url_invalid",
+        "usage_wrong",
     )
 )
 _TRACE_VARIABLES = ("OTEL_EXPORTER_OTLP_", "T3CODE_RELAY_CLIENT_OTLP_TRACES_")
