@@ -79,6 +79,7 @@ def test_a_small_file_is_enough_and_production_starts_invite_only(load, tmp_path
         ("[edge]", "[listen]\nedge = '[::]:99999'\n[edge]", "listen.edge: '[::]:99999' is not an address"),
         ("https://relay.example.com", "https://[relay", "relay.origin must look like"),
         ("https://relay.example.com", "https://relay.example.com:x", "relay.origin must look like"),
+        ("https://relay.example.com", "https://:pw@relay.example.com", "relay.origin must look like"),
         ("https://relay.example.com", "https://the relay", "relay.origin must look like"),
         ("https://edge.machines.example.net", "edge.machines.example.net", "edge.url must look like"),
         ("[edge]", "[edge]\nalternates = ['x']", "edge.alternates must look like"),

@@ -107,6 +107,15 @@ def test_a_mistake_is_named_and_the_secret_is_not(
     assert SECRET not in str(refused.value)
 
 
+def test_a_path_that_reads_like_a_key_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "roles" / "relay.zone"
+    path.parent.mkdir()
+    path.write_text(f"{GOOD}DOORWARD_EDGE_URL=x\n")
+    with pytest.raises(ConfigurationInvalid) as refused:
+        load_env_file(path, environ={})
+    assert str(refused.value).startswith(f"{path}: DOORWARD_EDGE_URL must look like")
+
+
 def test_the_mark_that_some_editors_begin_a_file_with_is_passed_over(
     env_file: Callable[[str], Path],
 ) -> None:

@@ -106,7 +106,7 @@ def reject(thumbprint: str, home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def revoke(thumbprint: str, home: Path | None, as_json: bool) -> None:
-    """Take a device's access away at once. A rejected one is forgotten: it may ask again, as any may."""
+    """Take a device's access away at once. It may ask again, also where it was rejected."""
     done = run(with_machine(home, lambda machine: machine.revoke(thumbprint)), as_json=as_json)
     _told(thumbprint, "Revoked", done, as_json, {"revoked": done})
 

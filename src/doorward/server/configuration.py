@@ -331,7 +331,7 @@ def check_configuration(configuration: ServeConfiguration, path: Path) -> None:
 def require_origin(path: Path, key: str, origin: str) -> None:
     """An origin is a scheme and a host; plain HTTP is for localhost names only."""
     url = safe_url(origin)
-    if url is None or url.path or url.query or url.fragment or url.username:
+    if url is None or url.path or url.query or url.fragment or "@" in url.netloc:
         raise ConfigurationInvalid(
             f"{path}: {key} must look like https://host, without a path; it is {origin!r}."
         )

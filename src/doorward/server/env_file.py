@@ -149,7 +149,8 @@ def load_env_file(
     try:
         check_configuration(configuration, path)
     except ConfigurationInvalid as error:
-        raise ConfigurationInvalid(_in_variables(str(error))) from error
+        fault = str(error).removeprefix(f"{path}: ")
+        raise ConfigurationInvalid(f"{path}: {_in_variables(fault)}") from error
     return EnvFilePlan(
         configuration=configuration,
         clerk=ClerkCloud(

@@ -118,7 +118,6 @@ def export(target: Target, folder: Path, with_password_hashes: bool) -> None:
     Users, organizations, machines, templates, webhooks, applications, lists and settings, as JSON lines. Secrets are in none of
     them; `doorward backup` is what brings a server back.
     """
-
     _require_here(target, with_password_hashes)
 
     async def work(api: Api) -> Exported:
