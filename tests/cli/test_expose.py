@@ -83,3 +83,12 @@ def test_a_refused_name_is_told_with_the_way_out(tmp_path, nobody):
         database.commit()
     told = command("connect", "status", home=tmp_path, environ=nobody).stdout
     assert "  Service: notes  This name belongs to somebody else. Expose it under another one.\n" in told
+
+
+def test_pins_that_cannot_be_read_are_told_before_anything_is_exposed(tmp_path, nobody):
+    store_token(tmp_path)
+    done = command("expose", "9", home=tmp_path, environ={**nobody, "DOORWARD_EDGE_PINS": "sha256//short"})
+    assert done.returncode == 1
+    assert "'sha256//short' is not a pin" in done.stderr
+    assert "DOORWARD_EDGE_PINS" in done.stderr
+    assert secrets_of(tmp_path).get(names.DESIRED_LINK) is None

@@ -95,7 +95,15 @@ def test_details_add_what_only_doorward_knows(tmp_path, nobody):
     answer = json.loads(
         command("connect", "status", "--json", "--details", home=tmp_path, environ=nobody).stdout
     )
-    assert list(answer)[7:] == ["environmentId", "agentPid", "tunnel", "linkFailure", "services"]
+    assert list(answer)[7:] == [
+        "environmentId",
+        "agentPid",
+        "tunnel",
+        "tunnelReason",
+        "tunnelMessage",
+        "linkFailure",
+        "services",
+    ]
 
 
 @pytest.mark.conformance("connect-environment", 170)

@@ -18,7 +18,14 @@ def test_the_unit_names_the_server_and_never_a_secret(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["T3CODE_RELAY_URL", "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY", "NODE_EXTRA_CA_CERTS", "https_proxy"]
+    "name",
+    [
+        "T3CODE_RELAY_URL",
+        "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY",
+        "NODE_EXTRA_CA_CERTS",
+        "DOORWARD_EDGE_PINS",
+        "https_proxy",
+    ],
 )
 def test_a_server_named_by_any_of_the_variables_is_found_after_the_next_login_too(tmp_path, name):
     assert f'Environment="{name}=x"' in systemd.unit_text(tmp_path, {name: "x"})

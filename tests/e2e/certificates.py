@@ -21,20 +21,22 @@ class Certificates(NamedTuple):
     key: Path
 
 
-def issue(folder: Path, names: Sequence[str]) -> Certificates:
+def issue(
+    folder: Path, names: Sequence[str], *, authority_name: str = "Authority of one test"
+) -> Certificates:
     """A leaf for these DNS names, a day long."""
     authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of one test")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority_name)])
     identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
-        _builder(authority_name, authority_key, issuer=authority_name)
+        _builder(issuer, authority_key, issuer=issuer)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_may_sign(), critical=True)
         .add_extension(identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     leaf = (
-        _builder(x509.Name([]), leaf_key, issuer=authority_name)
+        _builder(x509.Name([]), leaf_key, issuer=issuer)
         # critical, because the subject is empty (RFC 5280 §4.2.1.6)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=True)
         .add_extension(

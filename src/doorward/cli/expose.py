@@ -129,6 +129,7 @@ async def _expose(
 
     _admin_listen()
     async with signed_in(home, logs_to_file=False) as session:
+        pins = _pins(session)
         # A machine that is linked serves on while the accounts server is down.
         with contextlib.suppress(Unavailable):
             await session.account()
@@ -150,7 +151,20 @@ async def _expose(
                 as_json,
             )
         else:
-            await _run_agent(session, remote_admin, environment_port, as_json)
+            await _run_agent(session, remote_admin, environment_port, pins, as_json)
+
+
+def _pins(session: Session) -> frozenset[str]:
+    """The only keys the edge may have. Raises ConfigurationMissing: a pin that cannot be read must not be none."""
+    from doorward.client.errors import ConfigurationMissing
+    from doorward.tunnel import InvalidPins, read_pins
+
+    try:
+        return read_pins(session.configuration.edge_pins or "")
+    except InvalidPins as error:
+        raise ConfigurationMissing(
+            f"The edge's pinned keys cannot be used: {error}. Correct DOORWARD_EDGE_PINS, or unset it to pin none."
+        ) from error
 
 
 def options_of(remote_admin: bool, environment_port: int) -> list[str]:
@@ -190,7 +204,9 @@ def _admin_listen() -> str | None:
     return listen
 
 
-async def _run_agent(session: Session, remote_admin: bool, environment_port: int, as_json: bool) -> None:
+async def _run_agent(
+    session: Session, remote_admin: bool, environment_port: int, pins: frozenset[str], as_json: bool
+) -> None:
     from doorward.environment.agent import running_agent
     from doorward.environment.settings import EnvironmentSettings
     from doorward.server.logs import write_logs_beside_answers
@@ -205,6 +221,7 @@ async def _run_agent(session: Session, remote_admin: bool, environment_port: int
         accounts_origin=session.configuration.accounts_origin,
         cli_client_id=session.configuration.cli_client_id,
         remote_admin=remote_admin,
+        edge_pins=pins,
     )
 
     async def announce(agent: Agent) -> None:

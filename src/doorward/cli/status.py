@@ -42,6 +42,8 @@ class DetailedStatusAnswer(StatusAnswer, frozen=True, kw_only=True, rename="came
     environment_id: str
     agent_pid: int | None
     tunnel: str | None
+    tunnel_reason: str | None
+    tunnel_message: str | None
     link_failure: str | None
     services: list[dict[str, object]]
 
@@ -64,6 +66,8 @@ def status_answer(status: Status, *, with_details: bool) -> StatusAnswer:
         environment_id=status.environment_id,
         agent_pid=status.pid,
         tunnel=status.tunnel,
+        tunnel_reason=status.tunnel_reason or None,
+        tunnel_message=status.tunnel_message or None,
         link_failure=status.link_failure,
         services=[
             {"name": service.name, "url": service.origin or None, "port": service.port}

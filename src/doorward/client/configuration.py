@@ -41,18 +41,23 @@ _KEY = (
 )
 _CLIENT = ("DOORWARD_CLI_OAUTH_CLIENT_ID", "T3CODE_CLERK_CLI_OAUTH_CLIENT_ID")
 _AUTHORITY = ("DOORWARD_CA_FILE", "NODE_EXTRA_CA_CERTS")
+_PINS = ("DOORWARD_EDGE_PINS",)
 _FILES = (".env.local", ".env")
 #: Every variable that says where the server is; none of them holds a secret.
-VARIABLES = (*_RELAY, *_KEY, *_CLIENT, *_AUTHORITY)
+VARIABLES = (*_RELAY, *_KEY, *_CLIENT, *_AUTHORITY, *_PINS)
 
 
 class PublicConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """Origins without a trailing slash; `ca_file` is an extra certificate authority to trust, or None."""
+    """Origins without a trailing slash; `ca_file` is an extra certificate authority to trust, or None.
+
+    `edge_pins` is the text that names the only keys a tunnel's edge may have, or None.
+    """
 
     relay_url: str
     accounts_origin: str
     cli_client_id: str = CLI_CLIENT_ID
     ca_file: str | None = None
+    edge_pins: str | None = None
 
 
 def has_machine(home: Path) -> bool:
@@ -125,6 +130,7 @@ def load_configuration(home: Path, environ: Mapping[str, str] = os.environ) -> P
         accounts_origin=_accounts_origin(key) if key or stored is None else stored.accounts_origin,
         cli_client_id=_first(sources, _CLIENT) or (stored.cli_client_id if stored else CLI_CLIENT_ID),
         ca_file=_first(sources, _AUTHORITY) or (stored.ca_file if stored else None),
+        edge_pins=_first(sources, _PINS) or (stored.edge_pins if stored else None),
     )
 
 

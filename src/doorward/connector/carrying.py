@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from doorward.connector.lines import Lines
 from doorward.http1 import Forward, TcpUpstream
-from doorward.tunnel import Connector, ConnectorToken, InvalidConnectorToken
+from doorward.tunnel import Connector, ConnectorToken, InvalidConnectorToken, read_pins
 
 #: T3 Code starts a connector that exits again at once; without this pause a bad token would keep a core busy.
 PAUSE_BEFORE_FAILING_SECONDS = 5.0
@@ -99,4 +99,5 @@ def _connector(token: ConnectorToken, environ: Mapping[str, str]) -> Connector:
         token,
         router=lambda head, peer: Forward(origin, head),
         ca_file=Path(authority) if authority else None,
+        pins=read_pins(environ.get("DOORWARD_EDGE_PINS", "")),
     )

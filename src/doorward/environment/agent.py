@@ -154,9 +154,10 @@ async def _gate_and_tunnel(
     stack.push_async_callback(origin.close)
 
     def connect(token: ConnectorToken) -> RunningConnector:
-        return Connector(token, router=gate.route, ca_file=ca_file)
+        return Connector(token, router=gate.route, ca_file=ca_file, pins=pins)
 
-    environment.supervisor.use(connect, open_origin=origin.open)
+    pins = environment.settings.edge_pins
+    environment.supervisor.use(connect, open_origin=origin.open, is_pinned=bool(pins))
     is_watching = asyncio.Event()
     await stack.enter_async_context(_task(gate.watch(is_watching), "gate streams"))
     await is_watching.wait()

@@ -38,6 +38,7 @@ class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):
     `remote_admin` lets a device approved as administrator list, approve standard devices, reject and
     revoke through the tunnel; everything else always needs the machine itself.
     `development_origins` are browser origins, besides the machine's own, whose pages may call the API.
+    `edge_pins` are the only keys the tunnel's edge may have (`tunnel.read_pins`); none are any that is trusted.
     """
 
     home: Path
@@ -51,6 +52,7 @@ class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[Service, ...] = ()
     remote_admin: bool = False
     development_origins: tuple[str, ...] = ()
+    edge_pins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.label.strip():

@@ -107,7 +107,8 @@ AnyRequest = (
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`connect_security_mode` None: unreadable. `tunnel`: the connector's own word, None where none runs.
+    """`connect_security_mode` None: unreadable. `tunnel`: the connector's own word, None where none runs; `tunnel_reason`
+    is stable and `tunnel_message` a sentence, of what is in its way.
 
     `pid` is the agent's, None when the verb was carried out without one.
     """
@@ -122,6 +123,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     connect_security_mode: SecurityMode | None
     endpoint_runtime_status: EndpointRuntimeStatus
     tunnel: str | None
+    tunnel_reason: str
     tunnel_message: str
     link_failure: str | None
     api_origin: str | None
@@ -212,6 +214,7 @@ async def _status(environment: Environment, *, is_agent: bool) -> Status:
         connect_security_mode=state.connect_security_mode,
         endpoint_runtime_status=runtime,
         tunnel=None if connector is None else connector.state.word,
+        tunnel_reason="" if connector is None else connector.state.reason,
         tunnel_message="" if connector is None else connector.state.message,
         link_failure=environment.reconciler.last_failure,
         api_origin=environment.link.api_origin(),

@@ -24,6 +24,7 @@ from doorward.tunnel.dialing import InvalidEdgeUrl
 from doorward.tunnel.edge import Drain, Edge, EdgeStats
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.pinning import InvalidPins, read_pins
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 
 __all__ = [
@@ -42,10 +43,12 @@ __all__ = [
     "HostOwner",
     "InvalidConnectorToken",
     "InvalidEdgeUrl",
+    "InvalidPins",
     "ResolveHost",
     "TunnelGrant",
     "TunnelHello",
     "TunnelRefusal",
     "Want",
     "Windows",
+    "read_pins",
 ]

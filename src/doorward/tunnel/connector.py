@@ -14,7 +14,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +54,8 @@ class Connector:
     """Create it inside a running loop. It never gives up: `run` ends only by `close` or cancellation.
 
     After a final refusal it asks again only every few minutes; after `superseded` (another process runs with the same
-    token) it waits longer each time. `retry_now` ends any wait. Raises InvalidEdgeUrl at construction.
+    token) it waits longer each time. `retry_now` ends any wait. `pins` are the only keys an edge may have, as `read_pins`
+    gives them; none are any that is trusted. Raises InvalidEdgeUrl at construction.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Connector:
         *,
         router: Router,
         ca_file: Path | None = None,
+        pins: Set[str] = frozenset(),
         limits: Limits | None = None,
         windows: Windows | None = None,
         heartbeat: Heartbeat | None = None,
@@ -71,7 +73,9 @@ class Connector:
     ) -> None:
         self._token = token
         self._address = edge_address(token.edge_url)
-        self._context = tls_context(ca_file) if self._address.scheme == "https" else None
+        if pins and self._address.scheme != "https":
+            raise InvalidEdgeUrl("the edge has no TLS, so that its key cannot be the pinned one")
+        self._context = tls_context(ca_file, pins) if self._address.scheme == "https" else None
         self._engine = Engine(router, limits or Limits())
         self._windows = windows or Windows()
         self._heartbeat = heartbeat or Heartbeat()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from doorward.http1.connect_proxy import ProxyRefused, connect_through
+from doorward.tunnel.pinning import KeyNotPinned, require_pinned_key
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -97,13 +98,15 @@ def is_excepted(host: str, port: int, no_proxy: str) -> bool:
     return False
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS 1.3, checked against the system's trust and `ca_file`."""
+def tls_context(ca_file: Path | None, pins: Set[str] = frozenset()) -> ssl.SSLContext:
+    """TLS 1.3, checked against the system's trust and `ca_file`, and against `pins` where there are any."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["http/1.1"])
+    if pins:
+        require_pinned_key(context, pins)
     return context
 
 
@@ -132,6 +135,12 @@ async def dial(
             )
     except ProxyRefused as error:
         raise DialError(error.code, str(error)) from error
+    except KeyNotPinned as error:
+        raise DialError(
+            "tls_intercepted",
+            f"Somebody stands between this machine and {address.authority}: the key shown there is not a pinned one"
+            f" ({error.pin}, in a certificate issued by {error.issuer}).",
+        ) from error
     except ssl.SSLCertVerificationError as error:
         raise DialError(
             "tls_untrusted", f"The certificate of {address.authority} is not trusted: {error.verify_message}."

@@ -22,10 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class ConnectorState(Protocol):
-    """`word` is one of connecting, connected, superseded, refused, stopped; `message` a sentence for a person."""
+    """`word` is one of connecting, connected, superseded, refused, stopped; `reason` stable, `message` for a person."""
 
     @property
     def word(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
     @property
     def message(self) -> str: ...
 
@@ -63,19 +65,24 @@ class Supervisor:
         self._relay_client = relay_client
         self._factory: ConnectorFactory | None = None
         self._open_origin: OpenOrigin | None = None
+        self._is_pinned = False
         self._lock = asyncio.Lock()
         self._config: EndpointRuntime | None = None
         self._connector: RunningConnector | None = None
         self._task: asyncio.Task[None] | None = None
         self._status = EndpointRuntimeStatus(status="disabled")
 
-    def use(self, factory: ConnectorFactory, *, open_origin: OpenOrigin | None = None) -> None:
+    def use(
+        self, factory: ConnectorFactory, *, open_origin: OpenOrigin | None = None, is_pinned: bool = False
+    ) -> None:
         """Say how connectors are made, before the first configuration is applied.
 
-        `open_origin` starts listening where the link proof said that this machine is: cloudflared carries there.
+        `open_origin` starts listening where the link proof said that this machine is: cloudflared carries there. Where
+        the edge's keys are pinned (`is_pinned`) it never does, for it would take any.
         """
         self._factory = factory
         self._open_origin = open_origin
+        self._is_pinned = is_pinned
 
     @property
     def status(self) -> EndpointRuntimeStatus:
@@ -144,6 +151,11 @@ class Supervisor:
         try:
             ours = ConnectorToken.decode(token)
         except InvalidConnectorToken:
+            if self._is_pinned:
+                raise CannotRun(
+                    "The relay gave a tunnel of cloudflared, which checks no pinned key. Unset DOORWARD_EDGE_PINS if that"
+                    " is meant."
+                ) from None
             connector = await self._relay_client.start(token)
             try:
                 if self._open_origin is not None:

@@ -33,10 +33,11 @@ class CannotRun(Exception):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a status page shows of it."""
+    """What a status page shows of it; cloudflared gives no stable reasons."""
 
     word: Literal["connecting", "connected", "stopped"]
     message: str = ""
+    reason: str = ""
 
 
 Kind = Literal["connected", "trouble", "chatter"]

@@ -20,6 +20,11 @@ from doorward.server.doctor import network
 from doorward.server.doctor.findings import Finding, ok, problem, warning
 
 _OFFLINE = frozenset((502, 503, 504))
+_TUNNEL_MENDS = {
+    "superseded": "Another computer runs with a copy of this data folder: stop one of the two.",
+    "tls_intercepted": "Ask who runs this network to leave the edge's TLS alone, or use another network. If the edge itself"
+    " has a new key, ask its operator for the pin and add it to DOORWARD_EDGE_PINS.",
+}
 
 
 async def examine_machine(home: Path) -> AsyncIterator[Finding]:
@@ -184,7 +189,9 @@ async def _machine(
             "tunnel",
             f"The tunnel is {status.tunnel or 'down'}{f': {status.tunnel_message}' if status.tunnel_message else ''}.",
             why="Visitors are told that this machine is offline.",
-            mend="superseded: another computer runs with a copy of this data folder. Else see the agent's log.",
+            mend=_TUNNEL_MENDS.get(
+                status.tunnel_reason, "It tries again by itself; the agent's log says more."
+            ),
         )
         return
     yield ok("tunnel", "The tunnel is connected.")
