@@ -138,6 +138,40 @@ async def test_it_comes_back_when_its_edge_does() -> None:
             assert answer.status_code == 200
 
 
+async def test_what_a_killed_connector_was_asked_is_asked_once_more_when_that_does_no_harm() -> None:
+    heard: list[bytes] = []
+    both, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).partition(b" HTTP")[0])
+        if len(heard) == 2:
+            both.set()
+        await may_answer.wait()
+        with contextlib.suppress(OSError):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, Registry() as registry:
+        await registry.start_edge(hold_seconds=120)
+        origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        token = registry.token(origin=origin).encode()
+        url, host = f"http://127.0.0.1:{registry.port}/x", {"host": "app.localhost"}
+        async with httpx.AsyncClient(timeout=60, headers=host) as visitor:
+            async with running(token) as connector:
+                await connector.says("Registered tunnel connection")
+                asking = asyncio.create_task(visitor.get(url))
+                telling = asyncio.create_task(visitor.post(url))
+                async with asyncio.timeout(20):
+                    await both.wait()
+                connector.process.kill()
+                assert (await telling).status_code == 502
+                may_answer.set()
+            async with running(token):
+                assert ((await asking).status_code, (await asking).text) == (200, "ok")
+    assert sorted(heard) == [b"GET /x", b"GET /x", b"POST /x"]
+
+
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [("", "TUNNEL_TOKEN is empty"), ("eyJhIjoiYiJ9", "unset T3CODE_CLOUDFLARED_PATH")],

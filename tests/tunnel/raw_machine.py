@@ -29,6 +29,10 @@ class RawMachine:
     async def say(self, *wire: bytes) -> None:
         await self._wire.send(b"".join(wire))
 
+    def die(self) -> None:
+        """As a killed process does: without a word."""
+        self._wire.abort()
+
     async def farewell(self) -> str:
         """Why the edge ended the connection."""
         _, payload = await self.frame(frames.GOAWAY)

@@ -84,6 +84,15 @@ class Engine:
             outcome = ROUTER_FAILED
         decided(outcome)
 
+    def route_again(self, head: RequestHead, peer: Peer, decided: Decided) -> asyncio.Task[None]:
+        """Ask the router in a later turn: in this one it does not know yet of what failed."""
+        return self.loop.create_task(self._route_again(head, peer, decided))
+
+    async def _route_again(self, head: RequestHead, peer: Peer, decided: Decided) -> None:
+        routing = self.route(head, peer, decided)
+        if routing is not None:
+            await routing
+
     def open(self, forward: Forward, peer: Peer, inbound: Inbound) -> Outbound:
         """The answering end of `forward`; it never calls `inbound` before this has returned."""
         upstream = forward.upstream

@@ -41,6 +41,8 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     may_retry: bool = False
     """The origin has not seen the request, so that sending it again cannot do it twice."""
+    may_replay: bool = False
+    """Nothing of an answer has come, and asking twice does no more than asking once: the router may be asked anew."""
 
 
 class Inbound(Protocol):

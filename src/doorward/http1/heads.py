@@ -22,6 +22,9 @@ LENGTH_UNKNOWN = -1
 
 NO_BODY_STATUSES = frozenset({204, 304})
 
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+"""Methods of which several do no more than one (RFC 9110 §9.2.2)."""
+
 
 class RequestHead(msgspec.Struct, gc=False):
     """A request without its body. `length` counts body bytes; `LENGTH_UNKNOWN` means chunked."""

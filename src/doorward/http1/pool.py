@@ -8,14 +8,13 @@ from typing import Any
 
 from doorward.http1.deadlines import Expiring
 from doorward.http1.exchange import Inbound, TcpUpstream, UnixUpstream
-from doorward.http1.heads import RequestHead
+from doorward.http1.heads import IDEMPOTENT, RequestHead
 from doorward.http1.limits import Limits
 from doorward.http1.parsing import ResponseHeads
 from doorward.http1.receive_buffers import ReceiveBuffers
 from doorward.http1.turn_writer import Turn
 from doorward.http1.upstream_connection import UpstreamConnection
 
-_RETRIABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 # Common servers drop an idle connection after 5 s; a request that cannot be repeated must not race that.
 _FRESH_SECONDS = 2.0
 
@@ -37,7 +36,7 @@ class Pool:
     def open(
         self, address: TcpUpstream | UnixUpstream, head: RequestHead, inbound: Inbound
     ) -> UpstreamConnection:
-        may_repeat = head.length == 0 and head.method in _RETRIABLE
+        may_repeat = head.length == 0 and head.method in IDEMPOTENT
         idle = self._idle.get(address)
         while idle:
             connection = idle.pop()

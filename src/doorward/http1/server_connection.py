@@ -34,6 +34,7 @@ class ServerConnection(asyncio.Protocol):
         "_is_http11",
         "_is_raw",
         "_is_reading_paused",
+        "_is_replayed",
         "_is_response_done",
         "_is_response_started",
         "_is_writing_paused",
@@ -71,6 +72,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_response_started = False
         self._is_response_done = False
         self._is_reading_paused = False
+        self._is_replayed = False
         self._is_head_timed = True
         self._is_writing_paused = False
         self._response_left = 0
@@ -179,7 +181,7 @@ class ServerConnection(asyncio.Protocol):
         self._buffer = data[end + 4 :]
         self._keep_alive = parsed.keep_alive
         self._is_http11 = parsed.is_http11
-        self._is_response_started = self._is_response_done = False
+        self._is_response_started = self._is_response_done = self._is_replayed = False
         self._response_left = 0
         self.deadline = inf
         if head.length:
@@ -355,7 +357,11 @@ class ServerConnection(asyncio.Protocol):
     def on_failure(self, failure: Failure) -> None:
         self._outbound = None
         self._untag()
-        if not self._is_response_started:
+        if failure.may_replay and not self._is_replayed and self._head is not None:
+            # Judged anew, as any request: who may not come any more does not come by the second try either.
+            self._is_replayed = True
+            self._routing = self._state.engine.route_again(self._head, self._peer, self._decided)
+        elif not self._is_response_started:
             if self._rewrite_failure is not None:
                 failure = self._rewrite_failure(failure)
             self._answer(self._problem(failure))

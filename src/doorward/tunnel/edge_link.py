@@ -29,6 +29,7 @@ from doorward.tunnel.refusals import (
     Refused,
     refusal_of_one_more,
     streams_of,
+    tunnel_lost,
 )
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
     visitor: str
     """The address."""
     inbound: Inbound | None
-    is_head: bool
-    wants_upgrade: bool
+    head: RequestHead
+    _is_heard: bool = False
     _is_answered: bool = False
     _is_raw: bool = False
     _frames: MessageFrames | None = None
@@ -87,6 +88,7 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
             self._broken(inbound)
             return
         if head.is_interim:
+            self._is_heard = True
             inbound.on_interim(head)
             return
         self._is_answered = True
@@ -105,7 +107,7 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
             self._is_answered
             or head.status < 200
             or head.status in NO_BODY_STATUSES
-            or self.is_head
+            or self.head.method == b"HEAD"
             or not 0 < head.length == len(data)
         ):
             # An interim head, an upgrade, an unknown length, or something wrong: one after the other tells which.
@@ -177,14 +179,14 @@ class EdgeStream(LinkStream, eq=False, kw_only=True):
     def lost(self) -> None:
         inbound, self.inbound = self.inbound, None
         if inbound is not None:
-            inbound.on_failure(TUNNEL_LOST)
+            inbound.on_failure(tunnel_lost(self.head, is_heard=self._is_heard or self._is_answered))
 
     def _contradicts(self, head: ResponseHead) -> bool:
         """A head whose length the visitor would read differently; a front that shares its connection with other
         visitors would then give them this machine's bytes."""
         if head.upgrade:
-            return not self.wants_upgrade
-        if head.is_interim or self.is_head or head.status in NO_BODY_STATUSES:
+            return not self.head.upgrade
+        if head.is_interim or self.head.method == b"HEAD" or head.status in NO_BODY_STATUSES:
             return head.length != 0
         return head.length == 0 and (head.get(b"content-length") or b"0").strip(b"0") != b""
 
@@ -237,8 +239,7 @@ class EdgeLink(Link):
             link=self,
             visitor=peer.ip,
             inbound=inbound,
-            is_head=head.method == b"HEAD",
-            wants_upgrade=head.upgrade != b"",
+            head=head,
         )
         endpoint.open(stream, head, peer)
         self.flush_soon()

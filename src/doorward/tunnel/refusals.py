@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from doorward.http1 import Data, Failure, Headers, Inbound, network_of
+import msgspec
+
+from doorward.http1 import Data, Failure, Headers, Inbound, RequestHead, network_of
+from doorward.http1.heads import IDEMPOTENT
 from doorward.tunnel.allowances import AccountUse
 
 TUNNEL_LOST = Failure(502, "tunnel_lost", "The connection to the machine was lost before it had answered.")
+_TUNNEL_LOST_UNANSWERED = msgspec.structs.replace(TUNNEL_LOST, may_replay=True)
 TUNNEL_BUSY = Failure(
     503, "tunnel_busy", "The machine is handling as many requests as it can. Try again in a moment.", True
 )
@@ -25,6 +29,20 @@ REQUEST_REFUSED = Failure(
     503, "request_refused", "The machine could not take the request. Try again in a moment.", True
 )
 BROKEN_OFF = Failure(502, "machine_broke_off", "The machine ended the request before it had answered.")
+
+# Proofs that are good for one request (RFC 9449 §11.1): a machine that has seen one would refuse it, and its visitor
+# would take that for the answer.
+_SINGLE_USE = (b"dpop", b"doorward-dpop")
+
+
+def tunnel_lost(head: RequestHead, *, is_heard: bool) -> Failure:
+    """What the end of its tunnel is to an open request. `is_heard`: something of an answer went on to the visitor.
+
+    A body is gone with the tunnel, and a handshake opens something that ended with it: neither is asked for again.
+    """
+    if is_heard or head.length or head.upgrade or head.method not in IDEMPOTENT:
+        return TUNNEL_LOST
+    return TUNNEL_LOST if any(name in _SINGLE_USE for name, _ in head.headers) else _TUNNEL_LOST_UNANSWERED
 
 
 class Refused:

@@ -6,7 +6,7 @@ import asyncio
 
 from doorward.http1 import LENGTH_UNKNOWN, Data, Failure, Headers, Inbound, Peer, RequestHead
 from doorward.tunnel.frames import ProtocolError
-from doorward.tunnel.refusals import BROKEN_OFF, TUNNEL_LOST
+from doorward.tunnel.refusals import BROKEN_OFF, tunnel_lost
 from doorward.tunnel.t3_relay import control, heads
 from doorward.tunnel.t3_relay.frames import MAX_MESSAGE, REQUEST_BODY, RESPONSE_BODY, Frame, pack, pieces
 from doorward.tunnel.t3_relay.streams import StreamCarrier
@@ -32,7 +32,7 @@ class Exchange:
         self._link = link
         self._inbound: Inbound | None = inbound
         self._failing: asyncio.Handle | None = None
-        self._is_head = head.method == b"HEAD"
+        self._head = head
         self._sent = 0
         self._is_answered = False
         self._left = LENGTH_UNKNOWN
@@ -125,13 +125,13 @@ class Exchange:
     def lost(self) -> None:
         inbound, self._inbound = self._inbound, None
         if inbound is not None:
-            inbound.on_failure(TUNNEL_LOST)
+            inbound.on_failure(tunnel_lost(self._head, is_heard=self._is_answered))
 
     # Inside.
 
     def _start(self, message: control.ResponseStart, inbound: Inbound) -> None:
         try:
-            head = heads.response_head(message.status, message.headers, is_head=self._is_head)
+            head = heads.response_head(message.status, message.headers, is_head=self._head.method == b"HEAD")
         except ProtocolError:
             self._broken(inbound)
             return
