@@ -15,7 +15,7 @@ import pytest
 from doorward.connector.carrying import TokenUnusable, loopback_origin, read_token
 from doorward.connector.program import main
 from doorward.http1 import TcpUpstream
-from doorward.tunnel import ConnectorToken, TunnelRefusal
+from doorward.tunnel import ConnectorToken, Probing, TunnelRefusal
 from tests.ports import free_ports
 from tests.tunnel.carriers import Registry
 
@@ -170,6 +170,22 @@ async def test_what_a_killed_connector_was_asked_is_asked_once_more_when_that_do
             async with running(token):
                 assert ((await asking).status_code, (await asking).text) == (200, "ok")
     assert sorted(heard) == [b"GET /x", b"GET /x", b"POST /x"]
+
+
+async def test_a_tunnel_is_registered_when_it_stands_and_a_silent_origin_is_a_warning_of_its_own() -> None:
+    """T3 Code waits for the first as for cloudflared's, which says nothing of the origin either."""
+    (port,) = free_ports(1)
+    async with Registry() as registry:
+        await registry.start_edge(probing=Probing(target=b"/.well-known/t3/environment"))
+        async with running(registry.token(origin=f"http://127.0.0.1:{port}").encode()) as connector:
+            await connector.says("Registered tunnel connection")
+            for _ in range(2):
+                assert "service_failing" in await connector.says(" WRN Unable to reach the origin service")
+            connector.process.send_signal(signal.SIGTERM)
+            assert await connector.ends() == 0
+            assert connector.process.stderr is not None
+            said = "".join(connector.said) + (await connector.process.stderr.read()).decode()
+        assert said.count("Registered tunnel connection") == 1
 
 
 @pytest.mark.parametrize(

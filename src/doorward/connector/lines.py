@@ -6,11 +6,13 @@ import time
 from typing import Literal, TextIO
 
 from doorward.tunnel import ConnectorState
+from doorward.tunnel.connector import UNPROVED
 
 
 class Lines:
     def __init__(self, output: TextIO) -> None:
         self._output = output
+        self._is_open = False
 
     @property
     def has_reader(self) -> bool:
@@ -22,11 +24,17 @@ class Lines:
         print(f"{now} {level} {text}", file=self._output, flush=True)
 
     def say_state(self, state: ConnectorState) -> None:
-        """What became of the tunnel."""
+        """What became of the tunnel. Registered is one that stands: cloudflared's word says nothing of the origin."""
+        was_open, self._is_open = self._is_open, state.word == "connected" or bool(state.hostnames)
+        if self._is_open and not was_open:
+            names = ",".join(state.hostnames)
+            self.say("INF", f"Registered tunnel connection connIndex=0 hostnames={names}")
         match state.word:
-            case "connected":
-                names = ",".join(state.hostnames)
-                self.say("INF", f"Registered tunnel connection connIndex=0 hostnames={names}")
+            case "connecting" if self._is_open:
+                if state.reason != UNPROVED:
+                    self.say(
+                        "WRN", f"Unable to reach the origin service reason={state.reason} {state.message}"
+                    )
             case "connecting" if state.reason:
                 self.say("WRN", f"Retrying connection reason={state.reason} {state.message}".rstrip())
             case "superseded":

@@ -29,6 +29,7 @@ from doorward.tunnel import (
     Claim,
     Edge,
     HostOwner,
+    Probing,
     ResolveHost,
     TunnelGrant,
     TunnelHello,
@@ -37,6 +38,8 @@ from doorward.tunnel import (
 )
 
 _EVERY_GENERATION = 2**63
+#: What anybody may ask of a machine, ours or T3 Code's.
+_PUBLIC_PATH = b"/.well-known/t3/environment"
 
 
 class _TunnelNotice(msgspec.Struct, rename="camel"):
@@ -66,6 +69,7 @@ async def running_edge(
         trusted_proxies=trusted_proxies,
         allowances=allowances,
         t3_relay=relay.settings.t3_relay,
+        probing=Probing(target=_PUBLIC_PATH),
     )
     # A machine that is not here may be at another node, which this one cannot see.
     relay.is_connected = lambda tunnel_id: edge.is_connected(tunnel_id) or (False if is_alone else None)

@@ -25,6 +25,7 @@ from doorward.tunnel.edge import Drain, Edge, EdgeStats
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.pinning import InvalidPins, read_pins
+from doorward.tunnel.probing import Probing
 from doorward.tunnel.token import ConnectorToken, InvalidConnectorToken
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "InvalidConnectorToken",
     "InvalidEdgeUrl",
     "InvalidPins",
+    "Probing",
     "ResolveHost",
     "TunnelGrant",
     "TunnelHello",

@@ -33,6 +33,8 @@ from doorward.tunnel.upgrade import UpgradeRequest, WorkingUpgrades
 
 log = logging.getLogger(__name__)
 
+UNPROVED = "unproved"
+"""The reason of a state: the tunnel stands, and the edge has just begun to try it."""
 _CLOCK_SKEW_SECONDS = 30
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 # As many names can lead to as many nodes, each of which asks once; more is an edge that plays with us.
@@ -41,7 +43,11 @@ _WANTED_SECONDS = 1.0
 
 
 class ConnectorState(msgspec.Struct, frozen=True):
-    """`reason` is a stable word, `message` a sentence for a person; `since` is Unix seconds."""
+    """`reason` is a stable word, `message` a sentence for a person; `since` is Unix seconds.
+
+    Connected is a machine through whose tunnel something came. While the tunnel stands it has its `hostnames`, also
+    where it is not that far: `reason` then says that nothing came through yet, or names the hop where it ends.
+    """
 
     word: Literal["connecting", "connected", "superseded", "refused", "stopped"]
     reason: str = ""
@@ -174,7 +180,7 @@ class Connector:
 
     @property
     def _is_connected(self) -> bool:
-        return any(link.configured_at is not None for link in self._links)
+        return any(link.is_proved for link in self._links)
 
     def _main_host(self) -> str:
         """The name whose visitors should find our tunnel where they arrive; with the edge's port, as they send it."""
@@ -218,6 +224,7 @@ class Connector:
             configured=self._configured,
             leaving=self._turned_away,
             wanted=self._wanted,
+            told_health=self._told_health,
             windows=self._windows,
             heartbeat=self._heartbeat,
         )
@@ -235,14 +242,26 @@ class Connector:
             self._token, audience=address.origin, nonce=nonce.nonce, now=now, instance=self._instance
         )
 
-    def _configured(self, link: ConnectorLink, config: messages.ConfigMessage) -> None:
+    def _configured(self, link: ConnectorLink) -> None:
         for line in self._lines.values():
             if line.link is link:
                 line.configured()
         for other in self._links:
             if other is not link and other.is_turned_away:
                 other.say_moved()
-        self._set_state("connected", hostnames=tuple(config.hostnames))
+        if link.is_proved:
+            self._set_state("connected", hostnames=link.hostnames)
+        elif not self._is_connected:
+            self._set_state(
+                "connecting", UNPROVED, "The tunnel is open; nothing has come through it yet.", link.hostnames
+            )
+
+    def _told_health(self, link: ConnectorLink, health: messages.HealthMessage) -> None:
+        if link.is_proved:
+            self._set_state("connected", hostnames=link.hostnames)
+        elif not self._is_connected:
+            log.info("nothing comes through the tunnel: %s %s", health.reason, health.message)
+            self._set_state("connecting", health.reason, health.message, link.hostnames)
 
     def _turned_away(self, link: ConnectorLink, message: messages.GoAwayMessage) -> None:
         lines = [line for line in self._lines.values() if line.link is link]

@@ -247,7 +247,8 @@ class ConnectorLink(Link):
     """From the 101 on: answers the nonce, waits for the configuration, hands requests to the router.
 
     `over` is the edge's last word, or why we stopped; `leaving` is called when the edge will take this connection down
-    once its streams have ended, `wanted` with a host name whose visitors reach another node.
+    once its streams have ended, `wanted` with a host name whose visitors reach another node, `told_health` with what came
+    of the edge's own request through it.
     """
 
     def __init__(
@@ -255,9 +256,10 @@ class ConnectorLink(Link):
         *,
         engine: Engine,
         answer_nonce: Callable[[messages.NonceMessage], str],
-        configured: Callable[[ConnectorLink, messages.ConfigMessage], None],
+        configured: Callable[[ConnectorLink], None],
         leaving: Callable[[ConnectorLink, messages.GoAwayMessage], None],
         wanted: Callable[[str], None],
+        told_health: Callable[[ConnectorLink, messages.HealthMessage], None],
         windows: Windows,
         heartbeat: Heartbeat,
     ) -> None:
@@ -268,17 +270,22 @@ class ConnectorLink(Link):
         super().__init__(endpoint, heartbeat, engine.buffers)
         self.over: asyncio.Future[messages.GoAwayMessage] = self.loop.create_future()
         self.configured_at: float | None = None
+        self.hostnames: tuple[str, ...] = ()
+        self.is_proved = False
+        """Something came through it, or it is of an edge that does not try."""
         self.is_turned_away = self._has_said_moved = False
         self._engine = engine
         self._answer_nonce = answer_nonce
         self._configured = configured
         self._is_leaving = leaving
         self._wanted = wanted
+        self._told_health = told_health
         self._farewell: messages.GoAwayMessage | None = None
         self._handlers[core.NonceReceived] = self._nonce_received
         self._handlers[core.Configured] = self._config_received
         self._handlers[core.GoAwayReceived] = self._go_away_received
         self._handlers[core.Wanted] = self._wanted_elsewhere
+        self._handlers[core.HealthReceived] = self._health_received
 
     @property
     def is_settled(self) -> bool:
@@ -305,7 +312,9 @@ class ConnectorLink(Link):
     def _config_received(self, event: core.Configured) -> None:
         self.endpoint.unlock(self.loop.time())
         self.configured_at = self.loop.time()
-        self._configured(self, event.message)
+        self.hostnames = tuple(event.message.hostnames)
+        self.is_proved = not event.message.is_probed
+        self._configured(self)
 
     def _stream_of(self, stream_id: int, head: RequestHead, peer: Peer) -> MachineStream:
         return MachineStream(
@@ -323,3 +332,7 @@ class ConnectorLink(Link):
 
     def _wanted_elsewhere(self, event: core.Wanted) -> None:
         self._wanted(event.hostname)
+
+    def _health_received(self, event: core.HealthReceived) -> None:
+        self.is_proved = self.is_proved or not event.message.reason
+        self._told_health(self, event.message)

@@ -36,6 +36,7 @@ from doorward.tunnel.edge_link import EdgeLink
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
 from doorward.tunnel.machine_link import MachineLink, VisitorWebSocket
+from doorward.tunnel.probing import Probe, Probing
 from doorward.tunnel.t3_relay import T3_RELAY_PATH, T3RelayDoor
 from doorward.tunnel.way_here import TrustedFronts, Way
 from doorward.tunnel.websocket_upgrade import accept_websocket, carried_by_websocket
@@ -91,6 +92,7 @@ class Edge:
     `claim` and `want` join several nodes: without them this one is alone. `control` maps host names, with the port
     where that tells two apart, to upstreams. `trusted_proxies` are networks (or `unix`) whose `X-Forwarded-For` and
     `-Proto` are believed: a TLS front on this machine. `t3_relay` also lets in T3 Code's own experimental connector.
+    `probing`: what every machine is asked through its new tunnel, to tell it whether something comes through.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Edge:
         allowances: Allowances = UNLIMITED,
         budget: WindowBudget | None = None,
         t3_relay: bool = False,
+        probing: Probing | None = None,
     ) -> None:
         self.origin = origin.rstrip("/")
         self._resolve_host = resolve_host
@@ -139,6 +142,7 @@ class Edge:
         self._opened = self._superseded = self._unknown = self._offline = 0
         self._past_requests = self._past_received = self._past_sent = 0
         self._server = ProxyServer(self._route, limits=limits, is_front=self._fronts.holds)
+        self.probe = None if probing is None else Probe(probing, self.ask)
 
     async def serve(self, sockets: Sequence[socket.socket], *, ssl: tls.SSLContext | None = None) -> None:
         """Accept on bound sockets; may be called again, for instance once plain and once with TLS."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from doorward.tunnel.endpoint import Endpoint
 from doorward.tunnel.link import Link, LinkStream
 from doorward.tunnel.machine_link import LinkKeeper
 from doorward.tunnel.message_frames import SERVICE_RESTART, MessageFrames
+from doorward.tunnel.probing import Probe, wait_before
 from doorward.tunnel.proof import InvalidProof, read_claims
 from doorward.tunnel.refusals import (
     BROKEN_OFF,
@@ -352,7 +354,26 @@ class EdgeLink(Link):
         self.grant, self.use, self.epoch = admitted
         self._meter = self.use.meter(self.loop.time())
         self.endpoint.unlock(self.loop.time())
-        config = messages.ConfigMessage(environment_id, self.grant.generation, list(self.grant.hostnames))
+        names = self.grant.hostnames
+        is_probed = self.edge.probe is not None and bool(names)
+        config = messages.ConfigMessage(environment_id, self.grant.generation, list(names), is_probed)
         self.endpoint.notify(frames.CONFIG, messages.encode(config))
         self.flush_soon()
         self.edge.link_ready(self, self.grant)
+        if self.edge.probe is not None and names:
+            await self._tell_health(self.edge.probe, names[0])
+
+    async def _tell_health(self, probe: Probe, hostname: str) -> None:
+        """Tell the machine what came of a request through its tunnel, and send another until one comes through.
+
+        When the first is sent needs no spread of its own: machines come back spread.
+        """
+        attempt = 0
+        while self.is_open and not self._is_retired:
+            health = await probe.health(hostname, origin=self.edge.origin)
+            self.endpoint.notify(frames.HEALTH, messages.encode(health))
+            self.flush_soon()
+            if not health.reason:
+                return
+            await asyncio.sleep(wait_before(attempt, random.uniform))
+            attempt += 1

@@ -86,6 +86,10 @@ class Wanted(msgspec.Struct):
     hostname: str
 
 
+class HealthReceived(msgspec.Struct):
+    message: messages.HealthMessage
+
+
 Event: TypeAlias = (
     Opened
     | Replied
@@ -97,6 +101,7 @@ Event: TypeAlias = (
     | Configured
     | GoAwayReceived
     | Wanted
+    | HealthReceived
 )
 
 
@@ -245,8 +250,8 @@ class Endpoint:
         self.liveness.doubt(now)
 
     def notify(self, kind: int, payload: bytes) -> None:
-        """Send NONCE, AUTH, CONFIG, GOAWAY or WANTED."""
-        flags = 0 if kind in (frames.GOAWAY, frames.WANTED) else MANDATORY
+        """Send NONCE, AUTH, CONFIG, GOAWAY, WANTED or HEALTH."""
+        flags = 0 if kind in (frames.GOAWAY, frames.WANTED, frames.HEALTH) else MANDATORY
         self._control.append(pack(kind, flags, 0, payload))
 
     def poll(self, now: float, wall: float) -> bool:
@@ -397,6 +402,8 @@ class Endpoint:
             events.append(NonceReceived(messages.decode(messages.NonceMessage, payload)))
         elif kind == frames.WANTED and not self.is_edge:
             events.append(Wanted(messages.decode(messages.WantedMessage, payload).hostname))
+        elif kind == frames.HEALTH and not self.is_edge:
+            events.append(HealthReceived(messages.decode(messages.HealthMessage, payload)))
         elif kind == frames.AUTH and self.is_edge and not self._is_unlocked:
             events.append(AuthReceived(payload.decode("ascii", "replace")))
         else:

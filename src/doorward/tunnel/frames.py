@@ -26,7 +26,8 @@ CONFIG = 10
 NONCE = 11
 AUTH = 12
 WANTED = 13
-_KNOWN = frozenset(range(OPEN, WANTED + 1))
+HEALTH = 14
+_KNOWN = frozenset(range(OPEN, HEALTH + 1))
 
 MANDATORY = 0x01
 """A receiver that does not know the type must give up the connection instead of skipping the frame."""

@@ -12,6 +12,7 @@ from doorward.tunnel.admitting import Admissions
 from doorward.tunnel.allowances import AccountUse
 from doorward.tunnel.endpoint import Windows
 from doorward.tunnel.liveness import Heartbeat
+from doorward.tunnel.probing import Probe
 from doorward.tunnel.window_budget import WindowBudget
 
 
@@ -71,6 +72,8 @@ class LinkKeeper(Protocol):
     heartbeat: Heartbeat
     buffers: ReceiveBuffers
     budget: WindowBudget
+    probe: Probe | None
+    """Machines are told whether something comes through their tunnels, where there is one."""
     links: set[MachineLink]
     """Every connection, from its start on."""
 

@@ -55,11 +55,19 @@ class NonceMessage(msgspec.Struct, array_like=True):
 
 
 class ConfigMessage(msgspec.Struct, array_like=True):
-    """The tunnel is open, for these names."""
+    """The tunnel is open, for these names. `is_probed`: HEALTH follows, until it says that something came through."""
 
     environment_id: str
     generation: int
     hostnames: list[str]
+    is_probed: bool = False
+
+
+class HealthMessage(msgspec.Struct, array_like=True):
+    """What became of the edge's own request through the tunnel: `reason` names the hop where it ended, or is empty."""
+
+    reason: str = ""
+    message: str = ""
 
 
 class WantedMessage(msgspec.Struct, array_like=True):

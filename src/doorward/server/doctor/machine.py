@@ -20,10 +20,20 @@ from doorward.server.doctor import network
 from doorward.server.doctor.findings import Finding, ok, problem, warning
 
 _OFFLINE = frozenset((502, 503, 504))
+#: By the hop where the way through the tunnel ends.
 _TUNNEL_MENDS = {
     "superseded": "Another computer runs with a copy of this data folder: stop one of the two.",
+    "name_unknown": "Check this machine's resolver, and on the server the DNS record of the edge's name.",
+    "unreachable": "Check this machine's network and proxy (HTTPS_PROXY), and that the edge runs.",
+    "proxy_refused": "Check HTTPS_PROXY and its password, and let the proxy pass CONNECT to the edge.",
+    "no_tunnel_here": "Check that the edge's front passes upgrades to it (docs/operations.md).",
+    "tls_untrusted": "Give the edge a certificate of an authority people trust, or name its own in DOORWARD_CA_FILE.",
     "tls_intercepted": "Ask who runs this network to leave the edge's TLS alone, or use another network. If the edge itself"
     " has a new key, ask its operator for the pin and add it to DOORWARD_EDGE_PINS.",
+    "unproved": "Ask again in a few seconds.",
+    "tunnel_silent": "Look whether the agent is stopped or the machine overloaded; the agent's log says more.",
+    "gate_failing": "The agent's log says why, as a rule a full disk or a database it cannot read.",
+    "service_failing": "Start the local program that the tunnel leads to.",
 }
 
 
