@@ -171,7 +171,7 @@ def _running(*arguments: str) -> Iterator[None]:
 def _run_edge(folder: Path, port: int) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from doorward.tunnel import Edge, HostOwner, TunnelGrant, TunnelHello
+    from doorward.tunnel import Edge, HostOwner, Probing, TunnelGrant, TunnelHello
 
     public_key = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
 
@@ -192,6 +192,7 @@ def _run_edge(folder: Path, port: int) -> None:
             authorize=authorize,
             resolve_host=resolve_host,
             limits=Limits(connections_per_ip=1_000_000),
+            probing=Probing(target=b"/.well-known/t3/environment"),
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3

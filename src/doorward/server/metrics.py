@@ -133,4 +133,6 @@ def machine_gauges(devices: Mapping[str, int], *, is_connected: bool) -> Iterato
     for status in ("pending", "approved", "rejected"):
         known.add_metric((status,), devices.get(status, 0))
     yield known
-    yield GaugeMetricFamily("doorward_machine_connected", "Whether the tunnel is open.", int(is_connected))
+    yield GaugeMetricFamily(
+        "doorward_machine_connected", "Whether something comes through the tunnel.", int(is_connected)
+    )
