@@ -355,13 +355,15 @@ class EdgeLink(Link):
         self._meter = self.use.meter(self.loop.time())
         self.endpoint.unlock(self.loop.time())
         names = self.grant.hostnames
-        is_probed = self.edge.probe is not None and bool(names)
-        config = messages.ConfigMessage(environment_id, self.grant.generation, list(names), is_probed)
+        probe = self.edge.probe if names else None
+        config = messages.ConfigMessage(
+            environment_id, self.grant.generation, list(names), is_probed=probe is not None
+        )
         self.endpoint.notify(frames.CONFIG, messages.encode(config))
         self.flush_soon()
         self.edge.link_ready(self, self.grant)
-        if self.edge.probe is not None and names:
-            await self._tell_health(self.edge.probe, names[0])
+        if probe is not None:
+            await self._tell_health(probe, names[0])
 
     async def _tell_health(self, probe: Probe, hostname: str) -> None:
         """Tell the machine what came of a request through its tunnel, and send another until one comes through.

@@ -26,7 +26,7 @@ from doorward.environment.sessions import Session
 from doorward.environment.sessions.service import Listed
 from doorward.jose import key_phrase
 from doorward.t3_connect.wire import known
-from doorward.tunnel.connector import Connector
+from doorward.tunnel.connector import UNPROVED, Connector
 
 if TYPE_CHECKING:
     from doorward.environment.environment import Environment
@@ -235,4 +235,4 @@ def _tunnel(environment: Environment) -> tuple[TunnelState, str | None]:
         return "connecting", None
     state = connector.state
     word: TunnelState = "connecting" if state.word == "stopped" else state.word
-    return word, state.message or None
+    return word, None if state.reason == UNPROVED else state.message or None
