@@ -94,7 +94,7 @@ async def test_another_node_follows_a_change_without_being_asked(backend: Backen
         clock=world.clock,
         hasher=quick_hasher(),
     )
-    async with other.running(), asyncio.timeout(20):
+    async with other.running(), asyncio.timeout(60):
         assert other.instance.id == world.identity.instance.id
         await backend.ask("PATCH", "/instance/restrictions", json={"sign_up_mode": "waitlist"})
         while other.instance.sign_up_mode != "waitlist":  # noqa: ASYNC110  # the node tells nobody that it followed
