@@ -450,7 +450,10 @@ async def test_the_newest_connection_owns_the_name_and_the_older_is_told() -> No
 
 
 async def test_our_own_connector_and_t3_s_take_the_name_from_each_other() -> None:
-    async with edge_and_machine() as (registry, connected), registry.connector(router=never):
+    async with (
+        edge_and_machine() as (registry, connected),
+        registry.connector(router=never, uniform=lambda low, high: high),
+    ):
         assert await connected.closed() == 4000
         async with machine(registry):
             assert edge_of(registry).stats().tunnels == 1
