@@ -15,6 +15,7 @@ from doorward.http1 import Answer, Peer, RequestHead
 from doorward.tunnel import Connector, InvalidEdgeUrl, InvalidPins, read_pins
 from doorward.tunnel.pinning import pin_of
 from tests.e2e.certificates import issue
+from tests.ports import free_ports
 from tests.tunnel.carriers import Registry, never, until
 from tests.tunnel.secure_edge import AFAR, NAMES, interceptor, pin, secure, trusting
 
@@ -121,6 +122,7 @@ async def test_a_pinned_key_excuses_no_certificate_that_nobody_vouches_for(place
 async def test_with_two_pins_the_edge_changes_its_key_and_its_machines_stay(place: Place) -> None:
     pins = frozenset({pin(place.edge), pin(place.other)})
     async with Registry() as registry:
+        (registry.port,) = free_ports(1)
         await registry.start_edge()
         port = await secure(registry, place.edge)
         async with dialling(registry, port, place, pins) as connector:
