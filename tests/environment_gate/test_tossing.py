@@ -143,10 +143,11 @@ async def test_a_siblings_cookies_neither_open_the_service_nor_choose_its_nonce(
     landed = await page.goto(f"{machine.origin}/.doorward/callback?code={code}")
     assert landed is not None
     assert landed.status == 400
-    locations: list[str] = []
-    page.on("response", lambda response: locations.append(response.headers.get("location", "")))
-    await page.goto(machine.origin)
-    [location] = [location for location in locations if "/gate?" in location]
+    async with page.expect_response(
+        lambda response: "/gate?" in response.headers.get("location", "")
+    ) as sent:
+        await page.goto(machine.origin)
+    location = (await sent.value).headers["location"]
     assert parse_qs(urlsplit(location).query)["nonce"] != [nonce_hash(TOSSED)]
 
 
@@ -156,13 +157,12 @@ async def test_a_sibling_page_can_neither_write_nor_open_a_websocket_with_the_vi
     machine, page, sibling = tossed
     await let_in(machine, page)
     await page.goto(sibling)
-    statuses: list[int] = []
-    page.on("response", lambda response: statuses.append(response.status))
-    await page.evaluate(
-        "(url) => fetch(url, {method: 'POST', credentials: 'include', mode: 'no-cors'}).catch(() => null)",
-        machine.origin,
-    )
-    assert statuses == [403]
+    async with page.expect_response(f"{machine.origin}/") as written:
+        await page.evaluate(
+            "(url) => fetch(url, {method: 'POST', credentials: 'include', mode: 'no-cors'}).catch(() => null)",
+            machine.origin,
+        )
+    assert (await written.value).status == 403
     opened = await page.evaluate(
         """(url) => new Promise((resolve) => {
           const socket = new WebSocket(url);
