@@ -45,7 +45,7 @@ def _read(text: str) -> str:
     except binascii.Error:
         digest = b""
     if not text.startswith(_PREFIX) or len(digest) != _DIGEST_BYTES:
-        raise InvalidPins(f"{text!r} is not a pin: {_PREFIX} and the base64 of a SHA-256 are")
+        raise InvalidPins(f"{text!r} is not a pin, which is {_PREFIX} and the base64 of a SHA-256")
     return _written(digest)
 
 

@@ -114,7 +114,7 @@ function administratorButton(device, context) {
 const revokeQuestion = (device) => ({
   title: `Revoke ${nameOf(device)}?`,
   text: device.status === "rejected"
-    ? "It has no access, and is no longer refused either. It may ask again, and waits for approval then."
+    ? "It still has no access, but is no longer refused: it may ask again, and waits for approval then."
     : "It loses access at once and everything it has open is closed. It may ask again, and waits for approval then.",
   action: "Revoke",
 });
