@@ -126,6 +126,37 @@ async def test_the_newest_connection_of_a_machine_owns_its_names_and_the_older_i
             assert edge.stats().tunnels_superseded == 1
 
 
+async def test_a_connection_that_outlives_its_lines_last_one_hides_nothing() -> None:
+    """One that was turned away and still carries a request hears last that another connector took the name."""
+    release = asyncio.Event()
+
+    async def slow(head: RequestHead, peer: Peer) -> Answer:
+        await release.wait()
+        return Answer(200, [], b"")
+
+    async with Registry() as registry:
+        await registry.start_edge()
+        async with (
+            registry.connector(
+                router=slow, uniform=lambda low, high: min(high, 0.05) if high <= 30 else high
+            ) as older,
+            client(registry.port) as visitor,
+        ):
+            await visitor.get(host="app.localhost")
+            await until(lambda: older.open_exchanges == 1)
+            (first,) = older._links
+            older._wanted("app.localhost")
+            await until(lambda: sum(link.configured_at is not None for link in older._links) == 2)
+            assert first._transport is not None
+            first._transport.pause_reading()
+            async with registry.connector(router=slow):
+                await until(lambda: older._links == {first})
+                first._transport.resume_reading()
+                await until(lambda: older.state.word == "superseded")
+                assert older._links == set()
+            release.set()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

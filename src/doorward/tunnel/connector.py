@@ -94,6 +94,7 @@ class Connector:
         self._lines: dict[str, Line] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._wanted_at: dict[str, float] = {}
+        self._unsaid: messages.GoAwayMessage | None = None
         self._stopping = asyncio.Event()
         self.state = ConnectorState("connecting", since=time.time())
 
@@ -167,6 +168,7 @@ class Connector:
 
     def ended(self, farewell: messages.GoAwayMessage) -> None:
         if self._is_connected:
+            self._unsaid = farewell
             return
         log.info("tunnel ended: %s %s", farewell.reason, farewell.message)
         if farewell.reason == "superseded":
@@ -229,8 +231,15 @@ class Connector:
             heartbeat=self._heartbeat,
         )
         self._links.add(link)
-        link.over.add_done_callback(lambda _: self._links.discard(link))
+        link.over.add_done_callback(lambda _: self._link_over(link))
         return link
+
+    def _link_over(self, link: ConnectorLink) -> None:
+        self._links.discard(link)
+        is_of_line = any(line.link is link for line in self._lines.values())
+        if self.state.word == "connected" and not self._is_connected and not is_of_line:
+            # It had been turned away, and outlived the connection of its line: nobody else says what that one ended with.
+            self.ended(self._unsaid or link.over.result())
 
     def _prove(self, nonce: messages.NonceMessage, address: EdgeAddress) -> str:
         now = int(time.time())
@@ -243,6 +252,7 @@ class Connector:
         )
 
     def _configured(self, link: ConnectorLink) -> None:
+        self._unsaid = None
         for line in self._lines.values():
             if line.link is link:
                 line.configured()
