@@ -6,11 +6,10 @@ async def test_a_link_is_kept(open_test_database, clock):
     clock.advance(60_000)
 """
 
-import gc
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -71,18 +70,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         databases.end_run()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """What collecting makes stays: Python's collector looks for cycles neither meanwhile, which took half of the time, nor
-    in all of it afterwards, again and again beside the tests."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
